@@ -1,0 +1,57 @@
+# Thin: each line is a command that a person could type.
+#   make all      the default study (params.yaml), or STUDY=studies/NAME.yaml, from nothing to its report
+#   make setup    .venv from the hashed lock, torch, and posrec itself; nothing while the lock is unchanged
+#   make test     every test; the ones on real data need POSREC_MIRROR
+#   make scenarios  every scenario of caching and faults for real (about half an hour), and docs/scenarios.md from them
+#   make lint     style, types, the workflow's form, known vulnerabilities of the lock
+#   make pull     results of the default study from the DVC remote
+#   make lock     envs/requirements.in -> envs/requirements.lock
+# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13), TORCH_INDEX the index of torch: the CPU build, ten times
+# smaller, is at https://download.pytorch.org/whl/cpu.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+TORCH := 2.13.0
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help all setup test scenarios lint pull lock
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+all: setup
+	$(RUN) posrec unlock $(STUDY)
+	$(RUN) snakemake --cores all all $(if $(STUDY),--configfile $(STUDY))
+	@echo "The report is results/studies/$$(sed -n 's/^study: *//p' $(or $(STUDY),params.yaml))/report.html"
+
+setup: $(INSTALLED)
+
+$(INSTALLED): envs/requirements.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "posrec needs Python 3.11 to 3.13: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r envs/requirements.lock
+	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==$(TORCH)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+test: setup
+	$(RUN) python -m pytest -rs tests
+
+scenarios: setup
+	$(RUN) python -m pytest -rs -o python_files='test_*.py scenario_*.py' tests/workflow tests/scenarios --scenarios docs/scenarios.md
+
+lint: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakemake --lint
+	$(RUN) .ci/audit
+
+pull: setup
+	$(RUN) dvc pull
+
+lock: setup
+	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.lock

@@ -1,0 +1,1 @@
+"""Runs to tables, figures and the report. Nothing here trains."""

@@ -1,0 +1,84 @@
+"""The text below each figure: what to see in it, and what it rests on."""
+
+from collections.abc import Callable
+
+from posrec.analysis import wording
+from posrec.analysis.correlation import ALPHA
+from posrec.analysis.seed_figures import NO_SPREAD
+from posrec.analysis.stability import seeds_note
+from posrec.analysis.tables import Tables
+
+TITLES = {
+    "stability": "Scores of the seeds by encoding",
+    "spread": "How much the seeds differ",
+    "correlation": "Does what works follow from deviation or from sparsity?",
+    "levels": "Mean scores at a glance",
+    "learning_curves": "Learning curves",
+}
+
+
+def caption(name: str, tables: Tables) -> str:
+    """The caption of a figure."""
+    return f"{_WHAT[name](tables)} {wording.design(tables)}"
+
+
+def _stability(tables: Tables) -> str:
+    if not tables.inputs.spread:
+        return f"The tick is the mean over seeds; grey lines are baselines near it. {NO_SPREAD}"
+    return (
+        "Each point is one seed, the same seed at the same height within its row; the tick is the mean with its 95 % "
+        "interval (Student's t). Intervals that are wide beside the distance between two ticks leave their order open. "
+        "Grey lines are baselines, drawn where they lie near the scores; all their values stand above the panel. "
+        "Failed and collapsed runs are named in red."
+    )
+
+
+def _spread(tables: Tables) -> str:
+    if not tables.inputs.spread:
+        return NO_SPREAD
+    n = len(tables.inputs.study.settings.seeds)
+    return (
+        "The dot is the sample standard deviation over seeds, the bar its exact 95 % interval for normal scores, on a "
+        "logarithmic axis: further left is steadier. Encodings whose bars overlap are not told apart. Where some seeds "
+        f"collapse the scores are not normal and the true interval is wider. {seeds_note(n)}"
+    )
+
+
+def _correlation(tables: Tables) -> str:
+    if not tables.inputs.spread:
+        return NO_SPREAD
+    tests = tables.correlation[tables.correlation["test"] == "spearman"].dropna(subset=["p"])
+    text = (
+        "Each point is a data set (hollow: simulated). Left half: against the data set's deviation, the standard "
+        "deviation of none over seeds of its own; right half: against its density, so that sparser lies to the right. "
+        "Above the line: ahead of none in points, or more spread than none (logarithm of the ratio). Each panel "
+        "names Spearman's rho with the deviation or the sparsity, its permutation p, and p after Holm over encodings."
+    )
+    if len(tests) and (tests["decidable"] == "no").all():
+        text += f" No test here can fall below {ALPHA:g} after Holm, whatever the outcome: there are too few data sets."
+    return text
+
+
+def _levels(tables: Tables) -> str:
+    return (
+        "Means over seeds in points; the colour is the distance to the best encoding of the row, in percent of it "
+        "(bold: the best). Baselines stand at the right, uncoloured. The two halves can order encodings differently: "
+        "being ranked among few sampled candidates is an easier and a different question."
+    )
+
+
+def _learning_curves(tables: Tables) -> str:
+    band = ", the band reaches from the lowest to the highest seed" if tables.inputs.spread else ""
+    return (
+        "NDCG@10 on the full catalogue over a fixed sample of validation users, by epoch. The line is the mean over "
+        f"seeds{band}; a line ends where fewer than half of the seeds still train, and can jump where one ends."
+    )
+
+
+_WHAT: dict[str, Callable[[Tables], str]] = {
+    "stability": _stability,
+    "spread": _spread,
+    "correlation": _correlation,
+    "levels": _levels,
+    "learning_curves": _learning_curves,
+}

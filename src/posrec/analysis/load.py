@@ -1,0 +1,167 @@
+"""Read what a study's runs, cards and baselines say into one table of runs."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from posrec import plan, store, versions
+from posrec.errors import DataError
+from posrec.files import REMEDY, read_checked_json
+from posrec.settings import ENCODINGS
+from posrec.study import Cell, Study
+
+GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
+METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10", "mrr": "MRR"}
+KINDS = ("sampled", "full")
+PRIMARY = "full_ndcg10"
+BASELINES = ("chance", "popularity", "month popularity", "markov")
+COMMAND = "snakemake --cores all all"
+SHOWN = 3  # how many missing files an error names
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A study's results as read from its files.
+
+    runs: one row a planned run, see RUN_COLUMNS; baselines: data set -> baseline -> metric, such as "full_ndcg10";
+    cards: data set -> card. Metrics are fractions.
+    """
+
+    study: Study
+    runs: pd.DataFrame
+    baselines: dict[str, dict[str, Any]]
+    cards: dict[str, dict[str, Any]]
+
+    @property
+    def spread(self) -> bool:
+        """Whether spreads over seeds are shown at all."""
+        return self.study.settings.report.stability
+
+    @property
+    def simulated(self) -> list[str]:
+        """Names of the simulated data sets."""
+        return [name for name, card in self.cards.items() if card.get("simulated")]
+
+
+RUN_COLUMNS = [
+    *("dataset", "protocol", "settings", "encoding", "family", "seed", "role", "status", "failure"),
+    *("selected_epoch", "epochs_trained"),
+    *(f"{kind}_{metric}" for kind in KINDS for metric in METRICS),
+    *(f"{kind}_tie_share" for kind in KINDS),
+    *("collapsed", "run_id"),
+]
+
+
+def load_inputs(study: Study) -> Inputs:
+    """Read all run files, cards and baselines of a study. Raises DataError where one is missing or of another run."""
+    files = {name: plan.dataset_files(study, name) for name in study.settings.datasets}
+    needed = [path for cell in study.cells for path in plan.run_files(study, cell)]
+    _check_present([*needed, *(path for entry in files.values() for path in (entry.card, entry.baselines))])
+    varied = varied_settings(study.cells)
+    rows = [row for cell in study.cells for row in _cell_rows(study, cell, varied)]
+    runs = pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"selected_epoch": "Int64", "epochs_trained": "Int64"})
+    baselines = {name: _baselines(entry.baselines) for name, entry in files.items()}
+    return Inputs(study, runs, baselines, {name: _card(entry.card) for name, entry in files.items()})
+
+
+def _check_present(paths: Iterable[Path]) -> None:
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        first = "\n  ".join(str(path) for path in missing[:SHOWN])
+        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise DataError(f"{len(missing)} result files are missing:\n  {first}{more}\nmake them with `{COMMAND}`")
+
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """All settings of a cell that can change its numbers, by name."""
+    return {**cell.model.model_dump(), **cell.training.model_dump(exclude={"keep_weights"})}
+
+
+def varied_settings(cells: Iterable[Cell]) -> list[str]:
+    """Names of the settings that differ between cells of one data set, in the order of the schema.
+
+    A setting that differs only from data set to data set belongs to the data set and isn't named.
+    """
+    values: dict[str, dict[str, set[str]]] = {}
+    for cell in cells:
+        for name, value in settings_of(cell).items():
+            values.setdefault(name, {}).setdefault(cell.dataset, set()).add(json.dumps(value, sort_keys=True))
+    return [name for name, of_dataset in values.items() if any(len(found) > 1 for found in of_dataset.values())]
+
+
+def settings_label(cell: Cell, varied: list[str]) -> str:
+    """A label of the settings that vary, such as "upper_bound=0.1, activation=silu"; empty where none does."""
+    values = settings_of(cell)
+    return ", ".join(f"{name}={format_setting(values[name])}" for name in varied)
+
+
+def format_setting(value: Any) -> str:
+    """A setting's value as it would stand in a study file."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _cell_rows(study: Study, cell: Cell, varied: list[str]) -> list[dict[str, Any]]:
+    run_id = plan.run_id(study, cell)
+    folder = plan.run_folder(study, cell)
+    common = {
+        "dataset": cell.dataset,
+        "protocol": cell.protocol.name,
+        "settings": settings_label(cell, varied),
+        "encoding": cell.encoding,
+        "family": ENCODINGS[cell.encoding],
+        "run_id": run_id,
+    }
+    scoring = set(study.settings.seeds)
+    return [
+        {**common, "role": "scoring" if seed in scoring else "deviation", **_run(folder, seed, run_id, cell)}
+        for seed in cell.seeds
+    ]
+
+
+def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, Any]:
+    path = folder / f"seed={seed}.json"
+    record = store.read_content(path)
+    try:
+        found = (record["run_id"], record["evaluation_id"], record["seed"], record["study_schema"])
+        if found != (run_id, folder.name, seed, versions.STUDY_SCHEMA):
+            raise DataError(f"{path}: holds another run (run and evaluation id, seed, schema: {found}); {REMEDY}")
+        row = {"seed": seed, "status": record["status"], "epochs_trained": record.get("epochs_trained")}
+        if record["status"] == "failed":
+            failure = record.get("failure") or {}
+            return {**row, "failure": f"{failure.get('step', '?')}: {failure.get('reason', '?')}", "collapsed": False}
+        scores = record["evaluations"][cell.protocol.evaluation]
+        return {**row, "failure": "", "collapsed": bool(record["collapsed"]), **_scores(scores)}
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
+
+
+def _scores(scores: dict[str, Any]) -> dict[str, Any]:
+    metrics = {f"{kind}_{name}": float(scores[kind][title]) for kind in KINDS for name, title in METRICS.items()}
+    ties = {f"{kind}_tie_share": float(scores["tie_share"][kind]) for kind in KINDS}
+    return {"selected_epoch": scores["selected_epoch"], **metrics, **ties}
+
+
+def _baselines(path: Path) -> dict[str, Any]:
+    found = read_checked_json(path).get("baselines", {})
+    try:
+        named = {
+            name: {f"{kind}_{key}": found[name][kind][title] for kind in KINDS for key, title in METRICS.items()}
+            for name in found
+        }
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
+    return {name: named[name] for name in [*(n for n in BASELINES if n in named), *sorted(set(named) - set(BASELINES))]}
+
+
+def _card(path: Path) -> dict[str, Any]:
+    card: dict[str, Any] = read_checked_json(path)
+    for key in ("users", "items", "interactions", "density", "sparsity"):
+        if key not in card:
+            raise DataError(f"{path}: lacks '{key}'; {REMEDY}")
+    return card

@@ -1,0 +1,157 @@
+"""The tables as the report shows them: few columns, rounded, in points."""
+
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from posrec.analysis.cells import POINTS
+from posrec.analysis.tables import Tables
+from posrec.analysis.wording import between, number
+
+MOST_ROWS = 500
+Shown = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+Row: TypeAlias = "pd.Series[Any]"
+
+
+def shown_tables(tables: Tables) -> list[tuple[str, bool, Shown]]:
+    """Title, whether it starts folded, and content of each table of the report."""
+    shown = [
+        ("Cells (NDCG@10 on the full catalogue unless said otherwise)", False, _cells(tables)),
+        ("Data sets", False, _datasets(tables)),
+        ("Correlation over data sets", True, _correlation(tables)),
+        (_runs_title(tables), True, _runs(tables)),
+    ]
+    several = len(tables.inputs.study.settings.protocols) > 1
+    return [(title, folded, _without_idle(content, several)) for title, folded, content in shown]
+
+
+def _without_idle(shown: Shown, several_protocols: bool) -> Shown:
+    """Leave out columns that hold nothing, and the protocol where there is only one."""
+    header, rows = shown
+    idle = {name for name, *values in zip(header, *rows, strict=True) if not any(values)}
+    kept = [i for i, name in enumerate(header) if name not in idle and (several_protocols or name != "protocol")]
+    return tuple(header[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows)
+
+
+def _points(row: Row, name: str, digits: int = 2) -> str:
+    return number(POINTS * row[name] if pd.notna(row[name]) else None, digits)
+
+
+def _with_interval(row: Row, name: str, digits: int = 2) -> str:
+    low, high = (POINTS * row[f"{name}_{end}"] for end in ("low", "high"))
+    return f"{_points(row, name, digits)} {between(low, high, digits)}".strip()
+
+
+def _named(row: Row, tables: Tables) -> str:
+    return str(row["dataset"]) + (" (simulated)" if row["dataset"] in tables.inputs.simulated else "")
+
+
+def _cells(tables: Tables) -> Shown:
+    header = ("data set", "protocol", "settings", "encoding", "family", "seeds", "mean", "sd", "cv", "ahead of none")
+    more = ("full Hit@10", "sampled Hit@10", "sampled NDCG@10", "collapsed", "ties", "note")
+    rows = []
+    order = {name: number for number, name in enumerate(tables.inputs.study.settings.datasets)}
+    by_dataset = tables.cells.sort_values("dataset", key=lambda names: names.map(order), kind="stable")
+    for _, row in by_dataset.iterrows():
+        trained = row["kind"] == "encoding"
+        ahead = between(row["advantage_low_points"], row["advantage_high_points"])
+        cells = [
+            _named(row, tables),
+            row["protocol"],
+            row["settings"],
+            row["encoding"],
+            row["family"] if trained else "baseline",
+        ]
+        cells += [f"{row['finished']}/{row['planned']}" if trained else "", _with_interval(row, "full_ndcg10_mean")]
+        cells += [_with_interval(row, "full_ndcg10_sd", 3), number(row["full_ndcg10_cv"], 3)]
+        cells += [f"{number(row['advantage_points'])} {ahead}".strip()]
+        cells += [_with_sd(row, name) for name in ("full_hit10", "sampled_hit10", "sampled_ndcg10")]
+        cells += [str(row["collapsed"]) if trained else "", number(row["full_tie_share_mean"], 3), _cell_note(row)]
+        rows.append(tuple(cells))
+    return (*header, *more), tuple(rows)
+
+
+def _with_sd(row: Row, name: str) -> str:
+    mean, spread = _points(row, f"{name}_mean"), _points(row, f"{name}_sd")
+    return mean if spread == "-" else f"{mean} (sd {spread})"
+
+
+def _cell_note(row: Row) -> str:
+    notes = [f"{row['failed']} failed"] if pd.notna(row["failed"]) and row["failed"] else []
+    notes += ["fewer than 3 finished"] if row["few_seeds"] == "yes" else []
+    return ", ".join(notes)
+
+
+def _datasets(tables: Tables) -> Shown:
+    header = ("data set", "protocol", "settings", "users", "items", "interactions", "sparsity", "deviation", "seeds")
+    more = ("sampled Hit@10 deviation", "best", "steadiest", "chance", "popularity", "month popularity", "markov")
+    rows = []
+    for _, row in tables.datasets.iterrows():
+        interval = between(row["deviation_low_points"], row["deviation_high_points"], 3)
+        cells = [
+            _named(row, tables),
+            row["protocol"],
+            row["settings"],
+            *(str(row[n]) for n in ("users", "items", "interactions")),
+        ]
+        cells += [number(row["sparsity"], 5), f"{number(row['deviation_points'], 3)} {interval}".strip()]
+        cells += [
+            f"{row['deviation_finished']}/{row['deviation_seeds']}",
+            number(row["deviation_sampled_hit10_points"], 3),
+        ]
+        cells += [_choice(row, name) for name in ("best", "steadiest")]
+        baselines = ("chance", "popularity", "month_popularity", "markov")
+        cells += [number(row[f"{name}_full_ndcg10_points"]) for name in baselines]
+        rows.append(tuple(cells))
+    return (*header, *more), tuple(rows)
+
+
+def _choice(row: Row, name: str) -> str:
+    known = pd.notna(row[f"{name}_encoding"])
+    return f"{row[f'{name}_encoding']} ({row[f'{name}_family']})" if known else "-"
+
+
+def _correlation(tables: Tables) -> Shown:
+    header = ("protocol", "settings", "predictor", "outcome", "encoding", "data sets", "statistic", "one left out", "p")
+    more = ("p (Holm)", "smallest p", "decidable", "note")
+    rows = []
+    for _, row in tables.correlation.iterrows():
+        cells = [row["protocol"], row["settings"], row["predictor"], row["outcome"]]
+        cells += ["" if pd.isna(row["encoding"]) else row["encoding"], str(row["datasets"]), number(row["statistic"])]
+        cells += [between(row["leave_one_out_low"], row["leave_one_out_high"])]
+        cells += [number(row[name], 4) for name in ("p", "p_holm", "smallest_p")]
+        rows.append((*cells, row["decidable"], "" if pd.isna(row["note"]) else row["note"]))
+    return (*header, *more), tuple(rows)
+
+
+def _runs_title(tables: Tables) -> str:
+    total = len(tables.runs)
+    return "Runs" if total <= MOST_ROWS else f"Runs (the first {MOST_ROWS} of {total}; all stand in runs.csv)"
+
+
+def _runs(tables: Tables) -> Shown:
+    names = ("full_ndcg10", "full_hit10", "sampled_ndcg10", "sampled_hit10")
+    facts = ("data set", "protocol", "settings", "encoding", "seed", "role", "status", "epoch", "epochs")
+    titles = ("full NDCG@10", "full Hit@10", "sampled NDCG@10", "sampled Hit@10")
+    rows = []
+    for _, row in tables.runs.head(MOST_ROWS).iterrows():
+        cells = [
+            _named(row, tables),
+            *(str(row[name]) for name in ("protocol", "settings", "encoding", "seed", "role", "status")),
+        ]
+        cells += ["-" if pd.isna(row[name]) else str(row[name]) for name in ("selected_epoch", "epochs_trained")]
+        rows.append((*cells, *(_points(row, name) for name in names)))
+    return (*facts, *titles), tuple(rows)
+
+
+def failure_rows(tables: Tables) -> Shown:
+    """Runs that failed or collapsed."""
+    wrong = tables.runs[(tables.runs["status"] != "finished") | tables.runs["collapsed"].astype(bool)]
+    header = ("data set", "protocol", "settings", "encoding", "seed", "what happened")
+    rows = []
+    for _, row in wrong.iterrows():
+        what = f"failed at step {row['failure']}" if row["status"] != "finished" else "collapsed to chance level"
+        rows.append(
+            (_named(row, tables), *(str(row[name]) for name in ("protocol", "settings", "encoding", "seed")), what)
+        )
+    return header, tuple(rows)

@@ -1,0 +1,137 @@
+"""The sections of the report: small functions from the tables to blocks that the template lays out.
+
+To add a page, write a function and put it into SECTIONS.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from posrec import plan
+from posrec.analysis import captions, reading, wording
+from posrec.analysis.answer import answers
+from posrec.analysis.columns import MEANINGS, TABLES, UNITS
+from posrec.analysis.load import format_setting, settings_of
+from posrec.analysis.summary import summary
+from posrec.analysis.tables import Tables
+from posrec.analysis.terms import TERMS
+from posrec.errors import DataError
+
+
+@dataclass(frozen=True)
+class Block:
+    """One piece of a section; `kind` chooses its layout in report.html."""
+
+    kind: str
+    text: str = ""
+    bullets: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    folded: bool = False
+    name: str = ""
+    alt: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report that the navigation leads to."""
+
+    anchor: str
+    title: str
+    blocks: list[Block]
+
+
+def answer(tables: Tables) -> Section:
+    """What the study found, in plain words."""
+    blocks = [Block("bullets", bullets=tuple(summary(tables)))]
+    for title, sentences in answers(tables):
+        blocks += [Block("heading", title), Block("bullets", bullets=tuple(sentences))]
+    return Section("answer", "The answer", blocks)
+
+
+def how_to_read(tables: Tables) -> Section:
+    """The few terms that the rest of the report needs."""
+    inputs = tables.inputs
+    texts = (wording.candidates(inputs), wording.protocols(inputs))
+    return Section("reading", "How to read this", [Block("terms", rows=TERMS), *(Block("paragraph", t) for t in texts)])
+
+
+def figures(tables: Tables) -> Section:
+    """Every figure with its caption."""
+    folder = plan.STUDIES / tables.inputs.study.name / "figures"
+    blocks = []
+    for name in plan.FIGURES:
+        title = captions.TITLES[name]
+        simulated = " (simulated data)" if tables.inputs.simulated else ""
+        text = captions.caption(name, tables)
+        blocks.append(Block("heading", title))
+        blocks.append(Block("figure", text, name=name, alt=title + simulated, source=_embedded(folder / f"{name}.svg")))
+    return Section("figures", "Figures", blocks)
+
+
+def _embedded(path: Path) -> str:
+    """An image as a data URI: nothing inside it can clash with another figure's ids or reach the network."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); run `posrec figures`") from None
+    return "data:image/svg+xml;base64," + base64.b64encode(content).decode()
+
+
+def numbers(tables: Tables) -> Section:
+    """The tables, shortened for reading; the files hold all columns."""
+    blocks = [
+        Block(
+            "paragraph",
+            f"Shortened for reading, in points. The csv files in the folder tables hold every column. There: {UNITS}",
+        )
+    ]
+    for title, folded, (header, rows) in reading.shown_tables(tables):
+        blocks.append(Block("table", title, header=header, rows=rows, folded=folded))
+    for name, columns in TABLES.items():
+        rows = tuple((column, MEANINGS[column]) for column in columns)
+        blocks.append(Block("table", f"Columns of {name}.csv", header=("column", "meaning"), rows=rows, folded=True))
+    return Section("tables", "Tables", blocks)
+
+
+def failures(tables: Tables) -> Section:
+    """Runs that failed or collapsed, with the reason."""
+    header, rows = reading.failure_rows(tables)
+    if not rows:
+        return Section("failures", "Failures", [Block("paragraph", "Every planned run finished, and none collapsed.")])
+    text = f"{len(rows)} of {len(tables.runs)} runs failed or collapsed to chance level."
+    return Section("failures", "Failures", [Block("table", text, header=header, rows=rows)])
+
+
+def settings(tables: Tables) -> Section:
+    """The study as it was run."""
+    study = tables.inputs.study
+    text = yaml.safe_dump(
+        study.settings.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True
+    )
+    values: dict[str, dict[str, Any]] = {}
+    for cell in study.cells:
+        for name, value in settings_of(cell).items():
+            values.setdefault(name, {})[format_setting(value)] = None
+    rows = tuple((name, ", ".join(found)) for name, found in values.items())
+    shown = Block(
+        "table",
+        "Every setting of the trainings, defaults included",
+        header=("setting", "values"),
+        rows=rows,
+        folded=True,
+    )
+    where = Block(
+        "paragraph",
+        "Where, when and with which software the results were made is no part of this page, which the study alone "
+        f"determines. It stands in {plan.PROVENANCE / study.name / 'index.html'}, written by posrec provenance.",
+    )
+    return Section("settings", "Settings of the study", [Block("code", text), shown, where])
+
+
+SECTIONS: list[Callable[[Tables], Section]] = [answer, how_to_read, figures, numbers, failures, settings]

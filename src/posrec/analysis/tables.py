@@ -1,0 +1,65 @@
+"""The tables of a study: runs, cells, data sets, correlation."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from posrec import plan
+from posrec.analysis import marker
+from posrec.analysis.cells import cell_table
+from posrec.analysis.correlation import correlation_table
+from posrec.analysis.datasets import dataset_table
+from posrec.analysis.load import Inputs, load_inputs
+from posrec.files import write_json, write_text
+from posrec.study import Study
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables in memory and what they were made from; columns are explained in `columns.MEANINGS`."""
+
+    inputs: Inputs
+    runs: pd.DataFrame
+    cells: pd.DataFrame
+    datasets: pd.DataFrame
+    correlation: pd.DataFrame
+
+
+def build_tables(study: Study) -> Tables:
+    """Read a study's files and compute all tables. Raises DataError for missing or foreign files."""
+    inputs = load_inputs(study)
+    cells = cell_table(inputs)
+    datasets = dataset_table(inputs, cells)
+    return Tables(inputs, inputs.runs, cells, datasets, correlation_table(cells, datasets))
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV: ten significant digits, empty where there is no value, the same bytes for the same table."""
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, float_format="%.10g", lineterminator="\n")
+    return buffer.getvalue()
+
+
+def metrics(cells: pd.DataFrame) -> dict[str, Any]:
+    """Mean and standard deviation of NDCG@10 (full catalogue) by data set and cell, for `dvc metrics`."""
+    tree: dict[str, Any] = {}
+    for _, row in cells[cells["kind"] == "encoding"].iterrows():
+        settings = "" if pd.isna(row["settings"]) else row["settings"]
+        cell = " ".join(part for part in (row["encoding"], row["protocol"], settings) if part)
+        values = {"mean": row["full_ndcg10_mean"], "sd": row["full_ndcg10_sd"]}
+        tree.setdefault(row["dataset"], {})[cell] = {name: float(v) for name, v in values.items() if pd.notna(v)}
+    return tree
+
+
+def write_tables(study: Study) -> None:
+    """Write the tables as CSV, metrics.json, and last the marker with the analysis id."""
+    tables = build_tables(study)
+    *paths, last = plan.analysis_files(study)["tables"]
+    for path in paths:
+        if path.suffix == ".csv":
+            write_text(path, csv_text(getattr(tables, path.stem)))
+        else:
+            write_json(path, metrics(tables.cells))
+    marker.write_marker(last, paths)

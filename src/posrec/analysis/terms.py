@@ -1,0 +1,43 @@
+"""What someone who has not met the subject needs to read the report."""
+
+TERMS: tuple[tuple[str, str], ...] = (
+    (
+        "The task",
+        "A sequential recommender reads the items that a user chose, in order, and ranks the items that may come next. "
+        "Here the user's last item is held out and ranked.",
+    ),
+    (
+        "Positional encoding",
+        "How the model is told where in the history an item stands. Without one (none) attention sees the items, and "
+        "their times where the context is fed, but no positions; a causal mask still lets some order through. "
+        "Added: a vector is added to the item's. Concatenated: it is put beside it and mixed in by a linear layer. "
+        "Relative: the distance between two items changes the attention between them.",
+    ),
+    ("Hit@10", "The share of users whose held-out item is among the first ten."),
+    (
+        "NDCG@10",
+        "The same, but a place near the top counts more: 1 for the first place, 0.63 for the second, 0.29 for the "
+        "tenth. On the full catalogue it is the primary metric here. All figures are in points (hundredths).",
+    ),
+    ("MRR", "The mean of 1 / place of the held-out item."),
+    (
+        "Seed",
+        "Training starts from random numbers: another seed, another score. The seed is the unit of every interval.",
+    ),
+    (
+        "Deviation",
+        "How far scores scatter from seed to seed without an encoding: the standard deviation of none over seeds "
+        "that are used for nothing else.",
+    ),
+    ("Sparsity", "The share of user-item pairs that never met: 1 minus density."),
+    (
+        "Intervals",
+        "95 %. Of a mean: Student's t. Of a difference: the same, over seeds that both have. Of a standard deviation: "
+        "exact chi-square, for normal scores; with few seeds, or seeds that collapse, it says less than it seems.",
+    ),
+    (
+        "Baselines",
+        "Rules without training on the same candidates: chance; popularity; popularity in the calendar month of the "
+        "request; Markov, which knows the last item only. They count training interactions alone.",
+    ),
+)

@@ -1,0 +1,281 @@
+"""The command line: one verb for each step of the workflow, so that every rule can be run by hand."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from posrec import __version__, plan, study
+from posrec.errors import PosrecError, StudyError
+
+EXAMPLES = {
+    "fetch": (
+        "posrec fetch amazon2014-beauty-5core\n  POSREC_MIRROR=/data/mirror posrec fetch --study studies/beauty.yaml"
+    ),
+    "simulate": "posrec simulate --dataset beauty_twin",
+    "prepare": "posrec prepare --study studies/beauty.yaml --dataset beauty",
+    "candidates": "posrec candidates --dataset beauty_twin",
+    "describe": "posrec describe --dataset beauty_twin",
+    "baselines": "posrec baselines --dataset beauty_twin",
+    "train": (
+        "posrec train --batch beauty_twin-1\n  posrec train --dataset beauty_twin --encoding rope --seed 1\n"
+        "  posrec train --again-failed"
+    ),
+    "analyse": "posrec analyse --study studies/beauty.yaml",
+    "figures": "posrec figures",
+    "report": "posrec report",
+    "plan": "posrec plan\n  posrec plan studies/beauty.yaml",
+    "prune": "posrec prune\n  posrec prune studies/beauty.yaml",
+    "snapshot": "posrec snapshot studies/beauty.yaml --command 'make all STUDY=studies/beauty.yaml'",
+    "verify": "posrec verify\n  posrec verify studies/beauty.yaml --repair\n  posrec verify --retrain 3",
+    "provenance": "posrec provenance\n  posrec provenance studies/beauty.yaml",
+    "store": "posrec store\n  posrec store studies/beauty.yaml\n  posrec store --free",
+    "doctor": "posrec doctor",
+    "unlock": "posrec unlock\n  posrec unlock studies/beauty.yaml --force",
+    "dvc": "posrec dvc studies/beauty.yaml",
+    "schema": "posrec schema --write workflow/schemas/study.schema.json",
+}
+
+
+def _dataset(arguments: argparse.Namespace) -> tuple[study.Study, str]:
+    loaded = study.load(arguments.study)
+    if arguments.dataset not in loaded.settings.datasets:
+        raise StudyError(f"--dataset {arguments.dataset}: the study has {', '.join(loaded.settings.datasets)}")
+    return loaded, arguments.dataset
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    from posrec.data import sources
+
+    names = list(arguments.sources)
+    if arguments.list:
+        for name, source in plan.registry().items():
+            print(f"{name:32} {source['title']}")
+        return
+    if not names:
+        datasets = study.load(arguments.study).settings.datasets.values()
+        names = list(dict.fromkeys(dataset.source for dataset in datasets if dataset.source))
+    for name in names:
+        sources.fetch(name, plan.RAW / name)
+
+
+def _simulate(arguments: argparse.Namespace) -> None:
+    from posrec.data import simulate
+
+    loaded, name = _dataset(arguments)
+    dataset = loaded.settings.datasets[name]
+    if dataset.simulate is None:
+        raise StudyError(f"datasets.{name}: comes from the source '{dataset.source}'; use `posrec fetch`")
+    simulate.simulate(dataset.simulate, plan.raw_folder(name, dataset))
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from posrec.data import prepare
+
+    prepare.prepare_dataset(*_dataset(arguments))
+
+
+def _candidates(arguments: argparse.Namespace) -> None:
+    from posrec.data import candidates
+
+    candidates.draw_candidates(*_dataset(arguments))
+
+
+def _describe(arguments: argparse.Namespace) -> None:
+    from posrec.data import statistics
+
+    statistics.describe_dataset(*_dataset(arguments))
+
+
+def _baselines(arguments: argparse.Namespace) -> None:
+    from posrec.model import baselines
+
+    baselines.score_baselines(*_dataset(arguments))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from posrec.model import jobs
+
+    loaded = study.load(arguments.study)
+    jobs.train_cells(loaded, jobs.select_cells(loaded, arguments), arguments.seed, arguments.again_failed)
+
+
+def _analyse(arguments: argparse.Namespace) -> None:
+    from posrec.analysis import tables
+
+    tables.write_tables(study.load(arguments.study))
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    from posrec.analysis import plots
+
+    plots.write_figures(study.load(arguments.study))
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from posrec.analysis import report
+
+    report.write_report(study.load(arguments.study))
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from posrec import inventory
+
+    inventory.print_plan(study.load(arguments.study))
+
+
+def _prune(arguments: argparse.Namespace) -> None:
+    from posrec import inventory
+
+    inventory.prune(study.load(arguments.study), arguments.only)
+
+
+def _snapshot(arguments: argparse.Namespace) -> None:
+    from posrec import snapshot
+
+    default = f"snakemake --cores all all --configfile {arguments.study}"
+    snapshot.write_snapshot(study.load(arguments.study), arguments.command or default, arguments.to)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from posrec import verify
+
+    loaded = study.load(arguments.study)
+    status = verify.verify(loaded, arguments.study, arguments.repair)
+    if arguments.retrain:
+        from posrec.model import retrain
+
+        status |= retrain.retrain(loaded, arguments.retrain, arguments.choice)
+    return status
+
+
+def _provenance(arguments: argparse.Namespace) -> None:
+    from posrec import provenance
+
+    provenance.write_page(study.load(arguments.study))
+
+
+def _store(arguments: argparse.Namespace) -> None:
+    from posrec import storage
+
+    if arguments.free:
+        storage.free(arguments.yes)
+    else:
+        storage.show(arguments.studies)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from posrec import doctor
+
+    return doctor.examine()
+
+
+def _unlock(arguments: argparse.Namespace) -> None:
+    from posrec import holder
+
+    holder.unlock(study.load(arguments.study).name, arguments.force)
+
+
+def _dvc(arguments: argparse.Namespace) -> None:
+    from posrec import stages
+
+    path = stages.write_stages(study.load(arguments.study), arguments.study)
+    print(f"{path}: now run `dvc repro {path}`, then commit it with the dvc.lock beside it")
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from posrec import schema_file
+
+    schema_file.write_schema(arguments.write)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("posrec", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--version", action="version", version=f"posrec {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def verb(
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str, dataset: bool = False
+    ) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"examples:\n  {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in ("plan", "prune", "verify", "provenance", "unlock", "snapshot", "dvc"):
+            sub.add_argument("study", nargs="?", default="params.yaml", help="study file (default: params.yaml)")
+        elif name not in ("schema", "store", "doctor"):
+            sub.add_argument("--study", default="params.yaml", help="study file (default: params.yaml)")
+        if dataset:
+            sub.add_argument("--dataset", required=True, help="name of the data set in the study")
+        sub.set_defaults(run=run)
+        return sub
+
+    fetch = verb("fetch", _fetch, "copy raw reviews from the mirror into results/raw and check them")
+    fetch.add_argument("sources", nargs="*", help="sources (default: those of the study)")
+    fetch.add_argument("--list", action="store_true", help="list the known sources")
+    verb("simulate", _simulate, "simulate Amazon-like reviews", dataset=True)
+    verb("prepare", _prepare, "turn raw reviews into a prepared data set", dataset=True)
+    verb("candidates", _candidates, "freeze the sampled candidates of the evaluation", dataset=True)
+    verb("describe", _describe, "write the data set's card: counts, sparsity, ties, popularity", dataset=True)
+    verb("baselines", _baselines, "score chance, popularity and Markov on the same candidates", dataset=True)
+    train = verb("train", _train, "train and evaluate what is missing of a batch or a selection of cells")
+    train.add_argument("--batch", help="name of a batch (see `posrec plan`)")
+    train.add_argument("--dataset", help="only this data set")
+    train.add_argument("--encoding", help="only this encoding")
+    train.add_argument("--seed", type=int, action="append", help="only this seed; may be repeated")
+    train.add_argument("--again-failed", action="store_true", help="train anew the runs that failed, and no others")
+    verb("analyse", _analyse, "write the tables")
+    verb("figures", _figures, "draw the figures")
+    verb("report", _report, "write the report")
+    verb("plan", _plan, "show what a study would train and what of it is there")
+    prune = verb("prune", _prune, "move what the study no longer plans out of its folder; deletes nothing")
+    prune.add_argument("--only", choices=("data", "runs"), help="only this part of the study's folder")
+    snapshot = verb("snapshot", _snapshot, "copy a finished study's tables and figures into the documentation")
+    snapshot.add_argument("--command", help="the line that ran the study, to be shown")
+    snapshot.add_argument("--to", type=Path, default=Path("docs/results"), help="folder (default: docs/results)")
+    check = verb("verify", _verify, "check every file of a study: checksums, ids, missing and foreign files")
+    check.add_argument("--repair", action="store_true", help="move what is wrong to .cache/pruned, to be made again")
+    check.add_argument("--retrain", type=int, metavar="N", help="train N runs again and compare")
+    check.add_argument("--choice", type=int, help="seed of the choice of those runs (default: random, printed)")
+    verb("provenance", _provenance, "write the page of where the results come from: machines, versions, commits, ids")
+    sizes = verb("store", _store, "show the store's size by study and age, or free what no study file names")
+    sizes.add_argument("studies", nargs="*", type=Path, help="study files (default: params.yaml and studies/*.yaml)")
+    sizes.add_argument("--free", action="store_true", help="after asking, delete what no study file here names")
+    sizes.add_argument("--yes", action="store_true", help="with --free: don't ask")
+    verb("doctor", _doctor, "check this machine and checkout, and say what to do")
+    unlock = verb("unlock", _unlock, "take away the lock that a killed workflow left in this folder")
+    unlock.add_argument("--force", action="store_true", help="whoever holds it: only when no workflow runs here")
+    verb("dvc", _dvc, "write the DVC stages of a study other than the default one")
+    schema = verb("schema", _schema, "print the JSON schema of a study file")
+    schema.add_argument("--write", type=Path, help="write it to this file")
+    return parser
+
+
+def _end_on_sigterm() -> None:
+    """A cluster's cancel ends the program as Ctrl-C does, so that no temporary file is left."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; errors that a user can act on are printed without a traceback."""
+    parsed = _parser().parse_args(arguments)
+    _end_on_sigterm()
+    try:
+        status: int | None = parsed.run(parsed)
+    except PosrecError as error:
+        print(f"posrec: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("posrec: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    return status or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

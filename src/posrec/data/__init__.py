@@ -1,0 +1,1 @@
+"""Raw reviews to prepared data sets: sources, formats, preparation, candidates, simulation, statistics."""

@@ -1,0 +1,104 @@
+"""Simulated Amazon reviews with known truth, written in the raw format of 2018.
+
+Every item belongs to a category and has three successors one step later, and three others two steps later: the next few
+items of two random cycles through its category. So which item comes next depends on how far back each item lies, not
+only on which items were there.
+"""
+
+import gzip
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posrec import versions
+from posrec.data.walks import LAG_WEIGHTS, RULES, SUCCESSOR_WEIGHTS, Walks, draw_walks
+from posrec.data.world import World, draw_world
+from posrec.files import write_bytes, write_json
+from posrec.settings import SimulationSettings
+
+DAY = 86_400
+BRANDS = 5  # of each category
+PRICED = 0.8  # share of items with a price
+NOTES = (
+    "The next item is, with probability `order`, a successor of the item before (weight lag_weights[0]) or of the item "
+    "two before (lag_weights[1]): the first, second or third with successor_weights, among those that the user has not "
+    "reviewed. Each lag has its own successors, the next items on a random cycle through the item's category. Else the "
+    "item is, with probability `category_loyalty`, of a favourite category, drawn by popularity; else any, drawn by "
+    "popularity. A user reviews an item once while there are others. Lines are grouped by item, so the order within a "
+    "user's day says nothing."
+)
+
+
+def simulate(settings: SimulationSettings, folder: Path) -> None:
+    """Write reviews.json.gz, meta.json.gz and, last, simulation.json (settings, counts, truth) into `folder`.
+
+    The same settings give the same bytes.
+    """
+    world, walks, meta_rng = draw_simulation(settings)
+    write_bytes(folder / "reviews.json.gz", _json_lines(_reviews(walks)))
+    write_bytes(folder / "meta.json.gz", _json_lines(_meta(world, meta_rng)))
+    write_json(folder / "simulation.json", _truth(settings, walks))
+
+
+def draw_simulation(settings: SimulationSettings) -> tuple[World, Walks, np.random.Generator]:
+    """The catalogue with its successors, the users' reviews in their true order, and the generator of the meta data."""
+    streams = np.random.SeedSequence(settings.seed).spawn(3)
+    world_rng, walk_rng, meta_rng = (np.random.default_rng(stream) for stream in streams)
+    world = draw_world(settings, world_rng)
+    return world, draw_walks(settings, world, walk_rng), meta_rng
+
+
+def _asin(item: int) -> str:
+    return f"S{item:09d}"
+
+
+def _reviews(walks: Walks) -> Iterable[dict[str, Any]]:
+    users, steps = np.nonzero(walks.items >= 0)
+    items, days = walks.items[users, steps], walks.days[users, steps]
+    order = np.lexsort((users, days, items))  # grouped by item, as Amazon's files are
+    for user, item, day in zip(users[order].tolist(), items[order].tolist(), days[order].tolist(), strict=True):
+        yield {"reviewerID": f"U{user:07d}", "asin": _asin(item), "unixReviewTime": day * DAY}
+
+
+def _meta(world: World, rng: np.random.Generator) -> Iterable[dict[str, Any]]:
+    brands = world.category * BRANDS + rng.integers(0, BRANDS, world.n_items)
+    prices = np.exp(rng.normal(3.0, 0.8, world.n_items))
+    priced = rng.random(world.n_items) < PRICED
+    for item, category in enumerate(world.category.tolist()):
+        price = f"${prices[item]:.2f}" if priced[item] else ""
+        yield {
+            "asin": _asin(item),
+            "category": [f"Category {category}"],
+            "brand": f"Brand {brands[item]}",
+            "price": price,
+        }
+
+
+def _json_lines(records: Iterable[dict[str, Any]]) -> bytes:
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    buffer = io.BytesIO()
+    with gzip.GzipFile(
+        filename="", mode="wb", fileobj=buffer, mtime=0
+    ) as handle:  # neither name nor time in the header
+        handle.write(text.encode())
+    return buffer.getvalue()
+
+
+def _truth(settings: SimulationSettings, walks: Walks) -> dict[str, Any]:
+    rules = walks.rules[walks.rules >= 0]
+    shares = {rule: float((rules == number).mean()) for number, rule in enumerate(RULES)}
+    return {
+        "settings": settings.model_dump(),
+        "data_version": versions.DATA_VERSION,
+        "reviews": len(rules),
+        "truth": {
+            "lag_weights": LAG_WEIGHTS,
+            "successor_weights": SUCCESSOR_WEIGHTS,
+            "share_of_reviews_drawn_by": shares,
+            "notes": NOTES,
+        },
+    }

@@ -1,0 +1,119 @@
+"""Write files whole or not at all, and hash what is in them."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posrec.errors import DataError, WriteError
+
+REMEDY = "`posrec verify --repair` moves it aside, then run again"  # what to do with a damaged result
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """Hash of a JSON-able value, whatever the order of its keys: the ids of posrec."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def sha256(path: str | Path) -> str:
+    """sha256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then move into place: no reader ever sees half a file.
+
+    Raises WriteError naming the file when the disk is full, read-only or not ours.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_aside(path, content)
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror or error}): check the free space and the permissions of "
+            f"{path.parent}, then run the same command again; what was finished is kept"
+        ) from error
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically, keys sorted: same value, same bytes. NaN is refused."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON. Raises DataError naming the file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not a readable JSON file ({error})") from None
+
+
+def write_checked_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object with a checksum of its content."""
+    write_json(path, {**content, "checksum": digest(dict(content), length=64)})
+
+
+def read_checked_json(path: str | Path) -> dict[str, Any]:
+    """Read what `write_checked_json` wrote, without the checksum. Raises DataError when the content is another."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: not a JSON object; {REMEDY}")
+    expected = content.pop("checksum", None)
+    if expected is None:
+        raise DataError(f"{path}: carries no checksum: it is foreign or from an older version; {REMEDY}")
+    if _digest_or_none(content) != expected:
+        raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
+    return content
+
+
+def _digest_or_none(content: Any) -> str | None:
+    try:
+        return digest(content, length=64)
+    except ValueError:  # NaN, which nothing here writes
+        return None
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes:
+    """The bytes of an npz file; the same arrays always give the same bytes."""
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compress else np.savez
+    ordered: dict[str, Any] = {name: arrays[name] for name in sorted(arrays)}
+    save(buffer, **ordered)
+    return buffer.getvalue()
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Read an npz of plain arrays; never unpickles. Raises DataError naming the file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:
+        raise DataError(f"{path}: not a readable npz of plain arrays ({error})") from None

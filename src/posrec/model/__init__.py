@@ -1,0 +1,1 @@
+"""Prepared data sets to runs: encodings, CARCA, training, evaluation."""

@@ -1,0 +1,205 @@
+"""Training batches, an epoch at a time in arrays: order, cuts, negatives, packing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from posrec.data.prepared import Prepared
+from posrec.errors import DataError
+from posrec.model.attention import Group, make_group
+from posrec.model.carca import Items, Tokens
+from posrec.settings import ModelSettings
+
+# Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
+LENGTH_CLASSES = np.array([2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 10**9])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step: distinct items, T history slots and then Tq candidate slots, user after user.
+
+    A user's candidates are its positives and then as many negatives. sign: (Tq,) +1 positive, -1 negative, 0 padding.
+    """
+
+    items: Items
+    tokens: Tokens
+    layout: list[Group]
+    sign: Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One sample a user: its history is interactions start .. start + length - 1, (U,) each.
+
+    negatives: the negative items of all targets, one after another; a user's begin at first_negative (U,).
+    """
+
+    start: np.ndarray
+    length: np.ndarray
+    first_negative: np.ndarray
+    negatives: np.ndarray
+
+    def take(self, index: np.ndarray) -> "Samples":
+        """The samples at `index` (B,); all negatives stay, since first_negative counts from the first of them."""
+        return Samples(self.start[index], self.length[index], self.first_negative[index], self.negatives)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
+
+    items: np.ndarray
+    interactions: np.ndarray
+    rows: np.ndarray
+
+
+def ragged_arange(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """start[0] .. start[0] + length[0] - 1, start[1] .., in one array.
+
+    >>> ragged_arange(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(length)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - (ends - length), length)
+
+
+class Sampler:
+    """Draws epochs from the training interactions of a prepared data set.
+
+    Every user with at least 2 training items comes once an epoch, in random order (`order` stream). With
+    `targets="all"` every step after the first is a target; with "last" a cut, uniform over the training items from the
+    second on, is the only one. A target's negative is uniform over the items outside the user's training items
+    (`negatives` stream).
+    """
+
+    def __init__(
+        self,
+        data: Prepared,
+        settings: ModelSettings,
+        targets: str,
+        batch_size: int,
+        order: np.random.Generator,
+        negatives: np.random.Generator,
+    ) -> None:
+        self.data, self.settings, self.targets, self.batch_size = data, settings, targets, batch_size
+        self.order, self.negative_stream = order, negatives
+        self.users = np.flatnonzero(data.train_length >= 2)
+        self.met = met_keys(data)
+        if len(self.users) == 0:
+            raise DataError(
+                "no user has two training items: nothing to train on; lower k_core or use a larger data set"
+            )
+        if np.bincount(self.met // (data.n_items + 1), minlength=data.n_users).max() >= data.n_items:
+            raise DataError(
+                "a user's training items are the whole catalogue, so it has no negatives: use a larger data set"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self.users) // self.batch_size)
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of one epoch."""
+        samples = self._samples(self.order.permutation(self.users))
+        for first in range(0, len(self.users), self.batch_size):
+            chosen = np.arange(first, min(first + self.batch_size, len(self.users)))
+            yield self._batch(samples.take(chosen[np.argsort(samples.length[chosen], kind="stable")]))
+
+    def _samples(self, users: np.ndarray) -> Samples:
+        begin, last = self.data.offsets[users], self.data.train_length[users].astype(np.int64) - 1
+        cut = last if self.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
+        length = np.minimum(cut, self.settings.max_length)
+        targets = length if self.targets == "all" else np.ones_like(length)
+        negatives = self._negatives(np.repeat(users, targets))
+        return Samples(begin + cut - length, length, np.cumsum(targets) - targets, negatives)
+
+    def _negatives(self, users: np.ndarray) -> np.ndarray:
+        width = self.data.n_items + 1
+        items = self.negative_stream.integers(1, width, len(users))
+        redraw = np.arange(len(users))
+        while len(redraw):
+            keys = users[redraw] * width + items[redraw]
+            found = np.searchsorted(self.met, keys)
+            redraw = redraw[self.met[np.minimum(found, len(self.met) - 1)] == keys]
+            items[redraw] = self.negative_stream.integers(1, width, len(redraw))
+        return items
+
+    def _batch(self, samples: Samples) -> Batch:
+        """samples: sorted by length."""
+        slots = np.minimum(LENGTH_CLASSES[np.searchsorted(LENGTH_CLASSES, samples.length)], self.settings.max_length)
+        histories, candidates, groups = [], [], []
+        for keys in np.unique(slots):
+            part = samples.take(np.flatnonzero(slots == keys))
+            history, candidate = self._group_slots(part, int(keys))
+            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.targets == "all"))
+            histories.append(history)
+            candidates.append(candidate)
+        sign = np.concatenate([_sign(candidate.items).ravel() for candidate in candidates])
+        items, interactions, rows = (
+            np.concatenate([getattr(part, name).ravel() for part in histories + candidates])
+            for name in ("items", "interactions", "rows")
+        )
+        distinct, index = np.unique(items, return_inverse=True)
+        context = torch.from_numpy(self.data.context[interactions])
+        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows))
+        return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
+
+    def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
+        """History slots (B, n) and candidate slots (B, 2n), or (B, 2) where the last step is the only target."""
+        step = np.arange(keys) - (keys - samples.length)[:, None]  # (B, n); below 0: padding
+        real = step >= 0
+        history = np.where(real, samples.start[:, None] + step, 0)
+        rows = slot_rows(step, samples.length, self.settings)
+        if self.targets == "all":
+            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + 1
+        else:
+            target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)
+            real, target_rows = np.ones_like(target, bool), candidate_rows(samples.length, self.settings)[:, None]
+        positives = self.data.items[target]
+        negatives = samples.negatives[samples.first_negative[:, None] + target_step]
+        items = np.where(np.tile(real, 2), np.concatenate([positives, negatives], 1), 0)
+        candidates = Slots(items, np.tile(target, 2), np.tile(target_rows, 2))  # a negative has its target's context
+        return Slots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
+
+
+def _sign(items: np.ndarray) -> np.ndarray:
+    """+1 for the first half of each user's candidates, -1 for the second, 0 for padding. items: (B, m)."""
+    half = items.shape[1] // 2
+    return np.where(items == 0, 0, np.where(np.arange(2 * half) < half, 1, -1))
+
+
+def met_keys(data: Prepared) -> np.ndarray:
+    """Sorted keys user * (I + 1) + item of all training interactions."""
+    interactions = ragged_arange(data.offsets[:-1], data.train_length.astype(np.int64))
+    users = np.repeat(np.arange(data.n_users), data.train_length)
+    return np.unique(users * (data.n_items + 1) + data.items[interactions])
+
+
+def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> np.ndarray:
+    """Position row of history step 0 .. n - 1 of users with this many items.
+
+    Right-aligned in L slots, or from the begin.
+    step: (B, n), below 0 for padding; length: (B,). Returns (B, n).
+    """
+    shift = settings.max_length - length[:, None] if settings.position_start == "end" else 0
+    return np.maximum(step + shift, 0)
+
+
+def candidate_rows(length: np.ndarray, settings: ModelSettings) -> np.ndarray:
+    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin."""
+    return np.full_like(length, settings.max_length) if settings.position_start == "end" else length.copy()
+
+
+def distinct_items(data: Prepared, ids: np.ndarray) -> Items:
+    """Items and their attribute bags."""
+    first = data.attribute_offsets[ids]
+    count = data.attribute_offsets[ids + 1] - first
+    return Items(
+        torch.from_numpy(ids.astype(np.int64)),
+        torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
+        torch.from_numpy(np.cumsum(count) - count),
+    )

@@ -1,0 +1,231 @@
+"""CARCA (Rashed et al., RecSys 2022) over packed tokens, with a cross-attention or a dot-product head.
+
+No non-linearity lies between the feature layer W_f and the item layer W_c, so attributes and context go through the
+product W_c W_f, and each distinct item of a batch is encoded once: the result is that of the equations (`padded.py`).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from posrec.model.attention import Attention, Layout, attend
+from posrec.model.encodings import Encoding, Shape, build_encoding
+from posrec.settings import ModelSettings
+
+CONTEXT_WIDTH = 6
+FEATURE_FACTOR = 5  # the feature layer has 5D outputs
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "leaky": lambda x: F.leaky_relu(x, 0.2),
+    "silu": F.silu,
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "identity": lambda x: x,
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Items at positions in time: index into the batch's distinct items (T,), context (T, 6), position rows (T,)."""
+
+    index: Tensor
+    context: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Items:
+    """Distinct items: ids (M,), and their attributes as one bag each (attribute ids, offsets (M,))."""
+
+    ids: Tensor
+    attribute_ids: Tensor
+    attribute_offsets: Tensor
+
+
+class FeedForward(nn.Module):
+    """y + dropout(W_2 dropout(act(W_1 y))) on (T, D)."""
+
+    def __init__(self, settings: ModelSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        width = settings.dimension
+        self.settings = settings
+        self.weight1 = nn.Parameter(_xavier(width, generator))
+        self.bias1 = nn.Parameter(torch.zeros(width))
+        self.weight2 = nn.Parameter(_xavier(width, generator))
+        self.bias2 = nn.Parameter(torch.zeros(width))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """y: (T, D). Returns (T, D)."""
+        rate = self.settings.dropout if self.training else 0.0
+        activation = ACTIVATIONS[self.settings.activation]
+        hidden = activation(F.linear(y, self.weight1, self.bias1))
+        return y + _drop(F.linear(_drop(hidden, rate), self.weight2, self.bias2), rate)
+
+
+class Block(nn.Module):
+    """One encoder block: attention with a residual, layer norm, feed-forward with a residual."""
+
+    def __init__(self, settings: ModelSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.settings = settings
+        self.norm1 = nn.LayerNorm(settings.dimension, eps=1e-8)
+        self.norm2 = nn.LayerNorm(settings.dimension, eps=1e-8)
+        self.attention = Attention(settings.dimension, settings.heads, generator)
+        self.feed_forward = FeedForward(settings, generator)
+
+    def forward(self, x: Tensor, rows: Tensor, layout: Layout, encoding: Encoding, number: int) -> Tensor:
+        """x: (T, D) history; rows: (T,) position rows; number: which block this is. Returns (T, D)."""
+        normed = self.norm1(x)  # (T, D)
+        query = encoding.rotate(self.attention.project("query", normed), rows)  # (T, H, Dh)
+        key = encoding.rotate(self.attention.project("key", x), rows)
+        value = self.attention.project("value", x)
+        rate = self.settings.dropout if self.training else 0.0
+        y = encoding.project(attend(query, key, value, layout, rate, (encoding, number)), number)
+        y = self.norm2(combine(self.settings.residual, y, normed))
+        return combine(self.settings.residual, self.feed_forward(y), y)
+
+
+class Carca(nn.Module):
+    """The model of I items and A attributes.
+
+    Trunk parameters are drawn from one generator, the encoding's from another: a paired design across encodings.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        encoding: str,
+        n_items: int,
+        n_attributes: int,
+        causal: bool,
+        trunk: torch.Generator,
+        encoding_generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        width = settings.dimension
+        self.settings = settings
+        self.causal = causal  # whether step t sees items 1 .. t only
+        self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
+        self.item_embedding.data[0] = 0
+        self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, CONTEXT_WIDTH + n_attributes), trunk))
+        self.feature_bias = nn.Parameter(torch.zeros(FEATURE_FACTOR * width))
+        self.item_weight = nn.Parameter(_normal((width, width + FEATURE_FACTOR * width), trunk))
+        self.item_bias = nn.Parameter(torch.zeros(width))
+        self.blocks = nn.ModuleList([Block(settings, trunk) for _ in range(settings.blocks)])
+        self.last_norm = nn.LayerNorm(width, eps=1e-8)
+        self.decoder = Attention(width, settings.heads, trunk)
+        self.output_weight = nn.Parameter((torch.rand(width, generator=trunk) * 2 - 1) * math.sqrt(6 / (width + 1)))
+        self.output_bias = nn.Parameter(torch.zeros(()))
+        shape = Shape(width, settings.heads, settings.blocks, settings.max_length)
+        self.encoding = build_encoding(encoding, shape, encoding_generator)
+
+    def bound_embedding(self, ids: Tensor) -> None:
+        """Renormalise the rows of these items to the upper bound (max_norm), in place.
+
+        What a training step does first.
+        """
+        if self.settings.upper_bound is not None:
+            with torch.no_grad():
+                rows = self.item_embedding[ids]
+                self.item_embedding[ids] = _bounded(rows, self.settings.upper_bound)
+
+    def bounded_embedding(self) -> Tensor:
+        """All item embeddings within the upper bound, as a copy: evaluation changes nothing. (I + 1, D)."""
+        table = self.item_embedding.detach()
+        return table if self.settings.upper_bound is None else _bounded(table, self.settings.upper_bound)
+
+    def item_parts(self, items: Items, embedding: Tensor) -> Tensor:
+        """What an item's id and attributes give, without context and position. embedding: (M, D). Returns (M, D)."""
+        width = self.settings.dimension
+        of_id, of_features = self.item_weight.split([width, FEATURE_FACTOR * width], dim=1)
+        bias = F.linear(of_features, self.feature_bias[None]).squeeze(1) + self.item_bias  # (D,)
+        parts = F.linear(embedding * math.sqrt(width), of_id, bias)
+        if len(items.attribute_ids) == 0:
+            return parts
+        table = (of_features @ self.feature_weight[:, CONTEXT_WIDTH:]).T  # (A, D)
+        return parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+
+    def context_parts(self, context: Tensor) -> Tensor:
+        """What the time features give. context: (T, 6). Returns (T, D)."""
+        if not self.settings.context:
+            return self.item_weight.new_zeros(len(context), self.settings.dimension)
+        of_features = self.item_weight[:, self.settings.dimension :]
+        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, :CONTEXT_WIDTH])
+
+    def encode_tokens(self, parts: Tensor, tokens: Tokens) -> Tensor:
+        """Items with their context and position. parts: (M, D). Returns (T, D)."""
+        x = parts.index_select(0, tokens.index)
+        if self.settings.context:
+            x = x + self.context_parts(tokens.context)
+        return self.encoding.encode(x, tokens.rows)
+
+    def encode_history(self, x: Tensor, rows: Tensor, layout: Layout) -> Tensor:
+        """The encoder. x: (T, D) encoded history items. Returns (T, D)."""
+        x = _drop(x, self.settings.dropout if self.training else 0.0)
+        for number, block in enumerate(self.blocks):
+            x = block(x, rows, layout, self.encoding, number)
+        return self.last_norm(x)
+
+    def head(self, history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
+        """Logit of one candidate a query.
+
+        history: (T, D); candidates: (Tq, D), in the layout's order. Returns (Tq,).
+        """
+        if self.settings.head == "dot":
+            return (self._last_visible(history, layout) * candidates).sum(-1)
+        query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
+        key, value = (self.decoder.project(name, history) for name in ("key", "value"))
+        y = attend(query, key, value, layout, self.settings.dropout if self.training else 0.0)
+        y = combine(self.settings.decoder_residual, y, candidates)
+        return (y * self.output_weight).sum(-1) + self.output_bias
+
+    def _last_visible(self, history: Tensor, layout: Layout) -> Tensor:
+        """The encoded history item that a candidate follows: its own step under a causal mask, else the last.
+
+        Returns (Tq, D).
+        """
+        outputs = []
+        for group, part in zip(layout, history.split([group.users * group.keys for group in layout]), strict=True):
+            of_users = part.view(group.users, group.keys, -1)  # (B, n, D)
+            step = (
+                torch.arange(group.queries) % group.keys
+                if self.causal
+                else torch.full((group.queries,), group.keys - 1)
+            )
+            outputs.append(of_users.index_select(1, step).flatten(0, 1))
+        return torch.cat(outputs)
+
+    def forward(self, items: Items, tokens: Tokens, layout: Layout) -> Tensor:
+        """Training logits of all candidate slots, (Tq,). tokens: T history slots, then Tq candidate slots."""
+        parts = self.item_parts(items, F.embedding(items.ids, self.item_embedding))
+        length = sum(group.users * group.keys for group in layout)
+        x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
+        encoded = self.encode_history(x[:length], tokens.rows[:length], layout)
+        return self.head(encoded, x[length:], layout)
+
+
+def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
+    """A residual connection: y * x, y + x, or y alone."""
+    if kind == "none":
+        return y
+    return y * x if kind == "mul" else y + x
+
+
+def _bounded(rows: Tensor, bound: float) -> Tensor:
+    norm = rows.norm(dim=-1, keepdim=True)
+    return torch.where(norm > bound, rows * (bound / norm.clamp_min(1e-30)), rows)
+
+
+def _drop(x: Tensor, rate: float) -> Tensor:
+    return F.dropout(x, rate) if rate else x
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator) * 0.01
+
+
+def _xavier(width: int, generator: torch.Generator) -> Tensor:
+    return (torch.rand(width, width, generator=generator) * 2 - 1) * math.sqrt(3 / width)

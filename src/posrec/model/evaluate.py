@@ -1,0 +1,229 @@
+"""Evaluation: every request scored on the full catalogue once; sampled candidates are read from the same scores.
+
+Ranks are counted on float logits, never sorted. Candidates are computed in blocks of a fixed shape (a multiple of 64
+items) and each logit is a sum in the same order, so that equal candidates tie bit for bit wherever they stand.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import leaky_relu, linear
+
+from posrec.data.prepared import Prepared
+from posrec.errors import PosrecError
+from posrec.model.attention import make_group
+from posrec.model.batches import candidate_rows, distinct_items, ragged_arange, slot_rows
+from posrec.model.carca import Carca, Tokens
+
+ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
+USER_BLOCK = 16  # users whose scores are ranked together
+ENCODE_BLOCK = 1024  # users whose histories are encoded together
+
+
+class ScoreError(PosrecError):
+    """A model gave scores that cannot be ranked."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Who asks when: users (R,), the index of each target interaction (R,).
+
+    All earlier interactions are its history.
+    """
+
+    users: np.ndarray
+    targets: np.ndarray
+
+    def take(self, index: np.ndarray) -> "Requests":
+        """The requests at `index` (B,)."""
+        return Requests(self.users[index], self.targets[index])
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Per request: candidates scored above the target (greater) and equal to it (tied), sampled and full.
+
+    All are int32 (R,).
+    """
+
+    sampled_greater: np.ndarray
+    sampled_tied: np.ndarray
+    full_greater: np.ndarray
+    full_tied: np.ndarray
+
+
+def requests_of(targets: np.ndarray) -> Requests:
+    """Requests of the users that have a held-out interaction (`Prepared.test` or `.validation`)."""
+    users = np.flatnonzero(targets >= 0)
+    return Requests(users, targets[users])
+
+
+def rank_requests(
+    scores: Iterator[tuple[np.ndarray, Tensor]], data: Prepared, requests: Requests, candidates: np.ndarray
+) -> Ranks:
+    """Count ranks from blocks of scores.
+
+    scores yields (positions in `requests` (B,), scores of items 0..I or more (B, >= I + 1)); candidates: (R, n)
+    negatives, 0 = none. The full catalogue leaves out the history's items, never the target. Raises ScoreError on NaN
+    or infinity.
+    """
+    counts = np.zeros((4, len(requests.users)), np.int32)
+    for where, block in scores:
+        block = block[:, : data.n_items + 1].clone()
+        if not torch.isfinite(block[:, 1:]).all():
+            raise ScoreError("scores are NaN or infinite: the training has diverged (lower the learning rate)")
+        part = requests.take(where)
+        target = torch.from_numpy(data.items[part.targets].astype(np.int64))
+        of_target = block.gather(1, target[:, None])  # (B, 1)
+        negatives = torch.from_numpy(candidates[where].astype(np.int64))  # (B, n)
+        block[:, 0] = -math.inf
+        sampled = block.gather(1, negatives)
+        counts[0, where], counts[1, where] = _count(sampled, of_target)
+        start = data.offsets[part.users]
+        history = ragged_arange(start, part.targets - start)
+        rows = np.repeat(np.arange(len(where)), part.targets - start)
+        block[torch.from_numpy(rows), torch.from_numpy(data.items[history].astype(np.int64))] = -math.inf
+        block.scatter_(1, target[:, None], -math.inf)  # not its own competitor; a repeated target counts once
+        counts[2, where], counts[3, where] = _count(block, of_target)
+    return Ranks(*counts)
+
+
+def _count(scores: Tensor, of_target: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    return (scores > of_target).sum(1).numpy(), (scores == of_target).sum(1).numpy()
+
+
+@torch.no_grad()
+def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Logits of all items for every request, in blocks of users that ask at similar times."""
+    was_training = model.training
+    model.eval()
+    try:
+        scorer = _Scorer(model, data)
+        order = scorer.request_order(requests)
+        for first in range(0, len(order), ENCODE_BLOCK):
+            yield from scorer.score(requests, order[first : first + ENCODE_BLOCK])
+    finally:
+        model.train(was_training)
+
+
+class _Scorer:
+    """Scores requests against all items; what depends on the items alone is computed once.
+
+    Everything before the query's activation is affine in the encoded item, so a candidate's encoding and query are sums
+    of an item's share (one table a position row) and the request's share (its time and position).
+    """
+
+    def __init__(self, model: Carca, data: Prepared) -> None:
+        self.model, self.data = model, data
+        ids = np.arange(data.n_items + 1)
+        items = distinct_items(data, ids)
+        parts = model.item_parts(items, model.bounded_embedding())  # (I + 1, D)
+        self.padded = -(-len(parts) // ITEM_BLOCK) * ITEM_BLOCK
+        self.parts = torch.cat([parts, parts.new_zeros(self.padded - len(parts), parts.shape[1])])  # (P, D)
+        self.history_parts = parts
+        self.row, self.context = -1, np.full(data.context.shape[1], np.nan, np.float32)
+
+    def request_order(self, requests: Requests) -> np.ndarray:
+        """Requests sorted so that those with the same row and context follow one another."""
+        context = self.data.context[requests.targets]
+        return np.lexsort([*context.T, candidate_rows(self._length(requests), self.model.settings)])
+
+    def _length(self, requests: Requests) -> np.ndarray:
+        return np.minimum(requests.targets - self.data.offsets[requests.users], self.model.settings.max_length)
+
+    def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Scores of the requests `where`, (B, P), in blocks.
+
+        Requests with equal row and context share their queries.
+        """
+        part = requests.take(where)
+        length = self._length(part)
+        rows, context = candidate_rows(length, self.model.settings), self.data.context[part.targets]
+        encoded = self._encode_histories(part, length)
+        for first in range(0, len(where), USER_BLOCK):
+            last = min(first + USER_BLOCK, len(where))
+            block = self.parts.new_empty(last - first, self.padded)
+            same = (rows[first + 1 : last] == rows[first : last - 1]) & (
+                context[first + 1 : last] == context[first : last - 1]
+            ).all(1)
+            for group in np.split(np.arange(first, last), np.flatnonzero(~same) + 1):
+                self._set_request(int(rows[group[0]]), context[group[0]])
+                self._score_group([encoded[user] for user in group], block[group[0] - first :])
+            yield where[first:last], block
+
+    def _encode_histories(self, part: Requests, length: np.ndarray) -> list[Tensor]:
+        """The encoded history of each request, (n, D) each, in the order of `part`."""
+        by_length = np.argsort(length, kind="stable")
+        sizes = length[by_length]
+        interactions = ragged_arange(part.targets[by_length] - sizes, sizes)
+        rows = ragged_arange(slot_rows(np.zeros_like(sizes[:, None]), sizes, self.model.settings)[:, 0], sizes)
+        tokens = Tokens(
+            torch.from_numpy(self.data.items[interactions].astype(np.int64)),
+            torch.from_numpy(self.data.context[interactions]),
+            torch.from_numpy(rows),
+        )
+        x = self.model.encode_tokens(self.history_parts, tokens)
+        lengths, counts = np.unique(sizes, return_counts=True)
+        layout = [
+            make_group(np.full(count, keys), int(keys), 1, self.model.causal)
+            for keys, count in zip(lengths, counts, strict=True)
+        ]
+        x = self.model.encode_history(x, tokens.rows, layout)
+        parts = x.split(sizes.tolist())
+        return [parts[place] for place in np.argsort(by_length, kind="stable")]
+
+    def _set_request(self, row: int, context: np.ndarray) -> None:
+        """Candidates as they are for a request with this position row and context."""
+        if row != self.row:
+            self.row, self.context = row, np.full_like(context, np.nan)
+            self._set_row(torch.full((self.padded,), row))
+        if np.array_equal(context, self.context):
+            return
+        self.context = context
+        model = self.model
+        of_context = model.context_parts(torch.from_numpy(context[None]))
+        shift = (model.encoding.encode(of_context, torch.full((1,), row)) - self.zero).T  # (D, 1)
+        torch.add(self.weighted_items, shift * model.output_weight[:, None], out=self.weighted)
+        if model.settings.head == "carca":
+            torch.add(self.queries, model.decoder.query_weight @ shift, out=self.query)
+            leaky_relu(self.query, 0.2, inplace=True)
+        else:
+            torch.add(self.items, shift, out=self.candidates)
+
+    def _set_row(self, rows: Tensor) -> None:
+        """The items' share, transposed: (D, P)."""
+        model = self.model
+        items = model.encoding.encode(self.parts, rows)  # (P, D)
+        self.zero = model.encoding.encode(self.parts.new_zeros(1, items.shape[1]), rows[:1])  # (1, D)
+        self.items = items.T.contiguous()
+        self.weighted_items = self.items * model.output_weight[:, None]
+        self.weighted, self.candidates = torch.empty_like(self.items), torch.empty_like(self.items)
+        if model.settings.head == "carca":
+            query = linear(items, model.decoder.query_weight, model.decoder.query_bias)
+            self.queries = query.T.contiguous()
+            self.query = torch.empty_like(self.queries)
+
+    def _score_group(self, histories: list[Tensor], out: Tensor) -> None:
+        """Logits of all candidates of requests that share their context. histories: (n, D) each; out: (B, P)."""
+        model = self.model
+        if model.settings.head == "dot":
+            for history, scores in zip(histories, out, strict=False):
+                scores.copy_((self.candidates * history[-1][:, None]).sum(0))
+            return
+        packed = torch.cat(histories)
+        key, value = (model.decoder.project(name, packed).transpose(0, 1) for name in ("key", "value"))  # (H, T, Dh)
+        heads, width = model.settings.heads, key.shape[2]
+        scores = (key / math.sqrt(width)) @ self.query.view(heads, width, -1)  # (H, T, P)
+        if model.settings.decoder_residual == "mul":  # the candidate and the output weight meet each value
+            gain = value @ self.weighted.view(heads, width, -1)  # (H, T, P)
+        else:
+            gain = (value * model.output_weight.view(heads, 1, width)).sum(2, keepdim=True)  # (H, T, 1)
+        sizes = [len(history) for history in histories]
+        for of_user, of_gain, total in zip(scores.split(sizes, 1), gain.split(sizes, 1), out, strict=False):
+            torch.add((of_user.softmax(1) * of_gain).sum((0, 1)), model.output_bias, out=total)
+            if model.settings.decoder_residual == "sum":
+                total += self.weighted.sum(0)

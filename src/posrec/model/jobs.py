@@ -1,0 +1,233 @@
+"""A training job: for every seed of its cells take the run file in place, else the store's blocks, else train.
+
+A job owns its run files; it writes them to the store and to the study, each atomically. What only the machine
+determines (seconds, memory, versions) goes to a sidecar under results/provenance/.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from posrec import plan, store
+from posrec.data.prepared import Candidates, Prepared
+from posrec.errors import PosrecError, StudyError
+from posrec.model import provenance, streams
+from posrec.model.baselines import chance_ranks, summary
+from posrec.model.evaluate import Ranks, ScoreError, requests_of
+from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.train import Curve, Weights, build_model, rank_test_users, train_run
+from posrec.model.weights import curve_arrays, load_weights, save_weights
+from posrec.store import Result
+from posrec.study import Cell, Study
+from posrec.versions import STUDY_SCHEMA, TRAINING_VERSION
+
+COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
+
+
+def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
+    """The cells of `--batch`, or those that match `--dataset` and `--encoding`. Raises StudyError when none does."""
+    cells: Sequence[Cell] = study.cells
+    if arguments.batch:
+        batches = {batch.name: batch.cells for batch in plan.batches(study)}
+        if arguments.batch not in batches:
+            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(batches)}")
+        cells = batches[arguments.batch]
+    wanted = {"dataset": arguments.dataset, "encoding": arguments.encoding}
+    cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
+    if not cells:
+        raise StudyError(f"no cell of the study matches {wanted}; see `posrec plan`")
+    return list(cells)
+
+
+def train_cells(
+    study: Study, cells: Sequence[Cell], only_seeds: Sequence[int] | None = None, again_failed: bool = False
+) -> None:
+    """Bring every run file of the cells into place, or with `again_failed` train anew those that say `failed`.
+
+    Raises PosrecError where data are missing or damaged.
+    """
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    seeds = [(cell, seed) for cell in cells for seed in cell.seeds if only_seeds is None or seed in only_seeds]
+    runs = [Run(study, cell, seed) for cell, seed in seeds]
+    if again_failed:
+        runs = [job for job in runs if job.status() == "failed"]
+    trained = failed = 0
+    for job in tqdm(runs, desc="runs", unit="run", disable=not sys.stderr.isatty()):
+        trained += job.bring(again_failed)
+        failed += job.failed
+    seconds = time.perf_counter() - began
+    print(f"{len(runs)} runs: {trained} trained, {len(runs) - trained} were there, {failed} failed; {seconds:.1f} s")
+    provenance.write_job(study, cells, len(runs), trained)
+
+
+@lru_cache(maxsize=2)
+def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Candidates, float]:
+    """A prepared data set, its candidates and its chance level (sampled NDCG@10)."""
+    data, frozen = Prepared.load(arrays, manifest), Candidates.load(candidates)
+    if len(frozen.test) == 0:
+        raise PosrecError(
+            f"{arrays}: no user has a test interaction (3 or more are needed); lower k_core or use other data"
+        )
+    chance = summary(chance_ranks(data, requests_of(data.test), frozen.test))["sampled"]["NDCG@10"]
+    return data, frozen, chance
+
+
+class Run:
+    """One run of a study: a cell and a seed, its place in the study and in the store."""
+
+    def __init__(self, study: Study, cell: Cell, seed: int) -> None:
+        self.study, self.cell, self.seed = study, cell, seed
+        self.run_id = plan.run_id(study, cell)
+        self.path = plan.run_folder(study, cell) / f"seed={seed}.json"
+        self.stored = store.seed_folder(self.run_id, seed)
+        self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in study.evaluation_protocols}
+        self.label = f"{cell.dataset} {cell.encoding} seed {seed}"
+        self.seconds: dict[str, float] = {}
+        self.failed = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a run file or block must say to be this run's."""
+        return {"run_id": self.run_id, "seed": self.seed, "training_version": TRAINING_VERSION}
+
+    def status(self) -> str | None:
+        """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
+        return store.status_of(self.path, **self.identity, evaluation_id=plan.evaluation_id(self.study))
+
+    def bring(self, again_failed: bool = False) -> bool:
+        """Bring the run file into place. Returns whether anything was trained or evaluated for it.
+
+        again_failed: a failure is no result, here and in the store.
+        """
+        wanted = ("finished",) if again_failed else ("finished", "failed")
+        status = self.status()
+        if status in wanted:
+            self.failed = status == "failed"
+            return False
+        missing = [name for name, path in self.blocks.items() if store.status_of(path, **self.identity) not in wanted]
+        if missing:
+            self._compute(missing)
+        self._assemble()
+        if missing:
+            provenance.write_run(self.study, self.cell, self.seed, self.seconds)
+        return bool(missing)
+
+    def beside(self, folder: Path) -> "Run":
+        """The same run with its file and its store in another folder."""
+        other = Run(self.study, self.cell, self.seed)
+        other.path, other.stored = folder / self.path.name, folder / "store"
+        other.blocks = {name: other.stored / path.name for name, path in self.blocks.items()}
+        return other
+
+    def make(self) -> None:
+        """Train and evaluate whatever is there, and write the run file; no record of it is kept."""
+        self._compute(list(self.blocks))
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """The run file of the study from the store's blocks."""
+        blocks = {name: store.read_result(path) for name, path in self.blocks.items()}
+        content, curve = dict(next(iter(blocks.values()))[0]), next(iter(blocks.values()))[1]
+        content["evaluations"] = {n: b["evaluation"] for n, (b, _) in blocks.items() if b["evaluation"] is not None}
+        arrays = {name: value for name, value in curve.items() if name.startswith("curve_")}
+        for name, (_, block) in blocks.items():
+            arrays |= {f"{name}.{key}": value for key, value in block.items() if not key.startswith("curve_")}
+        content["study_schema"] = STUDY_SCHEMA
+        content["evaluation_id"] = plan.evaluation_id(self.study)
+        content["dataset"] = self.cell.dataset
+        content["encoding"] = self.cell.encoding
+        del content["evaluation"]
+        self.failed = content["status"] == "failed"
+        store.write_result(self.path, content, arrays)
+
+    def _compute(self, missing: Sequence[str]) -> None:
+        """Write the missing blocks: from kept weights where they are there, else by training."""
+        files = plan.dataset_files(self.study, self.cell.dataset)
+        data, candidates, chance = _load(files.arrays, files.manifest, files.candidates)
+        failure = None
+        curve, weights = load_weights(self.stored) or (Curve(), None)
+        if weights is None:
+            try:
+                curve, weights = self._train(data)
+            except TrainingFailed as error:
+                failure, curve = {"step": error.step, "reason": error.reason}, Curve()
+        for name in missing:
+            block: Result | None = None
+            if weights is not None:
+                try:
+                    block = self._evaluate(data, candidates, curve, weights)
+                except ScoreError as error:
+                    failure = {"step": EVALUATION_STEP, "reason": str(error)}
+                except TrainingFailed as error:
+                    failure = {"step": error.step, "reason": error.reason}
+            self._write_block(self.blocks[name], curve, block, failure, chance)
+
+    def _train(self, data: Prepared) -> tuple[Curve, Weights]:
+        began = time.perf_counter()
+        trained = train_run(self.cell, data, self.seed, self._log_epoch)
+        self.seconds["training"] = time.perf_counter() - began
+        if self.cell.training.keep_weights:
+            save_weights(self.stored, trained.curve, trained.weights)
+        return trained.curve, trained.weights[trained.curve.best()[0]]
+
+    def _log_epoch(self, curve: Curve) -> None:
+        left = (self.cell.training.epochs - curve.epoch[-1]) * float(np.mean(curve.seconds))
+        value = curve.validation[-1]
+        reading = "not read" if np.isnan(value) else f"{value:.4f}"
+        print(
+            f"{self.label} epoch {curve.epoch[-1]}/{self.cell.training.epochs} loss {curve.loss[-1]:.4f} "
+            f"validation NDCG@10 {reading}, {curve.seconds[-1]:.2f} s, at most {left:.0f} s left",
+            flush=True,
+        )
+
+    def _evaluate(self, data: Prepared, candidates: Candidates, curve: Curve, weights: Weights) -> Result:
+        began = time.perf_counter()
+        progress = Progress(EVALUATION_STEP)
+        with model_code(progress):
+            model = build_model(self.cell, data, self.seed)
+        model.load_state_dict(weights)
+        with model_code(progress):
+            ranks = rank_test_users(model, data, candidates)
+        self.seconds["evaluation"] = time.perf_counter() - began
+        return _evaluation(ranks, curve.best()[0]), asdict(ranks)
+
+    def _write_block(
+        self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None, chance: float
+    ) -> None:
+        cell = self.cell
+        evaluation, ranks = block if block else (None, {})
+        content = {
+            "study_schema": STUDY_SCHEMA,
+            **self.identity,
+            "dataset": cell.dataset,
+            "dataset_id": plan.dataset_id(cell.dataset, self.study.settings.datasets[cell.dataset]),
+            "encoding": cell.encoding,
+            "settings": {
+                "model": cell.model.model_dump(),
+                "training": cell.training.model_dump(exclude={"keep_weights"}),
+            },
+            "protocol": {"name": cell.protocol.name, **cell.protocol.training_part},
+            "streams": streams.stream_seeds(self.seed, cell.training.held_streams),
+            "epochs_trained": len(curve.epoch),
+            "evaluation": evaluation,
+            "collapsed": evaluation is not None and evaluation["sampled"]["NDCG@10"] < COLLAPSE_FACTOR * chance,
+            "status": "finished" if evaluation is not None else "failed",
+            "failure": failure,
+        }
+        store.write_result(path, content, {**ranks, **curve_arrays(curve)})
+
+
+def _evaluation(ranks: Ranks, epoch: int) -> dict[str, Any]:
+    tied = {"sampled": ranks.sampled_tied, "full": ranks.full_tied}
+    share = {name: float((counts > 0).mean()) for name, counts in tied.items()}
+    return {"selected_epoch": epoch, "users": len(ranks.full_greater), "tie_share": share, **summary(ranks)}

@@ -1,0 +1,38 @@
+"""Named random streams: one seed gives independent streams, so that sources of variance can be told apart.
+
+Source: architecture of the study (a paired design): the trunk's initial weights, the order of the data, the dropout and
+the training negatives of a seed are equal across encodings; an encoding draws its parameters from a stream of its own.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from posrec.settings import STREAMS
+
+
+def stream_seeds(seed: int, held: Mapping[Any, int]) -> dict[str, int]:
+    """The seed of each stream: the run's own, or the one a study holds it at."""
+    return {name: held.get(name, seed) for name in STREAMS}
+
+
+def _entropy(name: str, seed: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, zlib.crc32(name.encode())])
+
+
+def numpy_stream(name: str, seed: int) -> np.random.Generator:
+    """The numpy generator of a named stream."""
+    return np.random.default_rng(_entropy(name, seed))
+
+
+def torch_stream(name: str, seed: int) -> torch.Generator:
+    """The torch generator of a named stream."""
+    return torch.Generator().manual_seed(torch_seed(name, seed))
+
+
+def torch_seed(name: str, seed: int) -> int:
+    """A 63-bit seed for torch from a named stream."""
+    return int(_entropy(name, seed).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,177 @@
+"""Train one run: a cell and a seed. Epochs are selected on validation, the test is read once."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from posrec.data.prepared import Candidates, Prepared
+from posrec.model import metrics, streams
+from posrec.model.batches import Batch, Sampler
+from posrec.model.carca import Carca
+from posrec.model.evaluate import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
+from posrec.model.failures import Progress, TrainingFailed, model_code
+from posrec.settings import PRIMARY, TrainingSettings
+from posrec.study import Cell
+
+VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Curve:
+    """What happened epoch by epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read)."""
+
+    epoch: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # machine facts: never in a run file
+
+    def best(self) -> tuple[int, float]:
+        """The epoch with the highest validation metric, the first of equals, and that metric."""
+        place = int(np.nanargmax(self.validation))
+        return self.epoch[place], self.validation[place]
+
+
+@dataclass
+class Trained:
+    """A finished training: its curve and the weights of the epochs that were kept."""
+
+    curve: Curve
+    weights: dict[int, Weights]
+
+
+def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
+    """A fresh model with the initial weights of `seed`."""
+    seeds = streams.stream_seeds(seed, cell.training.held_streams)
+    attributes = data.n_attributes
+    trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
+    causal = bool(cell.protocol.training_part["causal"])
+    model = Carca(cell.model, cell.encoding, data.n_items, attributes, causal, trunk, encoding)
+    return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
+
+
+def train_run(cell: Cell, data: Prepared, seed: int, on_epoch: Callable[[Curve], None] = lambda curve: None) -> Trained:
+    """Train a cell with one seed until its epochs or its patience end.
+
+    Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch` is
+    told of every finished epoch.
+    """
+    progress = Progress()
+    with model_code(progress):
+        model = build_model(cell, data, seed)
+    settings = cell.training
+    seeds = streams.stream_seeds(seed, settings.held_streams)
+    torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
+    order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
+    sampler = Sampler(data, cell.model, cell.protocol.targets, settings.batch_size, order, negatives)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
+    )
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate_factor(settings, sampler.steps))
+    sample = validation_sample(data, settings.validation_users)
+    trained = Trained(Curve(), {})
+    for epoch in range(1, settings.epochs + 1):
+        began = time.perf_counter()
+        due = epoch % settings.validate_every == 0 or epoch == settings.epochs
+        with model_code(progress):
+            loss = _train_epoch(model, sampler, optimiser, rate, progress)
+            value = _validate(model, data, sample, progress.step) if due else float("nan")
+        _record(trained, epoch, loss, value, time.perf_counter() - began)
+        if due:
+            _keep(trained, model, epoch, settings)
+        on_epoch(trained.curve)
+        if due and epoch - trained.curve.best()[0] >= settings.patience * settings.validate_every:
+            break
+    return trained
+
+
+def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
+    """Linear warm-up, then constant or linear to 0 at the last planned step."""
+    total = settings.epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < settings.warmup_steps:
+            return (step + 1) / settings.warmup_steps
+        if settings.schedule == "constant":
+            return 1.0
+        return max(0.0, (total - step) / max(1, total - settings.warmup_steps))
+
+    return factor
+
+
+def validation_sample(data: Prepared, size: int) -> Requests:
+    """A fixed sample of at most `size` validation users, the same for every run on these data."""
+    requests = requests_of(data.validation)
+    if len(requests.users) <= size:
+        return requests
+    chosen = np.random.default_rng(VALIDATION_SAMPLE_SEED).choice(len(requests.users), size, replace=False)
+    return requests.take(np.sort(chosen))
+
+
+def batch_loss(model: Carca, batch: Batch) -> Tensor:
+    """Binary cross-entropy, mean over unpadded positive and negative positions."""
+    logits = model(batch.items, batch.tokens, batch.layout)
+    sign = batch.sign.to(logits.dtype)
+    return (softplus(-sign * logits) * sign.abs()).sum() / sign.abs().sum()
+
+
+def _train_epoch(
+    model: Carca,
+    sampler: Sampler,
+    optimiser: torch.optim.Optimizer,
+    rate: torch.optim.lr_scheduler.LambdaLR,
+    progress: Progress,
+) -> float:
+    model.train()
+    total, before = 0.0, progress.step
+    for batch in sampler.epoch():
+        progress.step += 1
+        model.bound_embedding(batch.items.ids)
+        loss = batch_loss(model, batch)
+        value = loss.item()
+        if not np.isfinite(value):
+            raise TrainingFailed(progress.step, f"the loss is {value}")
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        rate.step()
+        total += value
+    return total / (progress.step - before)
+
+
+def _validate(model: Carca, data: Prepared, sample: Requests, step: int) -> float:
+    no_candidates = np.zeros((len(sample.users), 0), np.int32)
+    try:
+        ranks = rank_requests(model_scores(model, data, sample), data, sample, no_candidates)
+    except ScoreError as error:
+        raise TrainingFailed(step, str(error)) from None
+    return metrics.mean_metrics(ranks.full_greater, ranks.full_tied)[PRIMARY]
+
+
+def _record(trained: Trained, epoch: int, loss: float, value: float, seconds: float) -> None:
+    curve = trained.curve
+    curve.epoch.append(epoch)
+    curve.loss.append(loss)
+    curve.validation.append(value)
+    curve.seconds.append(seconds)
+
+
+def _keep(trained: Trained, model: Carca, epoch: int, settings: TrainingSettings) -> None:
+    """Keep the weights of this epoch when they are the best so far, or all when the settings say so."""
+    best, _ = trained.curve.best()
+    if best == epoch or settings.keep_weights:
+        if not settings.keep_weights:
+            trained.weights.clear()
+        trained.weights[epoch] = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def rank_test_users(model: Carca, data: Prepared, candidates: Candidates) -> Ranks:
+    """Ranks of every test user, sampled and full."""
+    requests = requests_of(data.test)
+    return rank_requests(model_scores(model, data, requests), data, requests, candidates.test)

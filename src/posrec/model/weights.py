@@ -1,0 +1,60 @@
+"""Weights that a study asks to keep, in the store beside the run's blocks. Nothing but tensors is ever loaded."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from posrec import store
+from posrec.errors import DataError, PosrecError
+from posrec.files import sha256, write_bytes
+from posrec.model.train import Curve, Weights
+
+
+def save_weights(folder: Path, curve: Curve, weights: dict[int, Weights]) -> None:
+    """Keep the weights of all evaluated epochs, then the curve and checksums that make them usable."""
+    checksums = {}
+    for epoch, state in weights.items():
+        path = _path(folder, epoch)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(path, buffer.getvalue())
+        checksums[path.name] = sha256(path)
+    store.write_result(folder / "curve.json", {"weights": checksums}, curve_arrays(curve))
+
+
+def load_weights(folder: Path) -> tuple[Curve, Weights] | None:
+    """The curve and the selected epoch's weights; None where they weren't kept, or are damaged or foreign."""
+    try:
+        about, arrays = store.read_result(folder / "curve.json")
+        curve = Curve(
+            arrays["curve_epoch"].astype(int).tolist(),
+            arrays["curve_loss"].tolist(),
+            arrays["curve_validation"].tolist(),
+        )
+        path = _path(folder, curve.best()[0])
+        return (curve, read_weights(path)) if about["weights"][path.name] == sha256(path) else None
+    except (PosrecError, OSError, KeyError, ValueError):
+        return None
+
+
+def read_weights(path: Path) -> Weights:
+    """The tensors of a weights file. Raises DataError for anything else: code in it is refused, never run."""
+    try:
+        weights: Weights = torch.load(path, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise DataError(f"{path}: not a file of weights alone ({type(error).__name__})") from None
+    return weights
+
+
+def curve_arrays(curve: Curve) -> dict[str, np.ndarray]:
+    """The curve as float64 arrays (epochs,), as they stand in a run's npz."""
+    columns = {"curve_epoch": curve.epoch, "curve_loss": curve.loss, "curve_validation": curve.validation}
+    return {name: np.array(values, np.float64) for name, values in columns.items()}
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"weights-epoch={epoch}.pt"

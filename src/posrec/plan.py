@@ -1,0 +1,203 @@
+"""From a study to ids, paths and batches: everything that the workflow needs to know before it runs.
+
+Ids are hashes of exactly what can change the bytes they name; they stand in paths, and existence decides. Importing
+this module imports neither torch nor pandas.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from posrec import versions
+from posrec.errors import StudyError
+from posrec.files import digest
+from posrec.settings import DatasetSettings
+from posrec.study import EVALUATION_PROTOCOLS, Cell, Study, nearest
+
+STUDIES = Path("results/studies")
+RAW = Path("results/raw")
+PROVENANCE = Path("results/provenance")
+STORE = ".cache"  # POSREC_STORE overrides
+FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
+TABLES = ("runs.csv", "cells.csv", "datasets.csv", "correlation.csv", "metrics.json")
+BATCH_WORK = 6e11  # multiply-adds a training job should hold at least, about a minute
+
+
+@cache
+def registry() -> dict[str, Any]:
+    """Known sources of raw reviews (data/registry.yaml)."""
+    text = (Path(__file__).parent / "data" / "registry.yaml").read_text(encoding="utf-8")
+    sources: dict[str, Any] = yaml.safe_load(text)
+    return sources
+
+
+def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    """What is known of a data set's raw files. Raises StudyError for an unknown source."""
+    if dataset.source is None:
+        return {"format": "amazon2018", "files": {"reviews.json.gz": None, "meta.json.gz": None}}
+    if dataset.source not in registry():
+        allowed = list(registry())
+        raise StudyError(
+            f"datasets.{name}.source: '{dataset.source}' is not known{nearest(dataset.source, allowed)}; "
+            f"known: {', '.join(allowed)}"
+        )
+    source: dict[str, Any] = registry()[dataset.source]
+    return source
+
+
+def raw_folder(name: str, dataset: DatasetSettings) -> Path:
+    """Where the raw reviews lie: a source's under its name, simulated ones under the id of the simulation."""
+    if dataset.simulate is not None:
+        return RAW / f"simulated-{digest([dataset.simulate.model_dump(), versions.DATA_VERSION])}"
+    return RAW / str(dataset.source)
+
+
+def dataset_id(name: str, dataset: DatasetSettings) -> str:
+    """Id of the prepared data: raw content and every preparation setting, but no model or training setting."""
+    settings = dataset.model_dump(exclude={"model", "training", "expect", "source"})
+    return digest([settings, source_of(name, dataset)["files"], versions.DATA_VERSION])
+
+
+def run_id(study: Study, cell: Cell) -> str:
+    """Id of a training but its seed."""
+    training = cell.training.model_dump(exclude={"keep_weights"})
+    parts = {
+        "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
+        "encoding": cell.encoding,
+        "protocol": cell.protocol.training_part,
+        "model": cell.model.model_dump(),
+        "training": training,
+        "layout": "packed",
+        "version": versions.TRAINING_VERSION,
+    }
+    return digest(parts)
+
+
+def block_id(study: Study, protocol: str) -> str:
+    """Id of the evaluation under one protocol: what the store keeps a block of results for."""
+    return digest([EVALUATION_PROTOCOLS[protocol], study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
+
+
+def evaluation_id(study: Study) -> str:
+    """Id of the evaluations that every run file of the study holds."""
+    return digest({name: block_id(study, name) for name in study.evaluation_protocols})
+
+
+def candidates_id(study: Study) -> str:
+    """Id of the frozen candidates, beside the data set's own."""
+    return digest([study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """Paths of one prepared data set."""
+
+    folder: Path
+    arrays: Path
+    manifest: Path
+    candidates: Path
+    card: Path
+    baselines: Path
+
+
+def dataset_files(study: Study, name: str) -> DatasetFiles:
+    """Where the prepared data set `name` of a study lies."""
+    folder = STUDIES / study.name / "data" / name / dataset_id(name, study.settings.datasets[name])
+    return DatasetFiles(
+        folder,
+        arrays=folder / "dataset.npz",
+        manifest=folder / "dataset.json",
+        candidates=folder / f"candidates={candidates_id(study)}.npz",
+        card=folder / "card.json",
+        baselines=folder / f"baselines={evaluation_id(study)}.json",
+    )
+
+
+def run_folder(study: Study, cell: Cell) -> Path:
+    """Folder of a cell's run files."""
+    ids = Path(run_id(study, cell)) / evaluation_id(study)
+    return STUDIES / study.name / "runs" / cell.dataset / cell.encoding / ids
+
+
+def run_files(study: Study, cell: Cell) -> list[Path]:
+    """The json and npz of every seed of a cell."""
+    folder = run_folder(study, cell)
+    return [folder / f"seed={seed}.{kind}" for seed in cell.seeds for kind in ("json", "npz")]
+
+
+def work(study: Study, cell: Cell) -> float | None:
+    """Multiply-adds of a cell's trainings, from the counts that the study declares; None where it declares none."""
+    dataset = study.settings.datasets[cell.dataset]
+    if dataset.expect is not None:
+        interactions: float = dataset.expect.interactions
+    elif dataset.simulate is not None:
+        interactions = dataset.simulate.users * dataset.simulate.mean_length
+    else:
+        return None
+    width = cell.model.dimension
+    products = 5 * cell.model.blocks + 8
+    return 3 * cell.training.epochs * interactions * products * width * width * len(cell.seeds)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells of one data set that share a training job."""
+
+    name: str
+    dataset: str
+    cells: tuple[Cell, ...]
+
+
+def batches(study: Study) -> list[Batch]:
+    """Pack cells into jobs by their work: a function of the study alone, never of what is already there."""
+    result: list[Batch] = []
+    for dataset in study.settings.datasets:
+        groups = _packed(study, [cell for cell in study.cells if cell.dataset == dataset])
+        result += [Batch(f"{dataset}-{number}", dataset, tuple(group)) for number, group in enumerate(groups, 1)]
+    return result
+
+
+def _packed(study: Study, cells: list[Cell]) -> Iterator[list[Cell]]:
+    group: list[Cell] = []
+    total = 0.0
+    for cell in cells:
+        group.append(cell)
+        total += work(study, cell) or BATCH_WORK
+        if total >= BATCH_WORK:
+            yield group
+            group, total = [], 0.0
+    if group:
+        yield group
+
+
+def analysis_id(study: Study) -> str:
+    """Id of tables, figures and report.
+
+    It covers the planned run files, the text of the analysis code and the report settings.
+    """
+    code = sorted((Path(__file__).parent / "analysis").rglob("*"))
+    texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".css", ".js")]
+    runs = [str(path) for cell in study.cells for path in run_files(study, cell)]
+    return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
+
+
+def analysis_files(study: Study) -> dict[str, list[Path]]:
+    """Outputs of the analysis rules; the last of each carries the analysis id and is written last."""
+    folder = STUDIES / study.name
+    marker = f"analysis={analysis_id(study)}.json"
+    figures = [folder / "figures" / f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")]
+    return {
+        "tables": [*(folder / "tables" / name for name in TABLES), folder / "tables" / marker],
+        "figures": [*figures, folder / "figures" / marker],
+        "report": [folder / "report.html", folder / "report" / marker],
+    }
+
+
+def provenance_files(study: Study) -> list[Path]:
+    """The page of where the results come from, and its marker: outside of the study's folder, no DVC out."""
+    folder = PROVENANCE / study.name
+    return [folder / "index.html", folder / f"analysis={analysis_id(study)}.json"]

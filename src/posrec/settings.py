@@ -1,0 +1,197 @@
+"""The schema of a study file: every key, its type, its default and its meaning.
+
+Only plain values live here, so that the workflow can read a study without importing torch or pandas. `posrec schema`
+turns these classes into workflow/schemas/study.schema.json.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+# Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
+ENCODINGS = {
+    "none": "none",
+    "abs": "added",
+    "abs_con": "concatenated",
+    "learnt": "added",
+    "learnt_con": "concatenated",
+    "rotatory": "added",
+    "rotatory_con": "concatenated",
+    "rmha4": "relative",
+    "rope": "relative",
+}
+STREAMS = ("trunk", "encoding", "dropout", "order", "negatives")
+PRIMARY = "NDCG@10"  # on the full catalogue
+
+
+def _read_number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (no dot) as a string; the study means the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys and wrong types are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SimulationSettings(Settings):
+    """A synthetic counterpart (twin) of an Amazon data set: reviews with known truth."""
+
+    users: int = Field(ge=10, description="number of users")
+    items: int = Field(ge=10, description="number of items")
+    mean_length: Number = Field(ge=3, description="mean number of reviews a user; lengths are 3 + geometric")
+    seed: Seed = Field(0, description="seed of the simulator")
+    order: Number = Field(0.6, ge=0, le=1, description="share of reviews whose item follows from the items before")
+    popularity: Number = Field(0.8, ge=0, le=3, description="exponent of the items' power law")
+    categories: int = Field(12, ge=1, description="number of item categories")
+    category_loyalty: Number = Field(
+        0.5, ge=0, le=1, description="share of the other reviews that stay in the user's category"
+    )
+    tied_days: Number = Field(0.3, ge=0, lt=1, description="share of reviews on the same day as the one before")
+    years: int = Field(4, ge=1, le=30, description="length of the simulated period")
+
+
+class DatasetSettings(Settings):
+    """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
+
+    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or use `simulate`")
+    simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
+    k_core: int = Field(
+        5,
+        ge=1,
+        description="iterative k-core: every user and item keeps at least k reviews (1: off)",
+    )
+    tied_times: Literal["shuffle", "file"] = Field(
+        "shuffle",
+        description="order of reviews with equal times: seeded shuffle, or as they lie in the file (control)",
+    )
+    tied_times_seed: Seed = Field(0, description="seed of that shuffle")
+    attributes: bool = Field(True, description="use the items' categories, brand and price")
+    expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
+    model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
+    training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")
+
+
+class ExpectedCounts(Settings):
+    """What a data set must count after preparation."""
+
+    users: int = Field(ge=1, description="users")
+    items: int = Field(ge=1, description="items")
+    interactions: int = Field(ge=1, description="interactions")
+
+
+class ModelSettings(Settings):
+    """CARCA (Rashed et al., RecSys 2022), or its encoder with a dot-product head."""
+
+    dimension: int = Field(64, ge=4, description="width D of the item encodings")
+    blocks: int = Field(2, ge=1, description="encoder blocks")
+    heads: int = Field(2, ge=1, description="attention heads; must divide `dimension`")
+    max_length: int = Field(50, ge=1, description="L: the most recent items of a history that count")
+    upper_bound: Number | None = Field(
+        None, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
+    )
+    activation: Literal["leaky", "silu", "relu", "gelu", "identity"] = Field(
+        "leaky", description="activation of the feed-forward layers"
+    )
+    dropout: Number = Field(0.5, ge=0, lt=1, description="dropout rate of encodings, attention and feed-forward")
+    head: Literal["carca", "dot"] = Field(
+        "carca", description="cross-attention decoder, or dot product with the last encoded item"
+    )
+    residual: Literal["mul", "sum", "none"] = Field("mul", description="residual of the encoder's attention")
+    decoder_residual: Literal["mul", "sum", "none"] = Field(
+        "mul", description="residual of the decoder's cross-attention"
+    )
+    position_start: Literal["end", "begin"] = Field(
+        "end", description="count positions from the end of the history, or from its begin"
+    )
+    context: bool = Field(True, description="feed the six time features")
+
+
+class NumericsSettings(Settings):
+    """The numerics class: bytes are promised within one class on one processor type. Never detected."""
+
+    device: Literal["cpu"] = Field(default="cpu", description="device")
+    precision: Literal["fp32", "fp64"] = Field(default="fp32", description="floating-point type")
+    engine: Literal["torch"] = Field(default="torch", description="kernels")
+
+
+class TrainingSettings(Settings):
+    """How a cell is trained, and how its epoch is selected."""
+
+    learning_rate: Number = Field(1e-3, gt=0, description="AdamW's learning rate after warm-up")
+    batch_size: int = Field(256, ge=1, description="users a batch")
+    epochs: int = Field(50, ge=1, description="most epochs; one epoch = every training user once, in random order")
+    patience: int = Field(
+        5,
+        ge=1,
+        description="readings of the validation metric without a better one before training ends",
+    )
+    validate_every: int = Field(1, ge=1, description="epochs between two readings")
+    validation_users: int = Field(2000, ge=1, description="fixed sample of validation users that is read")
+    warmup_steps: int = Field(300, ge=0, description="linear warm-up")
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="learning rate after warm-up: constant, or linear to 0 at the last epoch"
+    )
+    weight_decay: Number = Field(0.0, ge=0, description="AdamW's weight decay")
+    held_streams: dict[Literal["trunk", "encoding", "dropout", "order", "negatives"], Seed] = Field(
+        default_factory=dict, description="random streams that keep this seed whatever the run's seed"
+    )
+    numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
+    keep_weights: bool = Field(
+        False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
+    )
+
+
+class EvaluationSettings(Settings):
+    """How a trained model is scored. In the evaluation id, not in the run id: a change retrains nothing that has
+    weights.
+    """
+
+    negatives: int = Field(default=100, ge=1, description="sampled negatives a user, outside all of its items")
+    candidates_seed: Seed = Field(default=0, description="seed of the frozen candidates")
+
+
+class ReportSettings(Settings):
+    """What the report shows; changing it renders anew and trains nothing."""
+
+    title: str = Field(default="", description="title of the report; default: the study's name")
+    stability: bool = Field(
+        default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
+    )
+
+
+class StudySettings(Settings):
+    """A study: data sets x encodings x settings x seeds x protocols, and what to report."""
+
+    study: Name = Field(description="name of the study; its results are under results/studies/<name>")
+    protocols: list[Literal["sound", "sound_last"]] = Field(
+        ["sound"], min_length=1, description="how training and evaluation are done"
+    )
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="data sets by name")
+    encodings: list[str] = Field(min_length=1, description="positional encodings")
+    model: dict[str, Any] = Field(default_factory=dict, description="model settings; a list is a dimension of the grid")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="training settings; a list is a dimension of the grid"
+    )
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="evaluation")
+    seeds: list[Seed] = Field(min_length=1, description="seeds that score the encodings")
+    deviation_seeds: list[Seed] = Field(
+        default_factory=list,
+        description="seeds of `none` that estimate each data set's deviation; disjoint from `seeds`",
+    )
+    only: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="keep the cells that match one of these (keys: dataset, encoding, protocol, any setting)",
+    )
+    report: ReportSettings = Field(default_factory=ReportSettings, description="report")

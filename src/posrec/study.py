@@ -1,0 +1,305 @@
+"""Read and check a study file, and expand it into cells.
+
+A study is checked whole before anything runs; every complaint names the key, what is allowed and the nearest valid
+name.
+"""
+
+import difflib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from posrec import settings as schema
+from posrec.errors import StudyError
+
+SettingsType = TypeVar("SettingsType", bound=BaseModel)
+MIN_SEEDS = 3  # fewer cannot show a spread at all
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How training and evaluation are done.
+
+    The training part is in the run id, the evaluation part in the evaluation id.
+    """
+
+    name: str
+    targets: str  # all: every step is a target, under a causal mask | last: one target a sample, no mask
+    evaluation: str = "sound"  # name of the evaluation protocol
+
+    @property
+    def training_part(self) -> dict[str, Any]:
+        """What of the protocol is in the run id: which steps are targets, and whether attention is causal."""
+        return {"targets": self.targets, "causal": self.targets == "all"}
+
+
+PROTOCOLS = {
+    "sound": Protocol("sound", targets="all"),
+    "sound_last": Protocol("sound_last", targets="last"),
+}
+EVALUATION_PROTOCOLS = {
+    "sound": {"selection": "validation", "eval_users": "all", "ties": "expected", "candidate_context": "request_time"}
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything of a training but its seed."""
+
+    dataset: str
+    encoding: str
+    protocol: Protocol
+    model: schema.ModelSettings
+    training: schema.TrainingSettings
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study and the cells it asks for."""
+
+    settings: schema.StudySettings
+    cells: tuple[Cell, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Name of the study, and of its folder under results/studies."""
+        return self.settings.study
+
+    @property
+    def evaluation_protocols(self) -> list[str]:
+        """Names of the evaluation protocols that every run is scored under."""
+        return list(dict.fromkeys(PROTOCOLS[name].evaluation for name in self.settings.protocols))
+
+
+def load(path: str | Path) -> Study:
+    """Read the study file `path`. Raises StudyError naming the file and key."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read ({error})") from None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from None
+    return from_dict(raw, str(path))
+
+
+def from_dict(raw: Any, where: str = "study") -> Study:
+    """Check the raw content of a study file. Raises StudyError."""
+    if not isinstance(raw, dict):
+        raise StudyError(f"{where}: a study file is a mapping of keys; see params.yaml")
+    settings = _validate(schema.StudySettings, raw, where, "")
+    _check_encodings(settings, where)
+    _check_seeds(settings, where)
+    _check_datasets(settings, where)
+    _check_duplicates(settings, where)
+    cells = tuple(_cells(settings, where))
+    if not cells:
+        raise StudyError(f"{where}: only: matches no cell of the grid; drop an entry or widen it")
+    return Study(settings, cells, tuple(_warnings(cells, settings)))
+
+
+def _validate(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
+    try:
+        return model.model_validate_json(json.dumps(raw))
+    except TypeError as error:
+        raise StudyError(f"{where}: {prefix or 'the file'}: {error}; use plain text and numbers") from None
+    except ValidationError as error:
+        lines = [_explain(model, issue, prefix) for issue in error.errors()]
+        raise StudyError("\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))) from None
+
+
+def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
+    location = [part for part in issue["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in ([prefix] if prefix else []) + location)
+    if issue["type"] == "extra_forbidden":
+        allowed = _keys_at(model, location[:-1])
+        return f"{key}: unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
+    help_text = _help_at(model, location)
+    given = "" if issue["type"] == "missing" else f" (given: {json.dumps(issue['input'], default=str)[:80]})"
+    hint = ""
+    if issue["type"] == "literal_error":
+        hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
+    return f"{key}: {issue['msg']}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
+
+
+def nearest(word: str, allowed: list[str]) -> str:
+    """A hint at the allowed name that is most like `word`, or nothing."""
+    match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel] | None:
+    """The settings class that a location inside `model` leads into."""
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is None or part not in current.model_fields:
+            continue  # a list index or the name of a data set
+        annotation = current.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return current
+
+
+def _keys_at(model: type[BaseModel], location: list[Any]) -> list[str]:
+    inner = _model_at(model, location)
+    return list(inner.model_fields) if inner else []
+
+
+def _help_at(model: type[BaseModel], location: list[Any]) -> str:
+    inner = _model_at(model, location[:-1]) if location else None
+    info = inner.model_fields.get(str(location[-1])) if inner else None
+    return (info.description or "") if info else ""
+
+
+def _check_encodings(settings: schema.StudySettings, where: str) -> None:
+    for name in settings.encodings:
+        if name not in schema.ENCODINGS:
+            allowed = list(schema.ENCODINGS)
+            raise StudyError(
+                f"{where}: encodings: '{name}' does not exist{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
+            )
+
+
+def _check_seeds(settings: schema.StudySettings, where: str) -> None:
+    common = sorted(set(settings.seeds) & set(settings.deviation_seeds))
+    if common:
+        raise StudyError(
+            f"{where}: deviation_seeds: {common} are also in seeds; a deviation estimated on the seeds that score the "
+            "encodings would be correlated with itself: use other seeds"
+        )
+    if settings.deviation_seeds and "none" not in settings.encodings:
+        raise StudyError(
+            f"{where}: deviation_seeds: need the encoding 'none', whose spread is the deviation; add it to encodings"
+        )
+    if not settings.report.stability:
+        return
+    for key, seeds in (("seeds", settings.seeds), ("deviation_seeds", settings.deviation_seeds or [0, 1, 2])):
+        if len(set(seeds)) < MIN_SEEDS:
+            raise StudyError(
+                f"{where}: {key}: a stability study needs at least {MIN_SEEDS} different seeds "
+                f"(given: {len(set(seeds))}); add seeds, or set report.stability: false to show levels only"
+            )
+
+
+def _check_datasets(settings: schema.StudySettings, where: str) -> None:
+    for name, dataset in settings.datasets.items():
+        if (dataset.source is None) == (dataset.simulate is None):
+            raise StudyError(f"{where}: datasets.{name}: give either `source` or `simulate` (and not both)")
+
+
+def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
+    for key in ("protocols", "encodings", "seeds", "deviation_seeds"):
+        values = getattr(settings, key)
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        if twice:
+            raise StudyError(f"{where}: {key}: {', '.join(twice)} stands twice; remove one")
+
+
+def _cells(settings: schema.StudySettings, where: str) -> Iterator[Cell]:
+    grids = {name: _grid(settings, name, where) for name in settings.datasets}
+    _check_only(settings, grids, where)
+    seen: set[tuple[Any, ...]] = set()
+    for (dataset, grid), encoding, name in itertools.product(grids.items(), settings.encodings, settings.protocols):
+        for model, training in grid:
+            protocol = PROTOCOLS[name]
+            cell = Cell(dataset, encoding, protocol, model, training, _seeds(settings, encoding, name))
+            training_key = json.dumps([protocol.training_part, model.model_dump(), training.model_dump()])
+            if (dataset, encoding, training_key) not in seen and _wanted(cell, settings.only):
+                seen.add((dataset, encoding, training_key))
+                yield cell
+
+
+def _seeds(settings: schema.StudySettings, encoding: str, protocol: str) -> tuple[int, ...]:
+    """Deviation is that of `none` under the study's first protocol."""
+    deviation = encoding == "none" and protocol == settings.protocols[0]
+    return tuple(settings.seeds) + (tuple(settings.deviation_seeds) if deviation else ())
+
+
+def _grid(
+    settings: schema.StudySettings, dataset: str, where: str
+) -> list[tuple[schema.ModelSettings, schema.TrainingSettings]]:
+    own = settings.datasets[dataset]
+    models = _expand(schema.ModelSettings, {**settings.model, **own.model}, where, "model")
+    trainings = _expand(schema.TrainingSettings, {**settings.training, **own.training}, where, "training")
+    for model in models:
+        if model.dimension % model.heads:
+            raise StudyError(
+                f"{where}: model.heads: {model.heads} heads do not divide dimension {model.dimension}; choose a divisor"
+            )
+        if "rope" in settings.encodings and model.dimension // model.heads % 2:
+            raise StudyError(
+                f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
+                f"{model.heads} heads is odd; choose an even width a head"
+            )
+    return list(itertools.product(models, trainings))
+
+
+def _expand(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> list[SettingsType]:
+    """All combinations of the listed values; every single value is checked under its own name."""
+    axes = [
+        [(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in raw.items()
+    ]
+    for axis, key in zip(axes, raw, strict=True):
+        if not axis:
+            raise StudyError(f"{where}: {prefix}.{key}: an empty list; give at least one value")
+    return [_validate(model, dict(combination), where, prefix) for combination in itertools.product(*axes)]
+
+
+def _value_of(cell: Cell, key: str) -> Any:
+    if key in ("dataset", "encoding"):
+        return getattr(cell, key)
+    if key == "protocol":
+        return cell.protocol.name
+    return getattr(cell.model if key in schema.ModelSettings.model_fields else cell.training, key)
+
+
+def _wanted(cell: Cell, only: list[dict[str, Any]]) -> bool:
+    def matches(entry: dict[str, Any]) -> bool:
+        return all(
+            _value_of(cell, key) in (value if isinstance(value, list) else [value]) for key, value in entry.items()
+        )
+
+    return not only or any(matches(entry) for entry in only)
+
+
+def _check_only(settings: schema.StudySettings, grids: dict[str, Any], where: str) -> None:
+    """Every key and value of `only` must exist in the grid, or a misspelt one would silently drop cells."""
+    pairs = [pair for grid in grids.values() for pair in grid]
+    named: dict[str, list[Any]] = {
+        "dataset": list(grids),
+        "encoding": settings.encodings,
+        "protocol": list(settings.protocols),
+    }
+    grid_keys = [*schema.ModelSettings.model_fields, *schema.TrainingSettings.model_fields]
+    for number, entry in enumerate(settings.only, 1):
+        for key, value in entry.items():
+            if key not in named and key not in grid_keys:
+                allowed = [*named, *grid_keys]
+                raise StudyError(
+                    f"{where}: only[{number}].{key}: unknown key{nearest(key, allowed)}; allowed: {', '.join(allowed)}"
+                )
+            values = named.get(key) or [getattr(m if hasattr(m, key) else t, key) for m, t in pairs]
+            for wanted in value if isinstance(value, list) else [value]:
+                if wanted not in values:
+                    shown = ", ".join(sorted({str(v) for v in values}))
+                    raise StudyError(f"{where}: only[{number}].{key}: {wanted!r} is not in the grid; it has: {shown}")
+
+
+def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
+    for name, dataset in settings.datasets.items():
+        bounds = {c.model.upper_bound for c in cells if c.dataset == name and c.model.upper_bound is not None}
+        blind = sorted(bound for bound in bounds if bound <= 1e-3)
+        if blind and not dataset.attributes:
+            yield (
+                f"datasets.{name}: upper bound {blind[0]:g} shrinks every item embedding to almost nothing, and "
+                "without attributes the model is blind to which item it sees: expect chance level"
+            )

@@ -1,0 +1,10 @@
+"""Versions of what the results depend on. Raise one when the bytes it governs change; a golden test guards each.
+
+Each number is part of the ids (see `posrec.plan`), so raising it computes anew whatever depends on it, and nothing
+else.
+"""
+
+DATA_VERSION = 1  # simulated reviews, prepared data sets
+TRAINING_VERSION = 1  # anything that changes a trained parameter or the selected epoch
+EVALUATION_VERSION = 1  # candidates, ranks, metrics, baselines
+STUDY_SCHEMA = 2  # layout of the run file

@@ -1,0 +1,97 @@
+"""Made-up results of a study on disk: run files, cards and baselines with known numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from posrec import plan, store, versions
+from posrec.files import write_checked_json
+from posrec.study import Cell, Study, from_dict
+
+Score = Callable[[Cell, int], float]  # cell, seed -> full NDCG@10
+
+
+def make_study(number: int = 1, **changes: Any) -> Study:
+    """A study of simulated data sets with 3 scoring and 3 deviation seeds."""
+    twin = {"users": 100, "items": 50, "mean_length": 6}
+    raw: dict[str, Any] = {
+        "study": "made-up",
+        "datasets": {f"twin{n}": {"simulate": {**twin, "seed": n}} for n in range(1, number + 1)},
+        "encodings": ["none", "abs", "rope"],
+        "model": {"dimension": 8, "heads": 2},
+        "seeds": [1, 2, 3],
+        "deviation_seeds": [11, 12, 13],
+    }
+    return from_dict({**raw, **changes})
+
+
+def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, Any]:
+    """The record of a finished run."""
+    sampled = {"Hit@10": min(1.0, 3 * ndcg), "NDCG@10": min(1.0, 2 * ndcg), "MRR": ndcg}
+    full = {"Hit@10": min(1.0, 1.5 * ndcg), "NDCG@10": ndcg, "MRR": 0.9 * ndcg}
+    block = {"selected_epoch": 3, "users": 100, "sampled": sampled, "full": full}
+    return {
+        "study_schema": versions.STUDY_SCHEMA,
+        "run_id": plan.run_id(study, cell),
+        "evaluation_id": plan.evaluation_id(study),
+        "training_version": versions.TRAINING_VERSION,
+        "dataset": cell.dataset,
+        "encoding": cell.encoding,
+        "seed": seed,
+        "epochs_trained": 5,
+        "evaluations": {"sound": {**block, "tie_share": {"sampled": 0.01, "full": 0.02}}},
+        "collapsed": False,
+        "status": "finished",
+        "failure": None,
+    }
+
+
+def failed_record(study: Study, cell: Cell, seed: int) -> dict[str, Any]:
+    """The record of a run whose loss was not a number."""
+    record = run_record(study, cell, seed, 0.0)
+    failure = {"step": 17, "reason": "the loss is not finite"}
+    return {**record, "evaluations": {}, "status": "failed", "failure": failure, "epochs_trained": 0}
+
+
+def write_run(study: Study, cell: Cell, seed: int, record: dict[str, Any]) -> None:
+    """Write one run's json and npz; a failed run's curve is empty."""
+    store.write_result(plan.run_folder(study, cell) / f"seed={seed}.json", record, _curve(record))
+
+
+def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    epochs = np.arange(1, record["epochs_trained"] + 1)
+    top = record["evaluations"]["sound"]["full"]["NDCG@10"] if record["evaluations"] else 0.0
+    validation = top * (1 - np.exp(-2.0 * epochs / max(1, len(epochs))))
+    validation[1:2] = np.nan  # an epoch that was not read
+    return {"curve_epoch": epochs, "curve_loss": 1 / epochs, "curve_validation": validation}
+
+
+def write_dataset(study: Study, name: str, number: int, simulated: bool = True) -> None:
+    """Write a card and baselines; sparsity falls with the number."""
+    files = plan.dataset_files(study, name)
+    density = 0.01 * (number + 1)
+    counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
+    card = {"dataset": name, "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}
+    write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
+    levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}
+    named = {
+        key: {kind: dict.fromkeys(("Hit@10", "NDCG@10", "MRR"), v) for kind in ("sampled", "full")}
+        for key, v in levels.items()
+    }
+    write_checked_json(files.baselines, {"dataset_id": "x", "evaluation_id": "y", "users": 100, "baselines": named})
+
+
+def write_study(study: Study, score: Score, simulated: bool = True) -> None:
+    """Write everything that the analysis of a study reads."""
+    for number, name in enumerate(study.settings.datasets):
+        write_dataset(study, name, number, simulated)
+    for cell in study.cells:
+        for seed in cell.seeds:
+            write_run(study, cell, seed, run_record(study, cell, seed, score(cell, seed)))
+
+
+def plain_score(cell: Cell, seed: int) -> float:
+    """none .10, abs .12, rope .14, each with .01 a seed step around seed 2 (12)."""
+    level = {"none": 0.10, "abs": 0.12, "rope": 0.14}.get(cell.encoding, 0.13)
+    return level + 0.01 * (seed % 10 - 2)

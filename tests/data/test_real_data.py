@@ -1,0 +1,39 @@
+"""The real files give the published counts; needs a mirror."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from posrec import plan
+from posrec.data import candidates, prepare, sources, statistics
+from posrec.data.prepared import Candidates
+from posrec.files import read_json
+from posrec.study import Study
+
+KNOWN = {
+    "amazon2014-beauty-5core": ((22_363, 12_101, 198_502), 0.44, 637),
+    "amazon2014-sports-5core": ((35_598, 18_357, 296_337), 0.48, 2_277),
+    "amazon2014-hin": ((6_170, 2_746, 195_773), 0.27, None),
+    "amazon2018-gift-cards-5core": ((456, 147, 2_960), None, None),
+}
+
+
+@pytest.mark.parametrize("source", KNOWN)
+def test_known_counts(
+    source: str, mirror: Path, workplace: Path, make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSREC_MIRROR", str(mirror))
+    counts, tied, attributes = KNOWN[source]
+    study = make_study(source=source, expect=dict(zip(("users", "items", "interactions"), counts, strict=True)))
+    files = plan.dataset_files(study, "toy")
+    sources.fetch(source, plan.RAW / source)
+    prepare.prepare_dataset(study, "toy")
+    statistics.describe_dataset(study, "toy")
+    card = read_json(files.card)
+    if tied is not None:
+        assert card["tied_pairs_share"] == pytest.approx(tied, abs=0.005)
+    if attributes is not None:
+        assert card["attributes"] == attributes
+    candidates.draw_candidates(study, "toy")
+    assert Candidates.load(files.candidates).test.shape == (counts[0], 100)

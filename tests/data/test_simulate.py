@@ -1,0 +1,123 @@
+"""The simulator: same bytes, the raw format, and the truth that it claims."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posrec.data import formats
+from posrec.data.simulate import DAY, draw_simulation, simulate
+from posrec.data.walks import FIRST_DAY, LAG_WEIGHTS, RULES, SUCCESSOR_WEIGHTS, Walks
+from posrec.data.world import World
+from posrec.files import read_json
+from posrec.settings import SimulationSettings
+
+SETTINGS = SimulationSettings(users=1500, items=400, mean_length=10, seed=3)
+SOURCE = {"format": "amazon2018", "files": {"reviews.json.gz": None, "meta.json.gz": None}}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[World, Walks]:
+    return draw_simulation(SETTINGS)[:2]
+
+
+def lag_shares(world: World, walks: Walks, rule: str) -> list[list[float]]:
+    """Share of the reviews of a rule, with two items before, that are each successor of each lag; (2, 3)."""
+    users, steps = np.nonzero(walks.rules == RULES.index(rule))
+    users, steps = users[steps >= 2], steps[steps >= 2]
+    item = walks.items[users, steps]
+    before = [walks.items[users, steps - 1 - lag] for lag in (0, 1)]
+    return [[float((world.successors[lag, before[lag], j] == item).mean()) for j in range(3)] for lag in (0, 1)]
+
+
+def test_same_settings_same_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        simulate(SETTINGS, tmp_path / folder)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["meta.json.gz", "reviews.json.gz", "simulation.json"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    simulate(SETTINGS.model_copy(update={"seed": 4}), tmp_path / "c")
+    assert (tmp_path / "a/reviews.json.gz").read_bytes() != (tmp_path / "c/reviews.json.gz").read_bytes()
+
+
+def test_files_hold_the_walks(tmp_path: Path, drawn: tuple[World, Walks]) -> None:
+    world, walks = drawn
+    simulate(SETTINGS, tmp_path)
+    reviews = formats.read_reviews(tmp_path, SOURCE)
+    users, steps = np.nonzero(walks.items >= 0)
+    expected = {
+        (f"U{u:07d}", f"S{walks.items[u, s]:09d}", int(walks.days[u, s]) * DAY)
+        for u, s in zip(users, steps, strict=True)
+    }
+    assert set(reviews.itertuples(index=False, name=None)) == expected
+    assert len(reviews) == walks.lengths.sum() == read_json(tmp_path / "simulation.json")["reviews"]
+    assert (reviews["item"].ne(reviews["item"].shift()).sum()) == reviews["item"].nunique()  # grouped by item
+    meta = [json.loads(line) for line in gzip.decompress((tmp_path / "meta.json.gz").read_bytes()).splitlines()]
+    assert [line["category"] for line in meta] == [[f"Category {number}"] for number in world.category]
+    attributes = formats.read_attributes(tmp_path, SOURCE, set(reviews["item"]))
+    kinds = {name.split("=")[0].split()[0] for names in attributes.values() for name in names}
+    assert kinds == {"Category", "brand", "price"}
+
+
+def test_lengths_days_and_popularity(drawn: tuple[World, Walks]) -> None:
+    world, walks = drawn
+    assert walks.lengths.min() == 3
+    assert walks.lengths.mean() == pytest.approx(10, abs=5 * 7.5 / 1500**0.5)
+    real = walks.items >= 0
+    assert (real.sum(axis=1) == walks.lengths).all()
+    assert (walks.days[:, 0] >= FIRST_DAY).all()
+    assert (walks.days[:, 0] < FIRST_DAY + 4 * 366).all()
+    gaps = np.diff(walks.days, axis=1)[real[:, 1:]]
+    assert gaps.min() == 0
+    assert (gaps == 0).mean() == pytest.approx(0.3, abs=0.02)
+    counts = np.bincount(walks.items[walks.rules == RULES.index("popularity")], minlength=world.n_items)
+    assert np.corrcoef(counts, world.popularity)[0, 1] > 0.9
+    ratio = world.popularity.max() / world.popularity.min()
+    assert ratio == pytest.approx(400**0.8)
+
+
+def test_no_item_twice(drawn: tuple[World, Walks]) -> None:
+    for row, length in zip(drawn[1].items, drawn[1].lengths, strict=True):
+        assert len(set(row[:length].tolist())) == length
+
+
+def test_order_follows_the_lags(drawn: tuple[World, Walks]) -> None:
+    """Successors carry their lag's weight, and the two lags' successors differ: where an item lies matters."""
+    world, walks = drawn
+    shares = lag_shares(world, walks, "order")
+    np.testing.assert_allclose(shares, np.outer(LAG_WEIGHTS, SUCCESSOR_WEIGHTS), atol=0.06)
+    assert (world.successors[0] == world.successors[1]).mean() < 0.1
+    assert np.sum(lag_shares(world, walks, "popularity")) < 0.1
+    rules = walks.rules[:, 1:][walks.items[:, 1:] >= 0]
+    assert (rules == RULES.index("order")).mean() == pytest.approx(0.6, abs=0.02)
+
+
+def test_successors_stay_in_the_category_and_are_others(drawn: tuple[World, Walks]) -> None:
+    world = drawn[0]
+    for lag in (0, 1):
+        assert (world.category[world.successors[lag]] == world.category[:, None]).all()
+        assert (world.successors[lag] != np.arange(world.n_items)[:, None]).all()
+        assert all(len(set(row)) == 3 for row in world.successors[lag].tolist())
+        assert (np.bincount(world.successors[lag, :, 0]) == 1).all()  # a cycle: everyone is the next of one
+
+
+def test_without_order_there_are_no_successors() -> None:
+    settings = SETTINGS.model_copy(update={"order": 0.0, "category_loyalty": 1.0, "users": 300})
+    world, walks, _ = draw_simulation(settings)
+    assert not (walks.rules == RULES.index("order")).any()
+    loyal = [len(set(world.category[row[row >= 0]].tolist())) <= 2 for row in walks.items]
+    assert np.mean(loyal) > 0.95  # but for users who have met all of a category
+
+
+@pytest.mark.parametrize("change", [{"users": 40, "items": 10, "mean_length": 30}, {"categories": 50, "items": 12}])
+def test_small_catalogues(change: dict[str, int]) -> None:
+    """Users who outlive the catalogue repeat, but not at once, and only when they have met everything."""
+    world, walks, _ = draw_simulation(SETTINGS.model_copy(update={"users": 100, **change}))
+    assert world.n_categories == min(change.get("categories", 12), world.n_items)
+    for row, length in zip(walks.items, walks.lengths, strict=True):
+        first = row[: min(length, world.n_items)].tolist()
+        assert len(set(first)) == len(first)
+        assert (np.diff(row[:length]) != 0).all()

@@ -1,0 +1,198 @@
+"""Training: repeatable to the byte, paired across encodings, causal where it says so, and golden."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from posrec.data.prepared import Prepared
+from posrec.model import streams, train
+from posrec.model.attention import make_group
+from posrec.model.batches import distinct_items
+from posrec.model.carca import Tokens
+from posrec.model.evaluate import requests_of
+from posrec.model.train import Curve, TrainingFailed, build_model, learning_rate_factor, train_run, validation_sample
+from posrec.settings import ENCODINGS, STREAMS
+from tests.model.conftest import make_candidates, make_cell, make_data
+
+
+def trained_bytes(data: Prepared, seed: int, **settings: Any) -> dict[str, bytes]:
+    trained = train_run(make_cell("rmha4", precision="fp32", dropout=0.3, **settings), data, seed)
+    weights = trained.weights[trained.curve.best()[0]]
+    return {name: value.numpy().tobytes() for name, value in weights.items()}
+
+
+def test_same_seed_same_bytes_whatever_came_before(data: Prepared) -> None:
+    first = trained_bytes(data, 1)
+    other = trained_bytes(data, 2)
+    torch.rand(17)
+    assert trained_bytes(data, 1) == first
+    assert other != first
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_each_stream_matters_and_can_be_held(data: Prepared, stream: str) -> None:
+    """Holding all streams but one: another seed changes the run through that stream alone."""
+    held = dict.fromkeys(STREAMS, 7)
+    assert trained_bytes(data, 1, held_streams=held) == trained_bytes(data, 2, held_streams=held)
+    free = {name: seed for name, seed in held.items() if name != stream}
+    assert trained_bytes(data, 1, held_streams=free) != trained_bytes(data, 2, held_streams=free)
+
+
+def test_the_trunk_starts_equal_across_encodings(data: Prepared) -> None:
+    none = build_model(make_cell("none"), data, seed=3).state_dict()
+    for encoding in ENCODINGS:
+        other = build_model(make_cell(encoding), data, seed=3).state_dict()
+        assert all(torch.equal(value, other[name]) for name, value in none.items())
+
+
+def test_streams_are_independent_and_named() -> None:
+    draws = [streams.numpy_stream(name, 1).integers(2**60) for name in STREAMS]
+    assert len(set(draws)) == len(STREAMS)
+    assert streams.stream_seeds(4, {"order": 9})["order"] == 9
+    assert streams.stream_seeds(4, {"order": 9})["trunk"] == 4
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_causal_outputs_ignore_the_future(data: Prepared, encoding: str) -> None:
+    """With positions counted from the begin, a step's encoding is the same whether or not more follows."""
+    model = build_model(make_cell(encoding, position_start="begin"), data, seed=1)
+    parts = model.item_parts(distinct_items(data, np.arange(data.n_items + 1)), model.bounded_embedding())
+    ids, context = torch.tensor([5, 9, 2, 40, 7]), torch.rand(5, 6)
+
+    def encoded(n: int) -> torch.Tensor:
+        tokens = Tokens(ids[:n], context[:n], torch.arange(n))
+        layout = [make_group(np.array([n]), n, 1, causal=True)]
+        return model.encode_history(model.encode_tokens(parts, tokens), tokens.rows, layout)
+
+    torch.testing.assert_close(encoded(5)[:3], encoded(3), rtol=1e-10, atol=1e-10)
+
+
+def test_none_is_blind_to_order_under_last_targets() -> None:
+    """CARCA's head, no context, no mask: permuting the history changes no logit; with learnt positions it does."""
+    data = make_data(users=20, items=40, longest=9)
+    permuted = data.items.copy()
+    for begin, test in zip(data.offsets[:-1], data.test, strict=True):
+        if test > 0:
+            permuted[begin:test] = np.random.default_rng(0).permutation(permuted[begin:test])
+    shuffled = dataclasses.replace(data, items=permuted)
+    for encoding, blind in (("none", True), ("learnt", False), ("rmha4", False), ("rope", False)):
+        model = build_model(make_cell(encoding, "sound_last", context=False, max_length=12), data, seed=1)
+        one, other = (
+            torch.cat([s for _, s in train.model_scores(model, d, requests_of(d.test))]) for d in (data, shuffled)
+        )
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-10) == blind, encoding
+
+
+def test_early_stopping_and_selection(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([0.1, 0.3, 0.2, 0.3, 0.1, 0.9])
+    monkeypatch.setattr(train, "_validate", lambda *_: next(readings))
+    trained = train_run(make_cell(epochs=50, patience=3), data, 1)
+    assert trained.curve.best() == (2, 0.3)  # the first of equals
+    assert trained.curve.epoch == [1, 2, 3, 4, 5]
+    assert list(trained.weights) == [2]
+
+
+def test_validation_read_every_second_epoch(data: Prepared) -> None:
+    curve = train_run(make_cell(epochs=5, validate_every=2), data, 1).curve
+    assert np.isnan(curve.validation).tolist() == [True, False, True, False, False]
+
+
+def test_keep_weights_keeps_every_evaluated_epoch(data: Prepared) -> None:
+    assert list(train_run(make_cell(epochs=4, keep_weights=True), data, 1).weights) == [1, 2, 3, 4]
+
+
+def test_divergence_is_a_failure_of_the_run(data: Prepared) -> None:
+    with pytest.raises(TrainingFailed, match="step"):
+        train_run(make_cell(learning_rate=1e12, epochs=6, warmup_steps=0, precision="fp32"), data, 1)
+
+
+def test_learning_rate_by_hand() -> None:
+    constant = learning_rate_factor(make_cell(warmup_steps=4).training, 10)
+    assert [constant(step) for step in (0, 1, 3, 4, 29)] == [0.25, 0.5, 1, 1, 1]
+    linear = learning_rate_factor(make_cell(warmup_steps=10, schedule="linear", epochs=3).training, 10)
+    assert [linear(step) for step in (9, 10, 20, 30)] == [1, 1, 0.5, 0]
+
+
+def test_validation_sample_is_fixed(data: Prepared) -> None:
+    sample = validation_sample(data, 7)
+    assert len(sample.users) == 7
+    assert np.array_equal(sample.users, validation_sample(data, 7).users)
+    assert len(validation_sample(data, 10_000).users) == (data.validation >= 0).sum()
+
+
+def test_best_ignores_epochs_not_read() -> None:
+    assert Curve([1, 2, 3], [1, 1, 1], [float("nan"), 0.2, 0.1]).best() == (2, 0.2)
+
+
+def test_upper_bound_holds_for_touched_rows_only(data: Prepared) -> None:
+    model = build_model(make_cell(upper_bound=0.5), data, seed=1)
+    before = model.item_embedding.detach().clone()
+    model.bound_embedding(torch.tensor([3, 4]))
+    norms = model.item_embedding.detach().norm(dim=1)
+    assert norms[[3, 4]].max() <= 0.5 + 1e-12
+    assert torch.equal(model.item_embedding.detach()[5:], before[5:])
+    assert model.bounded_embedding().norm(dim=1).max() <= 0.5 + 1e-12
+
+
+# Raise TRAINING_VERSION or EVALUATION_VERSION when these change, and write the new numbers here.
+GOLDEN = {
+    "none": [
+        0.6975030973125623,
+        0.696480263728597,
+        0.6918140815812834,
+        0.09923939091020259,
+        0.07413124613064836,
+        0.01982385403116608,
+        27.0,
+        10.5,
+    ],
+    "learnt_con": [
+        0.7354789062340195,
+        0.7103242400152162,
+        0.6962025119342449,
+        0.04362824294125951,
+        0.05162955905635355,
+        0.08136349416028718,
+        26.5625,
+        10.5625,
+    ],
+    "rmha4": [
+        0.6943053626133069,
+        0.6966671626423927,
+        0.695500442568633,
+        0.0818817837035859,
+        0.07428347463845561,
+        0.06209802939623374,
+        28.8125,
+        11.71875,
+    ],
+    "rope": [
+        0.688893697457071,
+        0.6917475736591779,
+        0.6975692197415042,
+        0.12981639008074733,
+        0.10622089443820612,
+        0.11362297346245442,
+        23.9375,
+        9.5625,
+    ],
+}
+
+
+@pytest.mark.parametrize("encoding", GOLDEN)
+def test_golden(data: Prepared, encoding: str) -> None:
+    cell = make_cell(encoding, dropout=0.2, upper_bound=1.0)
+    trained = train_run(cell, data, 1)
+    model = build_model(cell, data, 1)
+    model.load_state_dict(trained.weights[trained.curve.best()[0]])
+    ranks = train.rank_test_users(model, data, make_candidates(data))
+    found = [
+        *trained.curve.loss,
+        *trained.curve.validation,
+        float(ranks.full_greater.mean()),
+        float(ranks.sampled_greater.mean()),
+    ]
+    assert found == pytest.approx(GOLDEN[encoding], rel=1e-9)

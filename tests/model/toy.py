@@ -1,0 +1,40 @@
+"""A toy study of two encodings that trains in a second."""
+
+import json
+from typing import Any
+
+from posrec import plan, study
+from posrec.data import candidates, prepare, simulate
+from posrec.model import jobs
+from posrec.study import Study
+
+RAW: dict[str, Any] = {
+    "study": "jobs",
+    "datasets": {"toy": {"simulate": {"users": 150, "items": 60, "mean_length": 7}, "k_core": 3}},
+    "encodings": ["none", "learnt"],
+    "model": {"dimension": 8, "blocks": 1, "heads": 2, "max_length": 10},
+    "training": {"learning_rate": 0.01, "epochs": 2, "batch_size": 32, "warmup_steps": 2},
+    "seeds": [1, 2, 3],
+}
+
+
+def make_study(**changes: Any) -> Study:
+    raw = json.loads(json.dumps(RAW))
+    for key, value in changes.items():
+        raw[key] = {**raw[key], **value} if isinstance(value, dict) and key in raw else value
+    return study.from_dict(raw)
+
+
+def run(loaded: Study, encoding: str = "none", seed: int = 1) -> jobs.Run:
+    cell = next(cell for cell in loaded.cells if cell.encoding == encoding)
+    return jobs.Run(loaded, cell, seed)
+
+
+def make_data() -> None:
+    """Raw reviews, prepared data and candidates of the toy study in the working folder."""
+    loaded = make_study()
+    dataset = loaded.settings.datasets["toy"]
+    assert dataset.simulate is not None
+    simulate.simulate(dataset.simulate, plan.raw_folder("toy", dataset))
+    prepare.prepare_dataset(loaded, "toy")
+    candidates.draw_candidates(loaded, "toy")

@@ -1,0 +1,207 @@
+"""The command line: verbs, errors without a traceback, `plan`, `prune` and `schema`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from posrec import cli, holder, inventory, plan, schema_file, study
+from posrec.errors import PosrecError
+from posrec.files import write_json, write_text
+
+STUDY = {
+    "study": "small",
+    "datasets": {"toy": {"simulate": {"users": 50, "items": 30, "mean_length": 5}}},
+    "encodings": ["none", "rope"],
+    "model": {"dimension": 16},
+    "training": {"epochs": 1},
+    "seeds": [1, 2, 3],
+}
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> study.Study:
+    """The small study as params.yaml of an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("POSREC_STORE", raising=False)
+    write_text("params.yaml", yaml.safe_dump(STUDY))
+    return study.load("params.yaml")
+
+
+def planned(loaded: study.Study) -> list[Path]:
+    files = plan.dataset_files(loaded, "toy")
+    data = [files.arrays, files.manifest, files.candidates, files.card, files.baselines]
+    return data + [path for cell in loaded.cells for path in plan.run_files(loaded, cell)]
+
+
+def complete(loaded: study.Study) -> None:
+    for path in planned(loaded):
+        write_json(path, {"status": "finished"})
+
+
+@pytest.mark.parametrize("verb", sorted(cli.EXAMPLES))
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([verb, "--help"])
+    assert stopped.value.code == 0
+    assert f"posrec {verb}" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_a_wrong_study_is_told_without_a_traceback(small: study.Study) -> None:
+    write_text("params.yaml", yaml.safe_dump({**STUDY, "seedz": [1]}))
+    done = subprocess.run([sys.executable, "-m", "posrec.cli", "plan"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("posrec: params.yaml: seedz: unknown key")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_dataset_names_those_of_the_study(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", "--dataset", "tyo"]) == 2
+    assert "--dataset tyo: the study has toy" in capsys.readouterr().err
+
+
+def test_planning_imports_neither_torch_nor_pandas(small: study.Study) -> None:
+    code = (
+        "import sys; from posrec.cli import main; main(['plan']); "
+        "print([name for name in ('torch', 'pandas', 'matplotlib', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def state_line(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert cli.main(["plan"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return next(line for line in lines if line.startswith("toy")).split()
+
+
+def test_plan_counts_what_is_there_stored_and_to_train(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert state_line(capsys) == ["toy", "2", "6", "0", "0", "0", "0", "6"]
+    cell = small.cells[0]
+    placed = plan.run_folder(small, cell)
+    write_json(placed / "seed=1.json", {})
+    write_json(placed / "seed=1.npz", {})
+    stored = Path(plan.STORE) / "runs" / plan.run_id(small, cell)
+    block = plan.block_id(small, "sound")
+    write_json(stored / "seed=2" / f"{block}.json", {})
+    write_json(stored / "seed=2" / f"{block}.npz", {})
+    write_json(stored / "seed=3" / "curve.json", {})
+    write_json(stored / "seed=3" / "curve.npz", {})
+    write_text(stored / "seed=3" / "weights-epoch=4.pt", "")
+    assert state_line(capsys) == ["toy", "2", "6", "1", "0", "1", "1", "3"]
+    write_text(placed / "seed=1.json", "{half")
+    assert state_line(capsys) == ["toy", "2", "6", "0", "0", "1", "1", "4"]
+
+
+def test_plan_finds_the_store_that_the_environment_names(
+    small: study.Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POSREC_STORE", str(tmp_path / "elsewhere"))
+    block = tmp_path / "elsewhere/runs" / plan.run_id(small, small.cells[0]) / "seed=1" / plan.block_id(small, "sound")
+    write_json(block.with_name(f"{block.name}.json"), {})
+    write_json(block.with_name(f"{block.name}.npz"), {})
+    assert state_line(capsys) == ["toy", "2", "6", "0", "0", "1", "0", "5"]
+
+
+def test_prune_moves_what_is_not_planned_and_nothing_else(small: study.Study) -> None:
+    complete(small)
+    folder = plan.STUDIES / "small"
+    old = folder / "runs/toy/rope/0123456789ab/0123456789ab/seed=1.json"
+    write_text(old, "old")
+    write_text(folder / "tables/runs.csv", "kept")
+    inventory.prune(small)
+    assert not old.parent.parent.exists()
+    assert (inventory.PRUNED / old.relative_to(plan.STUDIES)).read_text() == "old"
+    assert (folder / "tables/runs.csv").exists()
+    assert all(path.exists() for path in planned(small))
+
+
+def test_prune_never_overwrites_what_it_moved_before(small: study.Study) -> None:
+    complete(small)
+    old = plan.STUDIES / "small/data/toy/old.npz"
+    for text in ("first", "second", "third"):
+        write_text(old, text)
+        inventory.prune(small)
+    moved = sorted((inventory.PRUNED / "small/data/toy").iterdir())
+    assert [path.read_text() for path in moved] == ["first", "second", "third"]
+
+
+def test_prune_of_one_part_leaves_the_other(small: study.Study) -> None:
+    complete(small)
+    superfluous = [plan.STUDIES / "small" / part / "old.json" for part in inventory.PARTS]
+    for path in superfluous:
+        write_text(path, "old")
+    assert cli.main(["prune", "--only", "data"]) == 0
+    assert [path.exists() for path in superfluous] == [False, True]
+
+
+def test_prune_refuses_an_incomplete_study(small: study.Study) -> None:
+    complete(small)
+    missing = planned(small)[-1]
+    missing.unlink()
+    old = plan.STUDIES / "small/runs/old.json"
+    write_text(old, "old")
+    with pytest.raises(PosrecError, match=rf"1 planned files are missing \({missing}\).*snakemake --cores all trained"):
+        inventory.prune(small)
+    assert old.exists()
+    inventory.prune(small, only="data")  # whose files are all there
+
+
+def test_prune_refuses_while_a_workflow_runs_and_not_when_it_was_killed(small: study.Study) -> None:
+    complete(small)
+    holder.claim("small")
+    with pytest.raises(PosrecError, match="wait for it"):
+        inventory.prune(small)
+    path = holder.HOLDERS / "small.json"
+    write_json(path, {**json.loads(path.read_text()), "started": "long ago"})
+    inventory.prune(small)
+
+
+def test_prune_deletes_what_a_kill_left_of_a_write(small: study.Study) -> None:
+    complete(small)
+    half = plan.STUDIES / "small/tables/.runs.csv.x7.tmp"
+    write_text(half, "half")
+    inventory.prune(small)
+    assert not half.exists()
+    assert not inventory.PRUNED.exists()
+
+
+def test_the_committed_schema_is_that_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    schema_file.write_schema(None)
+    committed = Path(__file__).parents[1] / "workflow/schemas/study.schema.json"
+    assert capsys.readouterr().out == committed.read_text(), (
+        "run: posrec schema --write workflow/schemas/study.schema.json"
+    )
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    def undescribed(node: object, where: str = "") -> list[str]:
+        if isinstance(node, list):
+            return [path for value in node for path in undescribed(value, where)]
+        if not isinstance(node, dict):
+            return []
+        own = [f"{where}.{key}" for key, value in node.get("properties", {}).items() if not value.get("description")]
+        return own + [path for key, value in node.items() for path in undescribed(value, f"{where}.{key}")]
+
+    assert undescribed(schema_file.study_schema()) == []
+
+
+def test_the_schema_accepts_lists_and_refuses_what_the_study_refuses() -> None:
+    check = jsonschema.Draft202012Validator(schema_file.study_schema())
+    assert check.is_valid({**STUDY, "model": {"dimension": [16, 32]}})
+    assert check.is_valid({**STUDY, "training": {"numerics": {"precision": "fp64"}, "held_streams": {"order": 1}}})
+    wrong = (
+        {"encodings": ["rop"]},
+        {"seedz": [1]},
+        {"model": {"dimension": [2]}},
+        {"training": {"epoch": 1}},
+        {"study": "a b"},
+    )
+    for change in wrong:
+        assert not check.is_valid({**STUDY, **change}), change
+        with pytest.raises(PosrecError):
+            study.from_dict({**STUDY, **change})

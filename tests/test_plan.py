@@ -1,0 +1,146 @@
+"""Ids change with exactly what can change the bytes they name, and the plan is a function of the study alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posrec import plan, study, versions
+from posrec.errors import StudyError
+
+SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
+
+
+def small(**changes: Any) -> study.Study:
+    content: dict[str, Any] = {
+        "study": "small",
+        "datasets": {"toy": {"simulate": SIMULATION}},
+        "encodings": ["none", "rope"],
+        "model": {"dimension": 16},
+        "training": {"epochs": 1},
+        "seeds": [1, 2, 3],
+    }
+    return study.from_dict({**content, **changes})
+
+
+def ids(loaded: study.Study) -> dict[str, str]:
+    """All ids of a study, of its first cell and of its only data set."""
+    return {
+        "dataset": plan.dataset_id("toy", loaded.settings.datasets["toy"]),
+        "run": plan.run_id(loaded, loaded.cells[0]),
+        "evaluation": plan.evaluation_id(loaded),
+        "candidates": plan.candidates_id(loaded),
+        "analysis": plan.analysis_id(loaded),
+    }
+
+
+def changed(after: study.Study, before: study.Study | None = None) -> set[str]:
+    old = ids(before or small())
+    return {name for name, value in ids(after).items() if value != old[name]}
+
+
+def dataset(**settings: Any) -> dict[str, Any]:
+    return {"datasets": {"toy": {"simulate": SIMULATION, **settings}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"training": {"epochs": 1, "learning_rate": 1e-4}}, {"run", "analysis"}),
+        ({"model": {"dimension": 32}}, {"run", "analysis"}),
+        ({"training": {"epochs": 1, "keep_weights": True}}, set()),
+        ({"evaluation": {"negatives": 50}}, {"evaluation", "candidates", "analysis"}),
+        ({"evaluation": {"candidates_seed": 1}}, {"evaluation", "candidates", "analysis"}),
+        ({"seeds": [1, 2, 3, 4]}, {"analysis"}),
+        ({"deviation_seeds": [5, 6, 7]}, {"analysis"}),
+        ({"report": {"title": "Small"}}, {"analysis"}),
+        (dataset(k_core=3), {"dataset", "run", "analysis"}),
+        (dataset(tied_times="file"), {"dataset", "run", "analysis"}),
+        (dataset(expect={"users": 1, "items": 1, "interactions": 1}), set()),
+        ({"encodings": ["none"]}, {"analysis"}),
+        ({"model": {"dimension": 16, "blocks": 2}}, set()),  # the default, written out
+        ({"training": {"epochs": 1, "learning_rate": "1e-3"}}, set()),
+    ],
+)
+def test_ids_change_with_what_they_name(changes: dict[str, Any], expected: set[str]) -> None:
+    assert changed(small(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("DATA_VERSION", {"dataset", "run", "analysis"}),
+        ("TRAINING_VERSION", {"run", "analysis"}),
+        ("EVALUATION_VERSION", {"evaluation", "candidates", "analysis"}),
+    ],
+)
+def test_a_raised_version_changes_what_it_governs(
+    monkeypatch: pytest.MonkeyPatch, version: str, expected: set[str]
+) -> None:
+    before = ids(small())
+    monkeypatch.setattr(versions, version, getattr(versions, version) + 1)
+    after = ids(small())
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_every_encoding_and_protocol_has_its_own_run_id() -> None:
+    loaded = small(protocols=["sound", "sound_last"])
+    assert len({plan.run_id(loaded, cell) for cell in loaded.cells}) == len(loaded.cells) == 4
+
+
+def test_the_name_of_the_study_is_in_paths_but_in_no_id() -> None:
+    assert changed(small(study="other")) == {"analysis"}  # whose planned files lie elsewhere
+    assert plan.dataset_files(small(study="other"), "toy").folder.is_relative_to("results/studies/other/data/toy")
+
+
+def test_run_files_are_the_json_and_npz_of_every_seed() -> None:
+    loaded = small()
+    names = [path.name for path in plan.run_files(loaded, loaded.cells[0])]
+    assert names == ["seed=1.json", "seed=1.npz", "seed=2.json", "seed=2.npz", "seed=3.json", "seed=3.npz"]
+
+
+def test_a_seed_more_adds_files_and_moves_none() -> None:
+    fewer, more = small(), small(seeds=[1, 2, 3, 4])
+    for old, new in zip(fewer.cells, more.cells, strict=True):
+        assert set(plan.run_files(fewer, old)) < set(plan.run_files(more, new))
+
+
+def test_batches_hold_every_cell_once_and_one_dataset_each() -> None:
+    both = {"a": {"simulate": SIMULATION}, "b": {"simulate": {**SIMULATION, "seed": 1}}}
+    loaded = small(datasets=both, training={"epochs": [1, 2, 3]})
+    batches = plan.batches(loaded)
+    assert sorted(id(cell) for batch in batches for cell in batch.cells) == sorted(id(cell) for cell in loaded.cells)
+    assert all({cell.dataset for cell in batch.cells} == {batch.dataset} for batch in batches)
+    assert len({batch.name for batch in batches}) == len(batches)
+
+
+def test_big_cells_get_jobs_of_their_own_and_small_ones_share() -> None:
+    big = {"toy": {"simulate": {**SIMULATION, "users": 100_000}}}
+    assert len(plan.batches(small(datasets=big, model={"dimension": 256}))) == 2
+    assert len(plan.batches(small())) == 1
+
+
+def test_simulated_reviews_are_shared_by_equal_settings_alone() -> None:
+    datasets = {
+        "a": {"simulate": SIMULATION},
+        "b": {"simulate": SIMULATION, "tied_times": "file"},
+        "c": {"simulate": {**SIMULATION, "order": 0.0}},
+    }
+    loaded = small(datasets=datasets).settings.datasets
+    a, b, c = (plan.raw_folder(name, loaded[name]) for name in datasets)
+    assert a == b != c
+
+
+def test_an_unknown_source_names_the_nearest() -> None:
+    loaded = small(datasets={"toy": {"source": "amazon2014-beuty-5core"}})
+    with pytest.raises(StudyError, match="did you mean 'amazon2014-beauty-5core'"):
+        plan.source_of("toy", loaded.settings.datasets["toy"])
+
+
+def test_outputs_of_the_analysis_end_with_their_marker() -> None:
+    loaded = small()
+    marker = f"analysis={plan.analysis_id(loaded)}.json"
+    assert {paths[-1].name for paths in plan.analysis_files(loaded).values()} == {marker}
+    flat = [path for paths in plan.analysis_files(loaded).values() for path in paths]
+    assert len(flat) == len(set(flat))
+    assert all(path.is_relative_to(Path("results/studies/small")) for path in flat)

@@ -1,0 +1,46 @@
+# Runs -> tables and figures. The last output of each rule carries the analysis id, so a changed plot or report setting
+# renders anew. Inputs are plain: a run that was trained again after a failure renders anew too; that costs seconds.
+
+
+rule write_tables:
+    input:
+        data=DATA,
+        runs=RUNS,
+    output:
+        TABLES,
+    log:
+        f"logs/{STUDY.name}/write_tables.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        study=STUDY_FILE,
+    message:
+        "Writing the tables"
+    shell:
+        "posrec analyse --study {params.study} >{log} 2>&1"
+
+
+rule draw_figures:
+    input:
+        tables=TABLES,
+        runs=RUNS,
+    output:
+        [with_caption(path) for path in FIGURES],
+    log:
+        f"logs/{STUDY.name}/draw_figures.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        study=STUDY_FILE,
+    message:
+        "Drawing the figures"
+    shell:
+        "posrec figures --study {params.study} >{log} 2>&1"

@@ -1,0 +1,182 @@
+# What all rules share: the checked study, its paths, and what is said at the end.
+# Only the light modules of posrec are imported here: parsing takes well under a second.
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
+
+from posrec import holder, plan
+from posrec.errors import PosrecError
+from posrec.files import digest, write_text
+from posrec.study import Study, from_dict
+
+
+def typed(value):
+    """Snakemake gives numbers inside a --config value as text; read them as the study file's are."""
+    if isinstance(value, dict):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def read_study() -> Study:
+    """Check the study that Snakemake loaded, --config overrides included."""
+    given = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
+    if len(given) > 1:
+        raise WorkflowError(
+            f"--configfile: one study at a time (given: {', '.join(given)}); "
+            "Snakemake would merge them, and train data sets that neither study asks for"
+        )
+    update_config(config, typed(workflow.config_settings.config))
+    try:
+        study = from_dict(config, given[0] if given else "params.yaml")
+        for name, dataset in study.settings.datasets.items():
+            plan.source_of(name, dataset)
+    except PosrecError as error:
+        raise WorkflowError(str(error)) from None
+    return study
+
+
+def write_study(study: Study) -> str:
+    """Write the resolved study under its content's hash: what the rules read, --config overrides included."""
+    # Not write_json, which sorts: the order of data sets and encodings is that of the figures.
+    content = json.dumps(study.settings.model_dump(mode="json"), indent=1)
+    path = Path(plan.STORE) / "studies" / f"{digest(content)}.json"
+    if not path.exists():
+        write_text(path, content)
+    return str(path)
+
+
+STUDY = read_study()
+STUDY_FILE = write_study(STUDY)
+if workflow.is_main_process:
+    for warning in STUDY.warnings:
+        print(f"posrec: warning: {warning}", file=sys.stderr)
+
+DATASETS = {name: plan.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
+BATCHES = plan.batches(STUDY)
+ANALYSIS = {
+    step: [str(path) for path in paths]
+    for step, paths in plan.analysis_files(STUDY).items()
+}
+PROVENANCE = [str(path) for path in plan.provenance_files(STUDY)]
+TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "report"))
+
+
+def raw_marker(name: str) -> str:
+    """The file that is written last into a data set's folder of raw reviews."""
+    dataset = STUDY.settings.datasets[name]
+    marker = "source.json" if dataset.source else "simulation.json"
+    return str(plan.raw_folder(name, dataset) / marker)
+
+
+RAW = list(dict.fromkeys(raw_marker(name) for name in DATASETS))
+DATA = [
+    str(path)
+    for files in DATASETS.values()
+    for path in (
+        files.arrays,
+        files.manifest,
+        files.candidates,
+        files.card,
+        files.baselines,
+    )
+]
+RUNS = [str(path) for cell in STUDY.cells for path in plan.run_files(STUDY, cell)]
+SIMULATIONS = {
+    Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
+    for name, dataset in STUDY.settings.datasets.items()
+    if dataset.simulate
+}
+SOURCES = sorted(
+    {dataset.source for dataset in STUDY.settings.datasets.values() if dataset.source}
+)
+
+
+def one_of(words) -> str:
+    """A regular expression of exactly these words; nothing when there are none."""
+    return "|".join(words) or "(?!)"
+
+
+wildcard_constraints:
+    study=STUDY.name,
+    dataset=one_of(DATASETS),
+    dataset_id=one_of(files.folder.name for files in DATASETS.values()),
+    candidates_id=plan.candidates_id(STUDY),
+    evaluation_id=plan.evaluation_id(STUDY),
+    source=one_of(SOURCES),
+    simulation=one_of(SIMULATIONS),
+
+
+# torch and BLAS take one thread a job: bytes are the same whatever the number of cores, and jobs don't fight for them.
+# The interpreter's folder stands last in PATH, so that `posrec` is found without an activated environment.
+shell.prefix(
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE; "
+    f'export PATH="$PATH:{Path(sys.executable).parent}"; '
+)
+
+
+def train_runtime(batch) -> int:
+    """Minutes to ask a cluster for: generous, since a job that is cut off is trained again."""
+    work = [plan.work(STUDY, cell) for cell in batch.cells]
+    if None in work:
+        return 24 * 60
+    return max(60, min(7 * 24 * 60, round(sum(work) / 1e11)))
+
+
+def with_caption(path: str):
+    """A figure as it stands in Snakemake's own report; its PNG and its data are plain outputs."""
+    if not path.endswith(".svg"):
+        return path
+    name = Path(path).stem
+    return report(
+        path,
+        caption=f"../report/{name}.rst",
+        category="Figures",
+        labels={"figure": name.replace("_", " ")},
+    )
+
+
+def count_failed() -> int:
+    """Planned runs whose file says that they failed."""
+    files = [Path(path) for path in RUNS if path.endswith(".json")]
+    return sum(
+        json.loads(path.read_text())["status"] == "failed"
+        for path in files
+        if path.exists()
+    )
+
+
+# Runs once the lock is taken; `posrec unlock` and `posrec prune` read what it writes.
+onstart:
+    if workflow.is_main_process:
+        try:
+            holder.claim(STUDY.name)
+        except PosrecError as error:
+            raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    holder.release(STUDY.name)
+    if all(Path(path).exists() for path in REPORT):
+        print(f"posrec: the report is {REPORT[0]}")
+    failed = count_failed()
+    if failed:
+        print(
+            f"posrec: {failed} runs failed; the report shows them as gaps with their reasons; "
+            f"`posrec train --study {STUDY_FILE} --again-failed` trains them anew"
+        )
+
+
+onerror:
+    holder.release(STUDY.name)
+    print(
+        "posrec: stopped before the end. The log of the failed rule is named above (all are under "
+        f"logs/{STUDY.name}); what was finished is kept: mend the cause and run the same command again. "
+        "After a kill -9, run `posrec unlock` first."
+    )

@@ -1,0 +1,47 @@
+# Tables and figures -> one offline page; and beside it, no DVC out, a page of where the results come from.
+
+
+rule write_report:
+    input:
+        tables=TABLES,
+        figures=FIGURES,
+        runs=RUNS,
+    output:
+        page=report(REPORT[0], caption="../report/page.rst", category="Report"),
+        marker=REPORT[1:],
+    log:
+        f"logs/{STUDY.name}/write_report.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+    params:
+        study=STUDY_FILE,
+    message:
+        "Writing the report"
+    shell:
+        "posrec report --study {params.study} >{log} 2>&1"
+
+
+rule write_provenance:
+    input:
+        data=DATA,
+        runs=RUNS,
+    output:
+        PROVENANCE,
+    log:
+        f"logs/{STUDY.name}/write_provenance.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        study=STUDY_FILE,
+    message:
+        "Writing the page of provenance"
+    shell:
+        "posrec provenance {params.study} >{log} 2>&1"
