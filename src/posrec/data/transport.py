@@ -23,9 +23,8 @@ from posrec.errors import DataError, WriteError
 from posrec.files import sha256, write_json
 
 ATTEMPTS = 4  # in a row without a byte more
-WAIT: wait_base = wait_exponential_jitter(initial=0.5, max=30)  # seconds between two of them
+WAIT: wait_base = wait_exponential_jitter(multiplier=0.5, max=30)  # seconds between two of them
 TIMEOUT = httpx.Timeout(30, connect=15)  # seconds
-CHUNK = 2**18  # bytes
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 GZIP = b"\x1f\x8b"
 
@@ -184,7 +183,7 @@ def _append(part: Part, response: httpx.Response) -> None:
         disable=not sys.stderr.isatty(),
     )
     with bar, part.path.open("ab") as handle:
-        for chunk in response.iter_raw(CHUNK):
+        for chunk in response.iter_raw():
             if handle.tell() == 0 and part.target.suffix == ".gz" and not chunk.startswith(GZIP[: len(chunk)]):
                 part.discard()
                 raise RefusedError("answers with something else than a gzip file (a page of text?)")
