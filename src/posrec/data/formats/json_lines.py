@@ -41,7 +41,8 @@ def read_literal_lines(path: Path, parse: Callable[[Record], Row], bad_lines: in
         return parse(_literal(line))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # descriptions hold backslashes
+        for kind in (SyntaxWarning, DeprecationWarning):  # descriptions hold backslashes
+            warnings.simplefilter("ignore", kind)
         yield from parse_lines(path, parse_line, bad_lines)
 
 

@@ -1,0 +1,222 @@
+"""Files of every format, ways to mangle them, and what must hold of a reader whatever it is given."""
+
+import gzip
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from posrec.data import formats
+from posrec.errors import DataError
+
+from . import naive
+
+Review = tuple[str, str, int]
+IDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6)
+REVIEWS = st.lists(st.tuples(IDS, IDS, st.integers(631_152_000, 2_000_000_000)), min_size=1, max_size=8)
+NASTY = [
+    *(b"\t", b"\n", b"\r", b"\r\n", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xe2\x80\xa8", b"\xc2\x85"),
+    *(b"-", b".", b".0", b",", b";", b":", b" ", b"_", b'"', b"'", b"\\", b"#", b"="),
+    *(b"{", b"}", b"[", b"]", b"(", b")", b"(" * 300, b"[" * 500, b"-" * 3000, b"9" * 20, b"9" * 5000, b"\x1f\x8b"),
+    *(b"NaN", b"nan", b"inf", b"-0", b"1e5", b"1_0", b"0x1", b"1L", b"True", b"None", b"null", b"\\u0009", b"\\ud800"),
+    *(b"0", b"'brand': 'X', ", b'"asin": "X", ', b"__import__('os').system('touch pwned')"),
+]
+
+
+def tsv_line(*fields: object) -> bytes:
+    return "\t".join(map(str, fields)).encode()
+
+
+def amazon_json(user: str, item: str, time: int) -> bytes:
+    return json.dumps({"reviewerID": user, "asin": item, "overall": 5.0, "unixReviewTime": time}).encode()
+
+
+def amazon_jsonl(user: str, item: str, time: int) -> bytes:
+    record = {"rating": 5.0, "parent_asin": item, "user_id": user, "timestamp": time * 1000 + 7}
+    return json.dumps(record, ensure_ascii=False).encode()
+
+
+def numbered(user: str, item: str) -> tuple[int, int]:
+    """Numbers for two ids."""
+    return sum(map(ord, user)), sum(map(ord, item))
+
+
+def own(time: str, **more: Any) -> dict[str, Any]:
+    table = {"user": "customer", "item": "product", "time": time, "time_unit": "seconds", "separator": None, **more}
+    return {"options": {"table": table, "items": None}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A text format: its source, how a file of it is written, and the naive reader it is compared with."""
+
+    format: str
+    file: str
+    line: Callable[[str, str, int], bytes]
+    read: Callable[[bytes], list[Any]]
+    header: bytes | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def content(self, reviews: list[Review]) -> bytes:
+        lines = [*([self.header] if self.header else []), *(self.line(*review) for review in reviews)]
+        return b"".join(line + b"\n" for line in lines)
+
+    def source(self) -> dict[str, Any]:
+        return {"format": self.format, "files": {self.file: None}, **self.more}
+
+
+CASES = {
+    "tables": Case(
+        *("tables", "interactions.tsv.gz"),
+        lambda user, item, time: tsv_line(user, 5, item, time),
+        naive.table("\t", "user_id", "item_id", "timestamp", naive.a_number),
+        b"user_id\trating\titem_id\ttimestamp",
+    ),
+    "2014": Case(
+        "amazon2014", "reviews_Toys_5.json.gz", amazon_json, naive.json_reviews("reviewerID", "asin", "unixReviewTime")
+    ),
+    "2014 ratings": Case(
+        *("amazon2014", "ratings_Toys.csv"),
+        lambda user, item, time: f"{user},{item},4.0,{time}".encode(),
+        naive.ratings,
+    ),
+    "2018": Case(
+        "amazon2018", "Toys_5.json.gz", amazon_json, naive.json_reviews("reviewerID", "asin", "unixReviewTime")
+    ),
+    "2023": Case(
+        *("amazon2023", "Toys.jsonl.gz", amazon_jsonl),
+        naive.json_reviews("user_id", "parent_asin", "timestamp", milliseconds=True),
+    ),
+    "2023 csv": Case(
+        *("amazon2023", "Toys.csv.gz"),
+        lambda user, item, time: f"{user},{item},4.0,{time}000".encode(),
+        naive.table(",", "user_id", "parent_asin", "timestamp", naive.from_milliseconds),
+        b"user_id,parent_asin,rating,timestamp",
+    ),
+    "recbole": Case(
+        *("recbole", "shop.inter"),
+        lambda user, item, time: tsv_line(user, item, 4, f"{time}.0"),
+        naive.recbole,
+        b"user_id:token\titem_id:token\trating:float\ttimestamp:float",
+    ),
+    "carca": Case(
+        "carca", "Video.txt.gz", lambda u, i, t: "{} {}".format(*numbered(u, i)).encode(), naive.carca(False)
+    ),
+    "carca times": Case(
+        "carca", "Video_cxt.txt", lambda u, i, t: "{} {} {} ".format(*numbered(u, i), t).encode(), naive.carca(True)
+    ),
+    "own tsv": Case(
+        *("own", "buys.tsv"),
+        lambda user, item, time: tsv_line(time, user, item),
+        naive.table("\t", "customer", "product", "bought", naive.a_whole_float),
+        b"bought\tcustomer\tproduct",
+        own("bought", path="buys.tsv"),
+    ),
+    "own csv": Case(
+        *("own", "buys.csv.gz"),
+        lambda user, item, time: f'"{user}",{item},"said ""no"", twice",{time}'.encode(),
+        naive.own_csv,
+        b"customer,product,text,bought",
+        own("bought", path="buys.csv.gz"),
+    ),
+}
+
+
+@st.composite
+def mangled(draw: st.DrawFn, content: bytes) -> bytes:
+    """A content after one to three cuts, copies, exchanges, insertions or bits turned."""
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(content)))
+        end = draw(st.integers(start, min(len(content), start + 40)))
+        piece = content[start:end]
+        other = draw(st.integers(0, len(content)))
+        byte = bytes([draw(st.integers(0, 255))])
+        nasty = draw(st.sampled_from(NASTY))
+        content = draw(
+            st.sampled_from(
+                [
+                    content[:start] + content[end:],
+                    content[:start],
+                    content[:start] + nasty + content[start:],
+                    content[:start] + nasty + content[end:],
+                    content[:start] + byte + content[start + 1 :],
+                    content[:other] + piece + content[other:],
+                ]
+            )
+        )
+    return content
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """A content as it lies in a file of that name."""
+    return gzip.compress(content, mtime=0) if name.endswith(".gz") else content
+
+
+def read(case: Case, folder: Path) -> list[Any] | DataError:
+    """The reader's rows, or what it said."""
+    try:
+        table = formats.read_reviews(folder, case.source())
+    except DataError as error:
+        return error
+    return list(table.itertuples(index=False, name=None))
+
+
+def check_reviews(case: Case, content: bytes, folder: Path) -> bool:
+    """The reader gives what the naive reader gives, or stops where that one stops; whether there was a table."""
+    (folder / case.file).write_bytes(packed(case.file, content))
+    try:
+        expected = case.read(content)
+    except (ValueError, RecursionError):
+        expected = None
+    found = read(case, folder)
+    if expected is None:
+        assert isinstance(found, DataError)
+        assert case.file in str(found)
+    else:
+        assert found == expected
+    return expected is not None
+
+
+META = [
+    {"asin": "A1", "categories": [["Toys", "Games (old)"], ["Toys"]], "brand": "Acme", "price": 3.5, "title": 'It"s'},
+    {"asin": "B2", "categories": [["Soap"]], "description": "back\\slash", "salesRank": {"Toys": 5}},
+    {"asin": "C3", "related": {"also_bought": ["A1", "B2"]}, "price": 7, "brand": ""},
+]
+
+
+def meta_content() -> bytes:
+    """Meta data of 2014: a Python dictionary a line."""
+    return b"".join(repr(record).encode() + b"\n" for record in META)
+
+
+def check_meta(content: bytes, folder: Path) -> bool:
+    """As `check_reviews`, for the attributes of items in lines of Python dictionaries."""
+    (folder / "meta_Toys.json.gz").write_bytes(gzip.compress(content, mtime=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes
+        try:
+            expected = naive.literal_items(content)
+        except ValueError:
+            expected = None
+    found = read_meta(folder, [name for name, _ in expected] if expected else ["A1"])
+    if expected is None:
+        assert isinstance(found, DataError)
+        assert "meta_Toys.json.gz" in str(found)
+    else:
+        assert found == expected
+    return expected is not None
+
+
+def read_meta(folder: Path, items: list[str]) -> list[Any] | DataError:
+    """The reader's items and attributes, without the bins of prices, or what it said."""
+    source = {"format": "amazon2014", "files": {"meta_Toys.json.gz": None}}
+    try:
+        found = formats.read_attributes(folder, source, items)
+    except DataError as error:
+        return error
+    kept = {item: tuple(name for name in names if not name.startswith("price=")) for item, names in found.items()}
+    return sorted(kept.items())
