@@ -26,6 +26,8 @@ NASTY = [
     *(b"0", b"'brand': 'X', ", b'"asin": "X", ', b"__import__('os').system('touch pwned')"),
 ]
 
+BORDERS = b"\t\n ,:\"'{["  # between fields
+
 
 def tsv_line(*fields: object) -> bytes:
     return "\t".join(map(str, fields)).encode()
@@ -129,11 +131,12 @@ CASES = {
 @st.composite
 def mangled(draw: st.DrawFn, content: bytes) -> bytes:
     """A content after one to three cuts, copies, exchanges, insertions or bits turned."""
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(content)))
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+        borders = [0, *(place + 1 for place, byte in enumerate(content) if byte in BORDERS)]
+        start = draw(st.sampled_from(borders) | st.integers(0, len(content)))
         end = draw(st.integers(start, min(len(content), start + 40)))
         piece = content[start:end]
-        other = draw(st.integers(0, len(content)))
+        other = draw(st.sampled_from(borders))
         byte = bytes([draw(st.integers(0, 255))])
         nasty = draw(st.sampled_from(NASTY))
         content = draw(
