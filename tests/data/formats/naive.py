@@ -146,7 +146,10 @@ def refuse(text: str) -> Any:
 
 def objects(content: bytes) -> list[dict[str, Any]]:
     """The JSON objects of the lines."""
-    found = [json.loads(line, object_pairs_hook=unique, parse_constant=refuse) for line in lines_of(content)]
+    found = [
+        json.loads(line, object_pairs_hook=unique, parse_int=a_number, parse_constant=refuse)
+        for line in lines_of(content)
+    ]
     if any(type(record) is not dict for record in found):
         raise ValueError("no object")
     return found
