@@ -60,7 +60,7 @@ def test_negative_times(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", WITH_TIME)
 def test_minus_zero_and_other_spellings_are_no_times(name: str, tmp_path: Path) -> None:
-    for spelling in (b"-0", b"+5", b"05", b" 5", b"1e9", b"5_0", b"0x5"):
+    for spelling in (b"-0", b"+5", b"05", b"1e9", b"5_0", b"0x5", *([] if name in JSON else [b" 5"])):
         text = message(name, mangle(name, TIME[name], spelling), tmp_path)
         assert text.startswith(f", line {last_line(name)}: "), spelling
 
