@@ -33,7 +33,7 @@ def test_meta_data(tmp_path: Path, write_gz: Writer) -> None:
         tmp_path / "meta_Toys.json.gz",
         """{'asin': 'A', 'categories': [['Toys', 'Games'], ['Toys', ' Dolls ']], 'brand': ' Acme ', 'price': 3.5}""",
         """{'asin': 'A', 'categories': [['Second line']]}""",
-        """{'asin': 'B', 'title': "It's \\d", 'price': 9, 'related': {'also_bought': ['A']}, 'salesRank': {'Toys': 5}}""",
+        """{'asin': 'B', 'title': "It's \\d", 'price': 9, 'related': {'viewed': ['A']}, 'salesRank': {'X': 5}}""",
         """{'asin': 'unused', 'categories': [['X']], 'price': 0.01}""",
     )
     expected = {"A": ["Dolls", "Games", "Toys", "brand=Acme", "price=0"], "B": ["price=9"]}

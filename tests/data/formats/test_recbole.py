@@ -10,7 +10,8 @@ from posrec.errors import DataError
 
 FILES = {"shop.inter": None, "shop.item": None}
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
-ITEMS = "item_id:token\ttitle:token_seq\tyear:token\tprice:float\tgenre:token\n1\tToy Story\t1995\t3.5\tFun Talk\n2\t\t\t\t\n"
+ITEM_HEADER = "item_id:token\ttitle:token_seq\tyear:token\tprice:float\tgenre:token\n"
+ITEMS = ITEM_HEADER + "1\tToy Story\t1995\t3.5\tFun Talk\n2\t\t\t\t\n"
 
 
 def source(**options: Any) -> dict[str, Any]:
