@@ -1,0 +1,53 @@
+"""Three thousand mangled files of every format."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import ledger
+from tests.data.formats.fuzz import CASES, REVIEWS, Review, check_meta, check_reviews, mangled, meta_content
+
+pytestmark = pytest.mark.workflow
+FILES = 3000
+MANY = settings(
+    max_examples=FILES,
+    deadline=timedelta(seconds=10),  # a hang
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mangled_reviews_give_what_they_say_or_stop(name: str, tmp_path: Path) -> None:
+    tables = 0
+
+    @MANY
+    @given(reviews=REVIEWS, data=st.data())
+    def check(reviews: list[Review], data: st.DataObject) -> None:
+        nonlocal tables
+        tables += check_reviews(CASES[name], data.draw(mangled(CASES[name].content(reviews))), tmp_path)
+        assert not (tmp_path / "pwned").exists()
+
+    check()
+    ledger.note(f"read {FILES} mangled files: {tables} still said something, the others stopped with file and line")
+
+
+def test_mangled_meta_data_give_what_they_say_or_stop(tmp_path: Path) -> None:
+    tables = 0
+
+    @MANY
+    @given(content=mangled(meta_content()))
+    def check(content: bytes) -> None:
+        nonlocal tables
+        tables += check_meta(content, tmp_path)
+        assert not (tmp_path / "pwned").exists()
+
+    check()
+    ledger.note(f"read {FILES} mangled files: {tables} still said something, the others stopped with file and line")
