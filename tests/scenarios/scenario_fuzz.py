@@ -8,8 +8,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import ledger
-from tests.data.formats.fuzz import CASES, REVIEWS, Review, check_meta, check_reviews, mangled, meta_content
+from tests.data.formats.fuzz import (
+    BINARY,
+    CASES,
+    ITEM_CASES,
+    REVIEWS,
+    Review,
+    binary_contents,
+    check_items,
+    check_reviews,
+    mangled,
+)
 
+CONTENTS = binary_contents()
 pytestmark = pytest.mark.workflow
 FILES = 3000
 MANY = settings(
@@ -39,15 +50,32 @@ def test_mangled_reviews_give_what_they_say_or_stop(name: str, tmp_path: Path) -
     ledger.note(f"read {FILES} mangled files: {tables} still said something, the others stopped with file and line")
 
 
-def test_mangled_meta_data_give_what_they_say_or_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ITEM_CASES)
+def test_mangled_items_give_what_they_say_or_stop(name: str, tmp_path: Path) -> None:
     tables = 0
 
     @MANY
-    @given(content=mangled(meta_content()))
+    @given(content=mangled(ITEM_CASES[name].content))
     def check(content: bytes) -> None:
         nonlocal tables
-        tables += check_meta(content, tmp_path)
+        tables += check_items(ITEM_CASES[name], content, tmp_path)
         assert not (tmp_path / "pwned").exists()
 
     check()
     ledger.note(f"read {FILES} mangled files: {tables} still said something, the others stopped with file and line")
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_mangled_binary_files_stop_or_hold_what_they_may(name: str, tmp_path: Path) -> None:
+    tables = 0
+
+    @MANY
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        nonlocal tables
+        content = data.draw(mangled(data.draw(st.sampled_from(CONTENTS[name]))))
+        tables += BINARY[name](content, tmp_path)
+        assert not (tmp_path / "pwned").exists()
+
+    check()
+    ledger.note(f"read {FILES} mangled files: {tables} could be read, the others stopped")

@@ -1,16 +1,23 @@
 """Files of every format, ways to mangle them, and what must hold of a reader whatever it is given."""
 
 import gzip
+import hashlib
+import io
 import json
-import warnings
+import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+import scipy.sparse
 from hypothesis import strategies as st
 
 from posrec.data import formats
+from posrec.data.formats.pickled import read_matrix
 from posrec.errors import DataError
 
 from . import naive
@@ -184,42 +191,168 @@ def check_reviews(case: Case, content: bytes, folder: Path) -> bool:
     return expected is not None
 
 
-META = [
+@dataclass(frozen=True)
+class ItemCase:
+    """A text file of items: its source, a good content, and the naive reader it is compared with."""
+
+    format: str
+    file: str
+    content: bytes
+    read: Callable[[bytes], naive.Items]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+META_2014 = [
     {"asin": "A1", "categories": [["Toys", "Games (old)"], ["Toys"]], "brand": "Acme", "price": 3.5, "title": 'It"s'},
     {"asin": "B2", "categories": [["Soap"]], "description": "back\\slash", "salesRank": {"Toys": 5}},
     {"asin": "C3", "related": {"also_bought": ["A1", "B2"]}, "price": 7, "brand": ""},
 ]
+META_2018 = [
+    {"asin": "A1", "category": ["Toys", "Games", "</span>"], "brand": "Acme", "price": "$3.50"},
+    {"asin": "B2", "category": [], "brand": "", "price": ".a-box{color:#fff}"},
+]
+META_2023 = [
+    {"parent_asin": "A1", "categories": ["Toys", "Games"], "store": "Acme", "price": 3.5, "title": "x"},
+    {"parent_asin": "B2", "categories": [], "store": None, "price": "from 14.99"},
+]
+OWN_ITEMS = {"path": "items.csv", "item": "sku", "attributes": ["brand", "tags"], "parted_by": "|", "separator": None}
 
 
-def meta_content() -> bytes:
-    """Meta data of 2014: a Python dictionary a line."""
-    return b"".join(repr(record).encode() + b"\n" for record in META)
+def lines(texts: list[str]) -> bytes:
+    return "".join(text + "\n" for text in texts).encode()
 
 
-def check_meta(content: bytes, folder: Path) -> bool:
-    """As `check_reviews`, for the attributes of items in lines of Python dictionaries."""
-    (folder / "meta_Toys.json.gz").write_bytes(gzip.compress(content, mtime=0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of backslashes
-        try:
-            expected = naive.literal_items(content)
-        except ValueError:
-            expected = None
-    found = read_meta(folder, [name for name, _ in expected] if expected else ["A1"])
+ITEM_CASES = {
+    "2014": ItemCase(
+        "amazon2014", "meta_Toys.json.gz", lines([repr(record) for record in META_2014]), naive.literal_items
+    ),
+    "2018": ItemCase(
+        "amazon2018", "meta_Toys.json.gz", lines([json.dumps(record) for record in META_2018]), naive.items_2018
+    ),
+    "2023": ItemCase(
+        "amazon2023", "meta_Toys.jsonl.gz", lines([json.dumps(record) for record in META_2023]), naive.items_2023
+    ),
+    "tables": ItemCase(
+        *("tables", "items.tsv.gz"),
+        lines(["item_id\tbrand\tcategories", "A1\tb7\tc1 c0", "B2\t\tc2"]),
+        naive.items_tables,
+    ),
+    "recbole": ItemCase(
+        *("recbole", "shop.item"),
+        lines(["item_id:token\ttitle:token_seq\tyear:token\tprice:float", "A1\tToy Story\t1995\t3.5", "B2\t\t\t"]),
+        naive.items_recbole,
+    ),
+    "own": ItemCase(
+        *("own", "items.csv"),
+        lines(["sku,brand,text,tags", 'A1,Acme,"said ""no""",red|round', "B2,,,"]),
+        naive.items_own,
+        {"table": {}, "items": OWN_ITEMS},
+    ),
+}
+
+
+def check_items(case: ItemCase, content: bytes, folder: Path) -> bool:
+    """As `check_reviews`, for the attributes of items without the bins of their prices."""
+    (folder / case.file).write_bytes(packed(case.file, content))
+    try:
+        expected = case.read(content)
+    except (ValueError, RecursionError):
+        expected = None
+    found = read_items(case, folder, [name for name, _ in expected] if expected else ["A1"])
     if expected is None:
         assert isinstance(found, DataError)
-        assert "meta_Toys.json.gz" in str(found)
+        assert case.file in str(found)
     else:
         assert found == expected
     return expected is not None
 
 
-def read_meta(folder: Path, items: list[str]) -> list[Any] | DataError:
+def read_items(case: ItemCase, folder: Path, items: list[str]) -> naive.Items | DataError:
     """The reader's items and attributes, without the bins of prices, or what it said."""
-    source = {"format": "amazon2014", "files": {"meta_Toys.json.gz": None}}
+    source = {"format": case.format, "files": {case.file: None}, "options": case.options}
     try:
         found = formats.read_attributes(folder, source, items)
     except DataError as error:
         return error
-    kept = {item: tuple(name for name in names if not name.startswith("price=")) for item, names in found.items()}
+    kept = {item: tuple(sorted(n for n in names if n[:6] != "price=")) for item, names in found.items()}
     return sorted(kept.items())
+
+
+def check_pickled(content: bytes, folder: Path) -> bool:
+    """A pickle has no checksum (the lock file has): other numbers may come out, but never anything else."""
+    path = folder / "Shop_feat.dat"
+    path.write_bytes(content)
+    try:
+        found = read_matrix(path)
+    except DataError:
+        return False
+    assert found.dtype == np.float32
+    assert found.ndim == 2
+    assert found.size <= 8 * len(content)
+    return True
+
+
+def check_parquet(content: bytes, folder: Path) -> bool:
+    """Nor do the values of Parquet (the data set's id has): what comes out are ids and times."""
+    (folder / "buys.parquet").write_bytes(content)
+    source = {"format": "own", "files": {"buys.parquet": None}, **own("bought", path="buys.parquet")}
+    try:
+        table = formats.read_reviews(folder, source)
+    except DataError:
+        return False
+    assert table["time"].between(0, 253_402_300_799).all()
+    assert all(isinstance(value, str) and value.strip() for value in [*table["user"], *table["item"]])
+    return True
+
+
+def check_images(content: bytes, folder: Path) -> bool:
+    """Bytes are read as they stand."""
+    (folder / "image_features_Toys.b").write_bytes(content)
+    try:
+        found = formats.read_features(folder, {"format": "amazon2014", "files": {"image_features_Toys.b": None}})
+    except DataError:
+        return False
+    assert found is not None
+    again = b"".join(asin.encode() + row.tobytes() for asin, row in zip(*found, strict=True))
+    assert hashlib.sha256(again).digest() == hashlib.sha256(content).digest()
+    return True
+
+
+def check_packed(content: bytes, folder: Path) -> bool:
+    """The checksums of gzip and zip guard all that is read: the table is the whole one, or none."""
+    case = CASES["own csv"]
+    name = "buys.csv.zip" if content.startswith(b"PK") else "buys.csv.gz"
+    (folder / name).write_bytes(content)
+    source = {"format": "own", "files": {name: None}, **own("bought", path=name)}
+    try:
+        table = formats.read_reviews(folder, source)
+    except DataError:
+        return False
+    assert list(table.itertuples(index=False, name=None)) == PACKED_REVIEWS, case
+    return True
+
+
+PACKED_REVIEWS = [("U1", "A1", 1_000_000_000), ("U2", "A2", 1_000_086_400), ("Ü", "日本", 1_000_086_401)]
+MATRIX = np.array([[0.5, -1, 2e6], [0, 3, 4]])
+
+
+def binary_contents() -> dict[str, list[bytes]]:
+    """Good files of every binary kind."""
+    text = CASES["own csv"].content(PACKED_REVIEWS)
+    zipped, parquet = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("buys.csv", text)
+    columns = {"customer": ["U1", "U2"] * 9, "product": [f"A{n}" for n in range(18)], "bought": range(18)}
+    pl.DataFrame(columns).write_parquet(parquet)
+    matrices = (MATRIX, scipy.sparse.csr_matrix(MATRIX))
+    pickles = [pickle.dumps(value, protocol=number) for value in matrices for number in range(6)]
+    image = b"".join(asin + np.full(4096, 0.5, dtype="<f4").tobytes() for asin in (b"B000000001", b"0000031852"))
+    return {
+        "pickled": pickles,
+        "parquet": [parquet.getvalue()],
+        "images": [image],
+        "packed": [gzip.compress(text, mtime=0), zipped.getvalue()],
+    }
+
+
+BINARY = {"pickled": check_pickled, "parquet": check_parquet, "images": check_images, "packed": check_packed}

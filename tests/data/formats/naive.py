@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import unicodedata
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -172,28 +173,137 @@ def json_reviews(user: str, item: str, time: str, milliseconds: bool = False) ->
     return naive
 
 
-def literal_items(content: bytes) -> Rows:
-    """Items of Python dictionaries: id, categories, brand, price; the first of an id counts."""
-    items: dict[str, tuple[Any, ...]] = {}
+Items = list[tuple[str, tuple[str, ...]]]  # id and sorted attributes, prices left out; the first of an id counts
+
+
+def first_of(items: list[tuple[str, set[str]]]) -> Items:
+    """The first entry of each id, sorted."""
+    found: dict[str, tuple[str, ...]] = {}
+    for item, names in items:
+        found.setdefault(an_id(item), tuple(sorted(names)))
+    return sorted(found.items())
+
+
+def a_text(value: Any) -> str:
+    """A text or nothing."""
+    if type(value) not in (str, type(None)):
+        raise ValueError(value)
+    return (value or "").strip()
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts or nothing."""
+    if value and (type(value) is not list or any(type(entry) is not str for entry in value)):
+        raise ValueError(value)
+    return value or []
+
+
+def a_price(value: Any) -> None:
+    """A price as a number, or nothing."""
+    if value is not None and (type(value) not in (int, float) or not 0 <= value < float("inf")):
+        raise ValueError(value)
+
+
+def literal_items(content: bytes) -> Items:
+    """Amazon 2014: Python dictionaries."""
+    items = []
     for line in lines_of(content):
         try:
-            record = ast.literal_eval(line.strip())
-            if type(record) is not dict or len(ast.parse(line.strip(), mode="eval").body.keys) != len(record):  # type: ignore[attr-defined]
-                raise ValueError("no dictionary")
-        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of backslashes
+                record = ast.literal_eval(line.strip())
+                keys = ast.parse(line.strip(), mode="eval").body.keys  # type: ignore[attr-defined]
+        except (SyntaxError, TypeError, AttributeError, MemoryError, RecursionError) as error:
             raise ValueError(error) from None
-        brand, price, paths = record.get("brand"), record.get("price"), record.get("categories") or []
-        if type(brand) not in (str, type(None)) or type(paths) is not list:
-            raise ValueError("brand or categories")
-        if any(type(path) is not list or any(type(name) is not str for name in path) for path in paths):
+        if type(record) is not dict or len(keys) != len(record) or "asin" not in record:
+            raise ValueError("no dictionary")
+        paths = record.get("categories") or []
+        if type(paths) is not list or any(type(path) is not list for path in paths):
             raise ValueError("categories")
-        if price is not None and (type(price) not in (int, float) or not 0 <= price < float("inf")):
-            raise ValueError("price")
+        a_price(record.get("price"))
+        names = {name.strip() for path in paths for name in texts(path)} | {f"brand={a_text(record.get('brand'))}"}
+        items.append((record["asin"], names - {"", "brand="}))
+    return first_of(items)
+
+
+def items_2018(content: bytes) -> Items:
+    """Amazon 2018: JSON; categories with a closing tag are none."""
+    items = []
+    for record in objects(content):
+        a_text(record.get("price"))
+        names = {name.strip() for name in texts(record.get("category")) if "</" not in name}
+        brand = a_text(record.get("brand"))
         if "asin" not in record:
             raise ValueError("asin")
-        names = {name.strip() for path in paths for name in path} | {f"brand={(brand or '').strip()}"}
-        items.setdefault(an_id(record["asin"]), tuple(sorted(names - {"", "brand="})))
-    return sorted(items.items())
+        items.append((record["asin"], (names | {f"brand={brand}"}) - {"", "brand="}))
+    return first_of(items)
+
+
+def items_2023(content: bytes) -> Items:
+    """Amazon 2023: JSON."""
+    items = []
+    for record in objects(content):
+        if type(record.get("price")) is not str:
+            a_price(record.get("price"))
+        names = {name.strip() for name in texts(record.get("categories"))} | {f"brand={a_text(record.get('store'))}"}
+        if "parent_asin" not in record:
+            raise ValueError("parent_asin")
+        items.append((record["parent_asin"], names - {"", "brand="}))
+    return first_of(items)
+
+
+def items_tables(content: bytes) -> Items:
+    """The items.tsv.gz of `tables` with brand and categories."""
+    header, *rows = [line.split("\t") for line in lines_of(content)]
+    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows) or "item_id" not in header:
+        raise ValueError("columns")
+    if not {"attribute_ids", "brand", "categories"} & set(header):
+        raise ValueError("no attributes")
+    items = []
+    for row in rows:
+        record = dict(zip(header, row, strict=True))
+        names = {*record.get("attribute_ids", "").split(), *record.get("categories", "").split()}
+        items.append((record["item_id"], (names | {f"brand={record.get('brand', '').strip()}"}) - {"brand="}))
+    return first_of(items)
+
+
+def items_recbole(content: bytes) -> Items:
+    """RecBole's .item, of which `words` is parted at spaces and every other token is a value."""
+    header, *rows = [line.split("\t") for line in lines_of(content)]
+    types = dict(column.partition(":")[::2] for column in header)
+    if len(types) < len(header) or not set(types.values()) <= {"token", "token_seq", "float", "float_seq"}:
+        raise ValueError("types")
+    if any(len(row) != len(header) for row in rows) or types.get("item_id") != "token":
+        raise ValueError("columns")
+    items = []
+    for row in rows:
+        names: set[str] = set()
+        for (name, kind), text in zip(types.items(), row, strict=True):
+            if name != "item_id" and kind == "token_seq":
+                names |= set(text.split())
+            elif name != "item_id" and kind == "token" and text.strip():
+                names.add(f"{name}={text.strip()}")
+        items.append((row[list(types).index("item_id")], names))
+    return first_of(items)
+
+
+def items_own(content: bytes) -> Items:
+    """A user's own CSV of items, whose cells of two columns are parted at "|"."""
+    text = "".join(line + "\n" for line in lines_of(content))
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except csv.Error as error:
+        raise ValueError(error) from None
+    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+        raise ValueError("columns")
+    if not {"sku", "brand", "tags"} <= set(header):
+        raise ValueError("header")
+    items = []
+    for row in rows:
+        record = dict(zip(header, row, strict=True))
+        values = [(name, part.strip()) for name in ("brand", "tags") for part in record[name].split("|")]
+        items.append((record["sku"], {f"{name}={value}" for name, value in values if value}))
+    return first_of(items)
 
 
 def from_milliseconds(text: str) -> int:
