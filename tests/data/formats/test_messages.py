@@ -172,7 +172,7 @@ def test_a_stated_number_of_bad_lines_is_left_out_and_reported(
     assert [time - (0 if name == "carca" else 1_000_000_000) for time in table["time"]] == kept
     said = capsys.readouterr().err
     first = len(lines) - 4
-    assert f"posrec: {tmp_path / case.file}: 3 bad lines left out (bad_lines allows 3): line {first}: " in said
+    assert f"posrec: {tmp_path / case.file}: bad lines left out: 3 (bad_lines allows 3): line {first}: " in said
     assert f"line {first + 3}: " in said
     assert f"line {first + 4}: the last line has no line end" in said
 

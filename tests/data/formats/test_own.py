@@ -104,6 +104,18 @@ def test_attributes_of_a_second_table() -> None:
     assert formats.read_attributes(Path(), plan.source_of("shop", dataset_of("a.tsv")), ["A"]) == {}
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_tolerance_of_the_study(ending: str, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"customer": ["U1", "", "U2"], "product": ["A1", "A", "A2"], "bought": [10**9, 5, 1_000_086_400]}
+    path = f"a.{ending}"
+    getattr(pl.DataFrame(columns), f"write_{ending}")(path)
+    dataset = dataset_of(path).model_copy(update={"bad_lines": 1})
+    assert formats.read_reviews(Path(), plan.source_of("shop", dataset)).values.tolist() == ROWS
+    assert f"posrec: {path}: bad lines left out: 1 (bad_lines allows 1): line " in capsys.readouterr().err
+    with pytest.raises(DataError, match="customer is empty"):
+        read(path)
+
+
 def test_parquet() -> None:
     times = [datetime.datetime(2001, 9, 9, 1, 46, 40), datetime.datetime(2001, 9, 10, 1, 46, 40)]
     frame = pl.DataFrame({"product": ["A1", "A2"], "customer": ["U1", "U2"], "bought": times, "unused": [1, 2]})
