@@ -203,6 +203,12 @@ class ReportSettings(Settings):
     smallest_difference: Number = Field(
         default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
     )
+    published: dict[
+        Name, Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
+    ] = Field(
+        default_factory=dict,
+        description="data sets of the study that are the paper's, by its names: its figures are shown beside ours",
+    )
     smallest_ratio: Number = Field(
         default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
     )

@@ -102,6 +102,7 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     _check_seeds(settings, where)
     _check_datasets(settings, where)
     _check_duplicates(settings, where)
+    _check_published(settings, where)
     cells = tuple(_cells(settings, where))
     if not cells:
         raise StudyError(f"{where}: only: matches no cell of the grid; drop an entry or widen it")
@@ -198,6 +199,16 @@ def _check_datasets(settings: schema.StudySettings, where: str) -> None:
         if dataset.model.get("context", False) is not False and not registry.has_times(dataset):
             raise StudyError(
                 f"{where}: datasets.{name}.model.context: the data have no times to make a context of; remove it"
+            )
+
+
+def _check_published(settings: schema.StudySettings, where: str) -> None:
+    for name in settings.report.published:
+        if name not in settings.datasets:
+            allowed = list(settings.datasets)
+            raise StudyError(
+                f"{where}: report.published.{name}: the study has no such data set{nearest(name, allowed)}; "
+                f"it has: {', '.join(allowed)}"
             )
 
 

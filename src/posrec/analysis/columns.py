@@ -6,6 +6,7 @@ from posrec.analysis.comparisons import COMPARISON_COLUMNS, RANK_COLUMNS
 from posrec.analysis.correlation import CORRELATION_COLUMNS
 from posrec.analysis.datasets import DATASET_COLUMNS
 from posrec.analysis.load import RUN_COLUMNS
+from posrec.analysis.published import PUBLISHED_COLUMNS
 
 TABLES = {
     "runs": RUN_COLUMNS,
@@ -15,6 +16,7 @@ TABLES = {
     "ranks": RANK_COLUMNS,
     "correlation": CORRELATION_COLUMNS,
     "claims": CLAIM_COLUMNS,
+    "published": PUBLISHED_COLUMNS,
 }
 UNITS = (
     "Metrics and spreads are fractions; a name that ends in _points is in points (x 100). "
@@ -104,6 +106,19 @@ MEANINGS: dict[str, str] = {
     "what": "level or spread of full NDCG@10",
     "mean_rank": "mean rank over data sets, 1 = best (highest level, smallest spread)",
     "critical_difference": "mean ranks closer than this aren't told apart at 5 % (Nemenyi)",
+    "published_dataset": "the paper's name of the data set",
+    "published_activation": "activation of the published cell",
+    "published_upper_bound": "upper bound (max_norm) of the published cell; empty: none",
+    "published_runs": "runs of the published cell; empty where it isn't printed",
+    "published_hit10_points": "published mean Hit@10",
+    "published_hit10_sd_points": "published standard deviation of Hit@10 over seeds",
+    "published_ndcg10_points": "published mean NDCG@10",
+    "published_ndcg10_sd_points": "published standard deviation of NDCG@10 over seeds",
+    "tie_suspect": "yes: NDCG@10 is 0.75 of Hit@10 or more, so that the positive must have won ties",
+    "label_suspect": "yes: the published row's label contradicts another",
+    "hit10_difference_points": "our mean sampled Hit@10 minus the published",
+    "ndcg10_difference_points": "our mean sampled NDCG@10 minus the published",
+    "hit10_sd_ratio": "our standard deviation of sampled Hit@10 divided by the published",
     "claim": "claim of the paper, C1 to C9",
     "statement": "what it says",
     "verdict": "supported, contradicted or not decidable with these data",

@@ -204,6 +204,27 @@ def _estimate(row: Row) -> str:
     return f"{number(row['estimate'])} {between(row['low'], row['high'])} {row['unit']}".replace("  ", " ")
 
 
+def published_rows(tables: Tables) -> Shown:
+    """The paper's cells beside ours."""
+    header = ("data set", "protocol", "settings", "encoding", "theirs: activation", "upper bound", "runs", "Hit@10")
+    more = ("NDCG@10", "ours - theirs: Hit@10", "NDCG@10", "sd of Hit@10, ours / theirs", "suspect")
+    rows = []
+    for _, row in tables.published.head(MOST_ROWS).iterrows():
+        bound = "none" if pd.isna(row["published_upper_bound"]) else f"{row['published_upper_bound']:g}"
+        runs = "-" if pd.isna(row["published_runs"]) else str(row["published_runs"])
+        cells = [_named(row, tables), *(str(row[name]) for name in ("protocol", "settings", "encoding"))]
+        cells += ["" if pd.isna(row["published_activation"]) else str(row["published_activation"]), bound, runs]
+        cells += [_published(row, name) for name in ("hit10", "ndcg10")]
+        cells += [number(row[f"{name}_difference_points"]) for name in ("hit10", "ndcg10")]
+        doubts = [name for name in ("tie", "label") if row[f"{name}_suspect"] == "yes"]
+        rows.append((*cells, number(row["hit10_sd_ratio"]), ", ".join(doubts)))
+    return (*header, *more), tuple(rows)
+
+
+def _published(row: Row, name: str) -> str:
+    return f"{number(row[f'published_{name}_points'])} (sd {number(row[f'published_{name}_sd_points'])})"
+
+
 def failure_rows(tables: Tables) -> Shown:
     """Runs that failed or collapsed."""
     wrong = tables.runs[(tables.runs["status"] != "finished") | tables.runs["collapsed"].astype(bool)]

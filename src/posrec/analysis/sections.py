@@ -79,6 +79,21 @@ def claims(tables: Tables) -> Section:
     )
 
 
+def published(tables: Tables) -> Section:
+    """The paper's figures beside ours, where the study says which of its data sets are the paper's."""
+    if tables.published.empty:
+        text = "This study names no data set of the paper (report.published), so nothing is set beside it."
+        return Section("published", "Published figures", [Block("paragraph", text)])
+    text = (
+        "The paper's cells beside ours of the same encoding, in points. Candidates, selection of the epoch and ties "
+        "differ (published: the best of all looks at the test set, and ties go to the positive), so that a difference "
+        "is no error of either."
+    )
+    header, rows = reading.published_rows(tables)
+    blocks = [Block("paragraph", text), Block("table", "Published cells", header=header, rows=rows)]
+    return Section("published", "Published figures", blocks)
+
+
 def figures(tables: Tables) -> Section:
     """Every figure with its caption."""
     folder = plan.STUDIES / tables.inputs.study.name / "figures"
@@ -152,4 +167,13 @@ def settings(tables: Tables) -> Section:
     return Section("settings", "Settings of the study", [Block("code", text), shown, where])
 
 
-SECTIONS: list[Callable[[Tables], Section]] = [answer, claims, how_to_read, figures, numbers, failures, settings]
+SECTIONS: list[Callable[[Tables], Section]] = [
+    answer,
+    claims,
+    how_to_read,
+    figures,
+    published,
+    numbers,
+    failures,
+    settings,
+]

@@ -15,6 +15,7 @@ from posrec.analysis.correlation import correlation_table
 from posrec.analysis.datasets import dataset_table
 from posrec.analysis.evidence import Evidence
 from posrec.analysis.load import Inputs, load_inputs
+from posrec.analysis.published import published_table
 from posrec.files import write_json, write_text
 from posrec.study import Study
 
@@ -31,6 +32,7 @@ class Tables:
     ranks: pd.DataFrame
     correlation: pd.DataFrame
     claims: pd.DataFrame
+    published: pd.DataFrame
 
 
 def build_tables(study: Study) -> Tables:
@@ -40,7 +42,8 @@ def build_tables(study: Study) -> Tables:
     datasets = dataset_table(inputs, cells)
     comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
     claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
-    return Tables(inputs, inputs.runs, cells, datasets, comparisons, rank_table(cells), correlation, claims)
+    ranks, published = rank_table(cells), published_table(inputs, cells)
+    return Tables(inputs, inputs.runs, cells, datasets, comparisons, ranks, correlation, claims, published)
 
 
 def csv_text(table: pd.DataFrame) -> str:
