@@ -14,7 +14,7 @@ from posrec.analysis.published import TIE_SUSPECT, published_cells, reanalysis
 from posrec.files import write_text
 
 PAGE = Path("docs/published.md")
-HEADER = [
+HEADER = ("data set", "activation", "upper bound", "norm order", "encoding", "runs", "sd", "sd of none", "ratio")
     "data set",
     "activation",
     "upper bound",
@@ -63,8 +63,8 @@ def _spreads(tests: pd.DataFrame, title: str) -> str:
         f"**{title}**: of {len(tests)} comparisons {int((tests['p'] <= ALPHA).sum())} are below 5 % one by one, and "
         f"{len(found)} after Holm. In {steadier} of these the encoding is steadier than `none`, in "
         f"{len(found) - steadier} less steady.\n",
-        f"| {' | '.join(HEADER)} |",
-        "|---" * len(HEADER) + "|",
+        f"| {' | '.join(HEADER)} | p (Holm) | ties |",
+        "|---" * (len(HEADER) + 2) + "|",
     ]
     for _, row in found.sort_values("p_holm").iterrows():
         bound, order = ("none" if pd.isna(row[name]) else f"{row[name]:g}" for name in ("upper_bound", "norm_order"))

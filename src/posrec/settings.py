@@ -36,6 +36,7 @@ def _read_number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
 Separator = Annotated[str, Field(min_length=1, max_length=1)]
@@ -203,9 +204,7 @@ class ReportSettings(Settings):
     smallest_difference: Number = Field(
         default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
     )
-    published: dict[
-        Name, Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
-    ] = Field(
+    published: dict[Name, PaperDataset] = Field(
         default_factory=dict,
         description="data sets of the study that are the paper's, by its names: its figures are shown beside ours",
     )

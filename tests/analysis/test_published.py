@@ -45,7 +45,5 @@ def test_ours_stand_beside_theirs(here: Path) -> None:
 
 
 def test_only_data_sets_of_the_study_can_be_the_papers() -> None:
-    with pytest.raises(
-        StudyError, match=r"report.published.twin: the study has no such data set; did you mean 'twin1'"
-    ):
+    with pytest.raises(StudyError, match=r"published.twin: the study has no such data set; did you mean 'twin1'"):
         made_up.make_study(report={"published": {"twin": "Beauty"}})
