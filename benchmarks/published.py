@@ -15,18 +15,6 @@ from posrec.files import write_text
 
 PAGE = Path("docs/published.md")
 HEADER = ("data set", "activation", "upper bound", "norm order", "encoding", "runs", "sd", "sd of none", "ratio")
-    "data set",
-    "activation",
-    "upper bound",
-    "norm order",
-    "encoding",
-    "runs",
-    "sd",
-    "sd of none",
-    "ratio",
-    "p (Holm)",
-    "ties",
-]
 METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10"}
 
 
