@@ -16,7 +16,7 @@ from posrec import versions
 from posrec.errors import StudyError
 from posrec.files import digest
 from posrec.settings import DatasetSettings
-from posrec.study import EVALUATION_PROTOCOLS, Cell, Study, nearest
+from posrec.study import Cell, Study, nearest
 
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")
@@ -68,7 +68,7 @@ def run_id(study: Study, cell: Cell) -> str:
     parts = {
         "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
         "encoding": cell.encoding,
-        "protocol": cell.protocol.training_part,
+        "protocol": cell.switches.model_dump(),
         "model": cell.model.model_dump(),
         "training": training,
         "layout": "packed",
@@ -79,12 +79,13 @@ def run_id(study: Study, cell: Cell) -> str:
 
 def block_id(study: Study, protocol: str) -> str:
     """Id of the evaluation under one protocol: what the store keeps a block of results for."""
-    return digest([EVALUATION_PROTOCOLS[protocol], study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
+    switches = next(one.evaluation for one in study.protocols if one.name == protocol)
+    return digest([switches.model_dump(), study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
 def evaluation_id(study: Study) -> str:
-    """Id of the evaluations that every run file of the study holds."""
-    return digest({name: block_id(study, name) for name in study.evaluation_protocols})
+    """Id of the study's evaluations: a run file holds those of the protocols that share its training."""
+    return digest({protocol.name: block_id(study, protocol.name) for protocol in study.protocols})
 
 
 def candidates_id(study: Study) -> str:

@@ -175,8 +175,11 @@ class StudySettings(Settings):
     """A study: data sets x encodings x settings x seeds x protocols, and what to report."""
 
     study: Name = Field(description="name of the study; its results are under results/studies/<name>")
-    protocols: list[Literal["sound", "sound_last"]] = Field(
-        ["sound"], min_length=1, description="how training and evaluation are done"
+    protocols: list[str | dict[str, str]] = Field(
+        ["sound"],
+        min_length=1,
+        description="how training and evaluation are done: presets (sound, sound_last, released) and mixtures "
+        "{name: mine, base: sound, ties: released}; docs/released-code.md names the switches",
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="data sets by name")
     encodings: list[str] = Field(min_length=1, description="positional encodings")

@@ -34,7 +34,7 @@ CASES += [("learnt_con", protocol, s) for protocol in ("sound", "sound_last") fo
 
 def sampler(cell: Cell, data: Prepared, batch_size: int = 16) -> Sampler:
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    return Sampler(data, cell.model, cell.protocol.targets, batch_size, order, negatives)
+    return Sampler(data, cell.model, cell.switches, batch_size, order, negatives)
 
 
 def dense_attributes(data: Prepared) -> Tensor:

@@ -11,6 +11,7 @@ from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, make_group
 from posrec.model.carca import Items, Tokens
+from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
 # Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
@@ -79,12 +80,12 @@ class Sampler:
         self,
         data: Prepared,
         settings: ModelSettings,
-        targets: str,
+        switches: TrainingSwitches,
         batch_size: int,
         order: np.random.Generator,
         negatives: np.random.Generator,
     ) -> None:
-        self.data, self.settings, self.targets, self.batch_size = data, settings, targets, batch_size
+        self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
         self.order, self.negative_stream = order, negatives
         self.users = np.flatnonzero(data.train_length >= 2)
         self.met = met_keys(data)
@@ -111,9 +112,9 @@ class Sampler:
 
     def _samples(self, users: np.ndarray) -> Samples:
         begin, last = self.data.offsets[users], self.data.train_length[users].astype(np.int64) - 1
-        cut = last if self.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
+        cut = last if self.switches.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
         length = np.minimum(cut, self.settings.max_length)
-        targets = length if self.targets == "all" else np.ones_like(length)
+        targets = length if self.switches.targets == "all" else np.ones_like(length)
         negatives = self._negatives(np.repeat(users, targets))
         return Samples(begin + cut - length, length, np.cumsum(targets) - targets, negatives)
 
@@ -135,7 +136,7 @@ class Sampler:
         for keys in np.unique(slots):
             part = samples.take(np.flatnonzero(slots == keys))
             history, candidate = self._group_slots(part, int(keys))
-            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.targets == "all"))
+            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.switches.masked))
             histories.append(history)
             candidates.append(candidate)
         sign = np.concatenate([_sign(candidate.items).ravel() for candidate in candidates])
@@ -154,7 +155,7 @@ class Sampler:
         real = step >= 0
         history = np.where(real, samples.start[:, None] + step, 0)
         rows = slot_rows(step, samples.length, self.settings)
-        if self.targets == "all":
+        if self.switches.targets == "all":
             target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + 1
         else:
             target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from posrec.model.attention import Attention, Layout, attend
 from posrec.model.encodings import Encoding, Shape, build_encoding
+from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
 CONTEXT_WIDTH = 6
@@ -100,14 +101,14 @@ class Carca(nn.Module):
         encoding: str,
         n_items: int,
         n_attributes: int,
-        causal: bool,
+        switches: TrainingSwitches,
         trunk: torch.Generator,
         encoding_generator: torch.Generator,
     ) -> None:
         super().__init__()
         width = settings.dimension
         self.settings = settings
-        self.causal = causal  # whether step t sees items 1 .. t only
+        self.switches = switches
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0
         self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, CONTEXT_WIDTH + n_attributes), trunk))
@@ -121,6 +122,11 @@ class Carca(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(()))
         shape = Shape(width, settings.heads, settings.blocks, settings.max_length)
         self.encoding = build_encoding(encoding, shape, encoding_generator)
+
+    @property
+    def causal(self) -> bool:
+        """Whether step t sees items 1 .. t only."""
+        return self.switches.masked
 
     def bound_embedding(self, ids: Tensor) -> None:
         """Renormalise the rows of these items to the upper bound (max_norm), in place.
