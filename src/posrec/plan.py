@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from posrec import versions
+from posrec.catalogue import find
 from posrec.errors import StudyError
 from posrec.files import digest
 from posrec.settings import DatasetSettings
@@ -21,6 +22,7 @@ from posrec.study import Cell, Study, nearest
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
+SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
 TABLES = ("runs.csv", "cells.csv", "datasets.csv", "correlation.csv", "metrics.json")
@@ -65,16 +67,23 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 def run_id(study: Study, cell: Cell) -> str:
     """Id of a training but its seed."""
     training = cell.training.model_dump(exclude={"keep_weights"})
+    encoding = find(cell.encoding)
     parts = {
         "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
-        "encoding": cell.encoding,
+        "encoding": encoding.identity,
         "protocol": cell.switches.model_dump(),
         "model": cell.model.model_dump(),
         "training": training,
-        "layout": "packed",
+        "layout": layout_of(cell),
         "version": versions.TRAINING_VERSION,
     }
     return digest(parts)
+
+
+def layout_of(cell: Cell) -> str:
+    """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
+    padded = cell.switches.rmha_softmax == "released" and find(cell.encoding).kind.name in SECOND_SOFTMAX
+    return "padded" if padded else "packed"
 
 
 def block_id(study: Study, protocol: str) -> str:

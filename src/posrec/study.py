@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec import settings as schema
+from posrec.catalogue import find
 from posrec.errors import StudyError
 from posrec.protocols import Protocol, TrainingSwitches, parse
 
@@ -144,11 +145,10 @@ def _help_at(model: type[BaseModel], location: list[Any]) -> str:
 
 def _check_encodings(settings: schema.StudySettings, where: str) -> None:
     for name in settings.encodings:
-        if name not in schema.ENCODINGS:
-            allowed = list(schema.ENCODINGS)
-            raise StudyError(
-                f"{where}: encodings: '{name}' does not exist{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
-            )
+        try:
+            find(name)
+        except StudyError as error:
+            raise StudyError(f"{where}: encodings: {error}") from None
 
 
 def _check_seeds(settings: schema.StudySettings, where: str) -> None:
@@ -222,7 +222,9 @@ def _grid(
             raise StudyError(
                 f"{where}: model.heads: {model.heads} heads do not divide dimension {model.dimension}; choose a divisor"
             )
-        if "rope" in settings.encodings and model.dimension // model.heads % 2:
+        if {"rope", "rope_one"} & {
+            find(name).kind.name for name in settings.encodings
+        } and model.dimension // model.heads % 2:
             raise StudyError(
                 f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
                 f"{model.heads} heads is odd; choose an even width a head"

@@ -73,7 +73,7 @@ class Sampler:
     Every user with at least 2 training items comes once an epoch, in random order (`order` stream). With
     `targets="all"` every step after the first is a target; with "last" a cut, uniform over the training items from the
     second on, is the only one. A target's negative is uniform over the items outside the user's training items
-    (`negatives` stream).
+    (`negatives` stream). padded: every history has L slots.
     """
 
     def __init__(
@@ -84,9 +84,10 @@ class Sampler:
         batch_size: int,
         order: np.random.Generator,
         negatives: np.random.Generator,
+        padded: bool = False,
     ) -> None:
         self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
-        self.order, self.negative_stream = order, negatives
+        self.order, self.negative_stream, self.padded = order, negatives, padded
         self.users = np.flatnonzero(data.train_length >= 2)
         self.met = met_keys(data)
         if len(self.users) == 0:
@@ -131,7 +132,8 @@ class Sampler:
 
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
-        slots = np.minimum(LENGTH_CLASSES[np.searchsorted(LENGTH_CLASSES, samples.length)], self.settings.max_length)
+        classes = LENGTH_CLASSES[-1:] if self.padded else LENGTH_CLASSES
+        slots = np.minimum(classes[np.searchsorted(classes, samples.length)], self.settings.max_length)
         histories, candidates, groups = [], [], []
         for keys in np.unique(slots):
             part = samples.take(np.flatnonzero(slots == keys))
@@ -146,7 +148,8 @@ class Sampler:
         )
         distinct, index = np.unique(items, return_inverse=True)
         context = torch.from_numpy(self.data.context[interactions])
-        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows))
+        times = torch.from_numpy(self.data.times[interactions])
+        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
         return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
@@ -155,11 +158,15 @@ class Sampler:
         real = step >= 0
         history = np.where(real, samples.start[:, None] + step, 0)
         rows = slot_rows(step, samples.length, self.settings)
+        after = int(self.switches.candidate_position_training == "sound")  # released: the slot's own row
         if self.switches.targets == "all":
-            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + 1
+            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + after
         else:
             target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)
-            real, target_rows = np.ones_like(target, bool), candidate_rows(samples.length, self.settings)[:, None]
+            real, target_rows = (
+                np.ones_like(target, bool),
+                candidate_rows(samples.length, self.settings, after)[:, None],
+            )
         positives = self.data.items[target]
         negatives = samples.negatives[samples.first_negative[:, None] + target_step]
         items = np.where(np.tile(real, 2), np.concatenate([positives, negatives], 1), 0)
@@ -190,9 +197,13 @@ def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> 
     return np.maximum(step + shift, 0)
 
 
-def candidate_rows(length: np.ndarray, settings: ModelSettings) -> np.ndarray:
-    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin."""
-    return np.full_like(length, settings.max_length) if settings.position_start == "end" else length.copy()
+def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) -> np.ndarray:
+    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin.
+
+    after: 0 where training had L rows (candidate_position_training: released): the last item's row.
+    """
+    rows = np.full_like(length, settings.max_length) if settings.position_start == "end" else length
+    return rows - (1 - after)
 
 
 def distinct_items(data: Prepared, ids: np.ndarray) -> Items:

@@ -68,7 +68,7 @@ def train_run(cell: Cell, data: Prepared, seed: int, on_epoch: Callable[[Curve],
     seeds = streams.stream_seeds(seed, settings.held_streams)
     torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
     order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-    sampler = Sampler(data, cell.model, cell.switches, settings.batch_size, order, negatives)
+    sampler = Sampler(data, cell.model, cell.switches, settings.batch_size, order, negatives, model.padded)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
     )
