@@ -76,7 +76,7 @@ def kinds() -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for path, own in paths:
         for kind in _registered(path, path.stat().st_mtime_ns, own):
-            if kind.name in found or own and kind.pattern:
+            if kind.name in found or (own and kind.pattern):
                 if kind.pattern:
                     raise StudyError(f"{path}: '{kind.name}': a pattern is for the built-in ones; use a parameter")
                 raise StudyError(f"{path}: '{kind.name}' is registered in {found[kind.name].path} too; rename one")
@@ -95,7 +95,7 @@ def find(name: str) -> Choice:
         number = re.fullmatch(re.sub(r"\{\w+\}", "([1-9][0-9]{0,3})", candidate.name), base)
         if candidate.pattern and number:
             kind, values = candidate, {candidate.pattern: int(number.group(1))}
-    if kind is None or kind.pattern and not values:
+    if kind is None or (kind.pattern and not values):
         raise StudyError(f"'{name}' does not exist{_nearest(base, list(known))}; allowed: {allowed()}")
     for key, text in given.items():
         values[key] = _value(name, kind, key, text)
@@ -111,6 +111,13 @@ def built_in_families() -> dict[str, str]:
     """Name -> family of the built-in encodings, a pattern as its example."""
     registered = [kind for name in FILES for kind in _registered(BUILT_IN / f"{name}.py", 0, False)]
     return {EXAMPLES.get(kind.name, kind.name): kind.family for kind in registered}
+
+
+def name_pattern() -> str:
+    """A regular expression of the built-in encodings' names, numbers and parameters included, for editors."""
+    kinds_ = [kind.name for name in FILES for kind in _registered(BUILT_IN / f"{name}.py", 0, False)]
+    starts = "|".join(re.sub(r"\{\w+\}", "[1-9][0-9]{0,3}", name) for name in kinds_)
+    return f"({starts})(-[a-z_]+=[a-zA-Z0-9.+]+(e-[0-9]+)?)*"
 
 
 def allowed() -> str:

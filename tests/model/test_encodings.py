@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posrec import catalogue
 from posrec.errors import StudyError
-from posrec.model.encodings import REGISTRY, Encoding, Pairs, Shape, build_encoding
+from posrec.model.encodings import REGISTRY, Pairs, Shape, build_encoding
 from posrec.model.encodings.added import rotatory_table, sinusoids
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.encodings.relative import clipped_distance

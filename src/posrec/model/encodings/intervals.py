@@ -10,7 +10,10 @@ DAY = 86_400.0  # seconds
 
 
 def interval_index(times: Tensor, clip: int, unit: float) -> Tensor:
-    """min(k, floor(|t_i - t_j| / unit)) of every pair. times: (B, n) seconds; unit: days. Returns (B, 1, n, n) int64."""
+    """min(k, floor(|t_i - t_j| / unit)) of every pair.
+
+    times: (B, n) seconds; unit: days. Returns (B, 1, n, n) int64.
+    """
     apart = (times[:, None, :, None] - times[:, None, None, :]).abs()
     return (apart / (unit * DAY)).long().clamp_max(clip)
 
