@@ -34,7 +34,7 @@ def test_cells_are_the_product_of_datasets_encodings_protocols_and_listed_settin
     loaded = study.from_dict(raw(model={"dimension": [16, 32], "heads": 2}, protocols=["sound", "sound_last"]))
     assert len(loaded.cells) == 1 * 2 * 2 * 2
     assert {cell.model.dimension for cell in loaded.cells} == {16, 32}
-    assert {cell.protocol.targets for cell in loaded.cells} == {"all", "last"}
+    assert {cell.switches.targets for cell in loaded.cells} == {"all", "last"}
 
 
 def test_settings_of_one_dataset_replace_the_common_ones() -> None:

@@ -46,7 +46,7 @@ def _state(study: Study, cell: Cell, seed: int) -> str:
     if _readable(placed):
         return "failed" if _says_failed(placed) else "there"
     stored = store.seed_folder(plan.run_id(study, cell), seed)
-    blocks = [plan.block_id(study, protocol) for protocol in study.evaluation_protocols]
+    blocks = [plan.block_id(study, protocol.name) for protocol in cell.protocols]
     if all(_readable(stored / f"{block}.json") for block in blocks) or _readable(pruned_place(placed)):
         return "in the store"
     kept = _readable(stored / "curve.json") and next(stored.glob("weights-epoch=*.pt"), None)

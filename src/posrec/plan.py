@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from posrec import versions
+from posrec.catalogue import find
 from posrec.data import registry
 from posrec.data.hashes import sha256_of
 from posrec.errors import DataError, StudyError
 from posrec.files import digest
 from posrec.settings import DatasetSettings, ItemTableSettings, TableSettings
-from posrec.study import EVALUATION_PROTOCOLS, Cell, Study, nearest
+from posrec.study import Cell, Study, nearest
 
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
+SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
 TABLES = (
@@ -100,26 +102,34 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 def run_id(study: Study, cell: Cell) -> str:
     """Id of a training but its seed."""
     training = cell.training.model_dump(exclude={"keep_weights"})
+    encoding = find(cell.encoding)
     parts = {
         "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
-        "encoding": cell.encoding,
-        "protocol": cell.protocol.training_part,
+        "encoding": encoding.identity,
+        "protocol": cell.switches.model_dump(),
         "model": cell.model.model_dump(),
         "training": training,
-        "layout": "packed",
+        "layout": layout_of(cell),
         "version": versions.TRAINING_VERSION,
     }
     return digest(parts)
 
 
+def layout_of(cell: Cell) -> str:
+    """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
+    padded = cell.switches.rmha_softmax == "released" and find(cell.encoding).kind.name in SECOND_SOFTMAX
+    return "padded" if padded else "packed"
+
+
 def block_id(study: Study, protocol: str) -> str:
     """Id of the evaluation under one protocol: what the store keeps a block of results for."""
-    return digest([EVALUATION_PROTOCOLS[protocol], study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
+    switches = next(one.evaluation for one in study.protocols if one.name == protocol)
+    return digest([switches.model_dump(), study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
 def evaluation_id(study: Study) -> str:
-    """Id of the evaluations that every run file of the study holds."""
-    return digest({name: block_id(study, name) for name in study.evaluation_protocols})
+    """Id of the study's evaluations: a run file holds those of the protocols that share its training."""
+    return digest({protocol.name: block_id(study, protocol.name) for protocol in study.protocols})
 
 
 def candidates_id(study: Study) -> str:

@@ -8,18 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from posrec.catalogue import built_in_families
+
 # Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
-ENCODINGS = {
-    "none": "none",
-    "abs": "added",
-    "abs_con": "concatenated",
-    "learnt": "added",
-    "learnt_con": "concatenated",
-    "rotatory": "added",
-    "rotatory_con": "concatenated",
-    "rmha4": "relative",
-    "rope": "relative",
-}
+# The built-in ones as they are named without parameters; `catalogue.family_of` knows every name.
+ENCODINGS = built_in_families()
 STREAMS = ("trunk", "encoding", "dropout", "order", "negatives")
 PRIMARY = "NDCG@10"  # on the full catalogue
 
@@ -133,6 +126,11 @@ class ModelSettings(Settings):
     upper_bound: Number | None = Field(
         None, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
     )
+    upper_bound_norm: Number = Field(2.0, ge=1, description="order p of the norm that `upper_bound` limits")
+    norm: Literal["layer", "rms", "none"] = Field("layer", description="normalisation in the encoder")
+    norm_place: Literal["before", "after"] = Field(
+        "before", description="normalise the input of attention and feed-forward, or after their residuals"
+    )
     activation: Literal["leaky", "silu", "relu", "gelu", "identity"] = Field(
         "leaky", description="activation of the feed-forward layers"
     )
@@ -217,8 +215,11 @@ class StudySettings(Settings):
     """A study: data sets x encodings x settings x seeds x protocols, and what to report."""
 
     study: Name = Field(description="name of the study; its results are under results/studies/<name>")
-    protocols: list[Literal["sound", "sound_last"]] = Field(
-        ["sound"], min_length=1, description="how training and evaluation are done"
+    protocols: list[str | dict[str, str]] = Field(
+        ["sound"],
+        min_length=1,
+        description="how training and evaluation are done: presets (sound, sound_last, released) and mixtures "
+        "{name: mine, base: sound, ties: released}; docs/released-code.md names the switches",
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="data sets by name")
     encodings: list[str] = Field(min_length=1, description="positional encodings")

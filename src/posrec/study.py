@@ -16,49 +16,35 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec import settings as schema
+from posrec.catalogue import find
 from posrec.data import registry
 from posrec.errors import StudyError
+from posrec.protocols import Protocol, TrainingSwitches, parse
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
 MIN_SEEDS = 3  # fewer cannot show a spread at all
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How training and evaluation are done.
-
-    The training part is in the run id, the evaluation part in the evaluation id.
-    """
-
-    name: str
-    targets: str  # all: every step is a target, under a causal mask | last: one target a sample, no mask
-    evaluation: str = "sound"  # name of the evaluation protocol
-
-    @property
-    def training_part(self) -> dict[str, Any]:
-        """What of the protocol is in the run id: which steps are targets, and whether attention is causal."""
-        return {"targets": self.targets, "causal": self.targets == "all"}
-
-
-PROTOCOLS = {
-    "sound": Protocol("sound", targets="all"),
-    "sound_last": Protocol("sound_last", targets="last"),
-}
-EVALUATION_PROTOCOLS = {
-    "sound": {"selection": "validation", "eval_users": "all", "ties": "expected", "candidate_context": "request_time"}
-}
-
-
-@dataclass(frozen=True)
 class Cell:
-    """Everything of a training but its seed."""
+    """Everything of a training but its seed, and the protocols that share it: they differ in evaluation alone."""
 
     dataset: str
     encoding: str
-    protocol: Protocol
+    protocols: tuple[Protocol, ...]
     model: schema.ModelSettings
     training: schema.TrainingSettings
     seeds: tuple[int, ...]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The first of its protocols."""
+        return self.protocols[0]
+
+    @property
+    def switches(self) -> TrainingSwitches:
+        """The training part of its protocols."""
+        return self.protocols[0].training
 
 
 @dataclass(frozen=True)
@@ -67,17 +53,13 @@ class Study:
 
     settings: schema.StudySettings
     cells: tuple[Cell, ...]
+    protocols: tuple[Protocol, ...]
     warnings: tuple[str, ...] = field(default=())
 
     @property
     def name(self) -> str:
         """Name of the study, and of its folder under results/studies."""
         return self.settings.study
-
-    @property
-    def evaluation_protocols(self) -> list[str]:
-        """Names of the evaluation protocols that every run is scored under."""
-        return list(dict.fromkeys(PROTOCOLS[name].evaluation for name in self.settings.protocols))
 
 
 def load(path: str | Path) -> Study:
@@ -103,10 +85,11 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     _check_datasets(settings, where)
     _check_duplicates(settings, where)
     _check_published(settings, where)
-    cells = tuple(_cells(settings, where))
+    protocols = parse(settings.protocols, where)
+    cells = tuple(_cells(settings, protocols, where))
     if not cells:
         raise StudyError(f"{where}: only: matches no cell of the grid; drop an entry or widen it")
-    return Study(settings, cells, tuple(_warnings(cells, settings)))
+    return Study(settings, cells, protocols, tuple(_warnings(cells, settings)))
 
 
 def _validate(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
@@ -164,11 +147,10 @@ def _help_at(model: type[BaseModel], location: list[Any]) -> str:
 
 def _check_encodings(settings: schema.StudySettings, where: str) -> None:
     for name in settings.encodings:
-        if name not in schema.ENCODINGS:
-            allowed = list(schema.ENCODINGS)
-            raise StudyError(
-                f"{where}: encodings: '{name}' does not exist{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
-            )
+        try:
+            find(name)
+        except StudyError as error:
+            raise StudyError(f"{where}: encodings: {error}") from None
 
 
 def _check_seeds(settings: schema.StudySettings, where: str) -> None:
@@ -213,31 +195,36 @@ def _check_published(settings: schema.StudySettings, where: str) -> None:
 
 
 def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
-    for key in ("protocols", "encodings", "seeds", "deviation_seeds"):
+    for key in ("encodings", "seeds", "deviation_seeds"):
         values = getattr(settings, key)
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
             raise StudyError(f"{where}: {key}: {', '.join(twice)} stands twice; remove one")
 
 
-def _cells(settings: schema.StudySettings, where: str) -> Iterator[Cell]:
+def _cells(settings: schema.StudySettings, protocols: tuple[Protocol, ...], where: str) -> Iterator[Cell]:
     grids = {name: _grid(settings, name, where) for name in settings.datasets}
-    _check_only(settings, grids, where)
-    seen: set[tuple[Any, ...]] = set()
-    for (dataset, grid), encoding, name in itertools.product(grids.items(), settings.encodings, settings.protocols):
-        for model, training in grid:
-            protocol = PROTOCOLS[name]
-            cell = Cell(dataset, encoding, protocol, model, training, _seeds(settings, encoding, name))
-            training_key = json.dumps([protocol.training_part, model.model_dump(), training.model_dump()])
-            if (dataset, encoding, training_key) not in seen and _wanted(cell, settings.only):
-                seen.add((dataset, encoding, training_key))
-                yield cell
+    _check_only(settings, protocols, grids, where)
+    for dataset, encoding, shared in itertools.product(grids, settings.encodings, _sharing(protocols)):
+        for model, training in grids[dataset]:
+            single = [Cell(dataset, encoding, (protocol,), model, training, ()) for protocol in shared]
+            wanted = tuple(cell.protocol for cell in single if _wanted(cell, settings.only))
+            if wanted:
+                seeds = _seeds(settings, encoding, protocols[0] in wanted)
+                yield Cell(dataset, encoding, wanted, model, training, seeds)
 
 
-def _seeds(settings: schema.StudySettings, encoding: str, protocol: str) -> tuple[int, ...]:
+def _sharing(protocols: tuple[Protocol, ...]) -> list[list[Protocol]]:
+    """Protocols with equal training parts together: one training serves them all."""
+    groups: dict[TrainingSwitches, list[Protocol]] = {}
+    for protocol in protocols:
+        groups.setdefault(protocol.training, []).append(protocol)
+    return list(groups.values())
+
+
+def _seeds(settings: schema.StudySettings, encoding: str, first: bool) -> tuple[int, ...]:
     """Deviation is that of `none` under the study's first protocol."""
-    deviation = encoding == "none" and protocol == settings.protocols[0]
-    return tuple(settings.seeds) + (tuple(settings.deviation_seeds) if deviation else ())
+    return tuple(settings.seeds) + (tuple(settings.deviation_seeds) if encoding == "none" and first else ())
 
 
 def _grid(
@@ -252,12 +239,15 @@ def _grid(
             raise StudyError(
                 f"{where}: model.heads: {model.heads} heads do not divide dimension {model.dimension}; choose a divisor"
             )
-        if "rope" in settings.encodings and model.dimension // model.heads % 2:
+        if {"rope", "rope_one"} & {
+            find(name).kind.name for name in settings.encodings
+        } and model.dimension // model.heads % 2:
             raise StudyError(
                 f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
                 f"{model.heads} heads is odd; choose an even width a head"
             )
-    return list(itertools.product(models, trainings))
+    pairs = {json.dumps([m.model_dump(), t.model_dump()]): (m, t) for m in models for t in trainings}
+    return list(pairs.values())  # a value that is listed twice is one cell
 
 
 def _expand(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> list[SettingsType]:
@@ -288,13 +278,15 @@ def _wanted(cell: Cell, only: list[dict[str, Any]]) -> bool:
     return not only or any(matches(entry) for entry in only)
 
 
-def _check_only(settings: schema.StudySettings, grids: dict[str, Any], where: str) -> None:
+def _check_only(
+    settings: schema.StudySettings, protocols: tuple[Protocol, ...], grids: dict[str, Any], where: str
+) -> None:
     """Every key and value of `only` must exist in the grid, or a misspelt one would silently drop cells."""
     pairs = [pair for grid in grids.values() for pair in grid]
     named: dict[str, list[Any]] = {
         "dataset": list(grids),
         "encoding": settings.encodings,
-        "protocol": list(settings.protocols),
+        "protocol": [protocol.name for protocol in protocols],
     }
     grid_keys = [*schema.ModelSettings.model_fields, *schema.TrainingSettings.model_fields]
     for number, entry in enumerate(settings.only, 1):

@@ -148,8 +148,8 @@ def check_run(study: Study, cell: Cell, seed: int) -> Iterator[Finding]:
     run_id = plan.run_id(study, cell)
     identity = {"run_id": run_id, "seed": seed, "training_version": versions.TRAINING_VERSION}
     blocks = {
-        name: store.seed_folder(run_id, seed) / f"{plan.block_id(study, name)}.json"
-        for name in study.evaluation_protocols
+        protocol.name: store.seed_folder(run_id, seed) / f"{plan.block_id(study, protocol.name)}.json"
+        for protocol in cell.protocols
     }
     stored = all(store.is_good(block, **identity) for block in blocks.values())
     again = "it comes back from the store" if stored else "it is trained again"

@@ -34,7 +34,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Study]:
         cell = study.cells[1]
         made_up.write_run(study, cell, 2, made_up.failed_record(study, cell, 2))
         cell = study.cells[2]
-        made_up.write_run(study, cell, 3, {**made_up.run_record(study, cell, 3, 0.01), "collapsed": True})
+        made_up.write_run(study, cell, 3, made_up.collapsed_record(study, cell, 3))
         tables.write_tables(study)
         plots.write_figures(study)
         report.write_report(study)

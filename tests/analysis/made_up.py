@@ -30,7 +30,7 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
     """The record of a finished run."""
     sampled = {"Hit@10": min(1.0, 3 * ndcg), "NDCG@10": min(1.0, 2 * ndcg), "MRR": ndcg}
     full = {"Hit@10": min(1.0, 1.5 * ndcg), "NDCG@10": ndcg, "MRR": 0.9 * ndcg}
-    block = {"selected_epoch": 3, "users": 100, "sampled": sampled, "full": full}
+    block = {"selected_epoch": 3, "users": 100, "sampled": sampled, "full": full, "collapsed": False}
     return {
         "study_schema": versions.STUDY_SCHEMA,
         "run_id": plan.run_id(study, cell),
@@ -40,11 +40,18 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
         "encoding": cell.encoding,
         "seed": seed,
         "epochs_trained": 5,
-        "evaluations": {"sound": {**block, "tie_share": {"sampled": 0.01, "full": 0.02}}},
+        "evaluations": {p.name: {**block, "tie_share": {"sampled": 0.01, "full": 0.02}} for p in cell.protocols},
         "collapsed": False,
         "status": "finished",
         "failure": None,
     }
+
+
+def collapsed_record(study: Study, cell: Cell, seed: int) -> dict[str, Any]:
+    """The record of a run at chance level."""
+    record = run_record(study, cell, seed, 0.01)
+    evaluations = {name: {**block, "collapsed": True} for name, block in record["evaluations"].items()}
+    return {**record, "collapsed": True, "evaluations": evaluations}
 
 
 def failed_record(study: Study, cell: Cell, seed: int) -> dict[str, Any]:
@@ -61,7 +68,7 @@ def write_run(study: Study, cell: Cell, seed: int, record: dict[str, Any]) -> No
 
 def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:
     epochs = np.arange(1, record["epochs_trained"] + 1)
-    top = record["evaluations"]["sound"]["full"]["NDCG@10"] if record["evaluations"] else 0.0
+    top = next(iter(record["evaluations"].values()))["full"]["NDCG@10"] if record["evaluations"] else 0.0
     validation = top * (1 - np.exp(-2.0 * epochs / max(1, len(epochs))))
     validation[1:2] = np.nan  # an epoch that was not read
     return {"curve_epoch": epochs, "curve_loss": 1 / epochs, "curve_validation": validation}

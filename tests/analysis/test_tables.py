@@ -110,7 +110,7 @@ def test_equal_scores_give_no_ratio_and_collapsed_cells_are_not_steadiest(here: 
     made_up.write_study(study, lambda cell, seed: 0.01 if cell.encoding == "rope" else made_up.plain_score(cell, seed))
     rope = next(cell for cell in study.cells if cell.encoding == "rope")
     for seed in rope.seeds:
-        made_up.write_run(study, rope, seed, {**made_up.run_record(study, rope, seed, 0.01), "collapsed": True})
+        made_up.write_run(study, rope, seed, made_up.collapsed_record(study, rope, seed))
     built = tables.build_tables(study)
     row = _cell(built, "rope")
     assert row["full_ndcg10_sd"] == 0

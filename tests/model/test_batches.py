@@ -17,7 +17,7 @@ from tests.model.conftest import make_cell, make_data
 def sampler(data: Prepared, protocol: str = "sound", seed: int = 1, **settings: object) -> Sampler:
     cell = make_cell(protocol=protocol, **settings)
     order, negatives = (streams.numpy_stream(name, seed) for name in ("order", "negatives"))
-    return Sampler(data, cell.model, cell.protocol.targets, 16, order, negatives)
+    return Sampler(data, cell.model, cell.switches, 16, order, negatives)
 
 
 def users_of(batch: Batch) -> list[dict[str, list[int]]]:

@@ -14,7 +14,7 @@ from posrec.errors import DataError
 from posrec.files import write_json
 from posrec.model import failures, jobs, train
 from posrec.model.carca import Carca
-from posrec.model.encodings import Learnt
+from posrec.model.encodings.added import Learnt
 from posrec.model.train import TrainingFailed, train_run
 from tests.model.conftest import make_cell
 from tests.model.toy import RAW, make_study, run

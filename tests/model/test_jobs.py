@@ -132,7 +132,7 @@ def test_what_a_run_file_holds(place: Path) -> None:
     )
     assert set(content) == {*keys.split(), "evaluation_id", "evaluations", "collapsed", "status", "failure"}
     evaluation = content["evaluations"]["sound"]
-    assert set(evaluation) == {"selected_epoch", "users", "sampled", "full", "tie_share"}
+    assert set(evaluation) == {"selected_epoch", "users", "sampled", "full", "tie_share", "collapsed"}
     users = evaluation["users"]
     assert {name: len(value) for name, value in arrays.items() if name.startswith("sound.")} == dict.fromkeys(
         ("sound.sampled_greater", "sound.sampled_tied", "sound.full_greater", "sound.full_tied"), users

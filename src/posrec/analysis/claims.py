@@ -51,7 +51,7 @@ def claim_table(evidence: Evidence) -> pd.DataFrame:
     rows = [
         {"protocol": name, "claim": claim.name, "statement": claim.statement}
         | asdict(claim.judge(evidence.of(name), name))
-        for name in evidence.inputs.study.settings.protocols
+        for name in (protocol.name for protocol in evidence.inputs.study.protocols)
         for claim in CLAIMS
     ]
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS).astype({"tests": "Int64"})

@@ -21,7 +21,7 @@ def encoding_matters(evidence: Evidence, protocol: str) -> Verdict:
 def position_adds_to_time(evidence: Evidence, protocol: str) -> Verdict:
     """C7: with the context fed, and where `none` is blind to order, some encoding is ahead of `none`."""
     cells = [cell for cell in evidence.inputs.study.cells if cell.protocol.name == protocol]
-    if any(cell.protocol.training_part["targets"] == "all" for cell in cells):
+    if any(cell.switches.targets == "all" for cell in cells):
         return Verdict(
             OPEN,
             "Where every step is a target, none learns order from the mask (or copies its targets): only one target a "

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from posrec import plan, store, versions
+from posrec.catalogue import family_of
 from posrec.errors import DataError
 from posrec.files import REMEDY, read_checked_json
-from posrec.settings import ENCODINGS
 from posrec.study import Cell, Study
 
 GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
@@ -111,20 +111,23 @@ def _cell_rows(study: Study, cell: Cell, varied: list[str]) -> list[dict[str, An
     folder = plan.run_folder(study, cell)
     common = {
         "dataset": cell.dataset,
-        "protocol": cell.protocol.name,
         "settings": settings_label(cell, varied),
         "encoding": cell.encoding,
-        "family": ENCODINGS[cell.encoding],
+        "family": family_of(cell.encoding),
         "run_id": run_id,
     }
     scoring = set(study.settings.seeds)
+    first = study.protocols[0].name  # its runs alone estimate the deviation
     return [
-        {**common, "role": "scoring" if seed in scoring else "deviation", **_run(folder, seed, run_id, cell)}
+        {**common, "protocol": name, "role": "scoring" if seed in scoring else "deviation", **row}
         for seed in cell.seeds
+        for name, row in _run(folder, seed, run_id, cell).items()
+        if seed in scoring or name == first
     ]
 
 
-def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, Any]:
+def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, dict[str, Any]]:
+    """A row of a run's results under each of its cell's protocols."""
     path = folder / f"seed={seed}.json"
     record = store.read_content(path)
     try:
@@ -134,9 +137,10 @@ def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, Any]:
         row = {"seed": seed, "status": record["status"], "epochs_trained": record.get("epochs_trained")}
         if record["status"] == "failed":
             failure = record.get("failure") or {}
-            return {**row, "failure": f"{failure.get('step', '?')}: {failure.get('reason', '?')}", "collapsed": False}
-        scores = record["evaluations"][cell.protocol.evaluation]
-        return {**row, "failure": "", "collapsed": bool(record["collapsed"]), **_scores(scores)}
+            row |= {"failure": f"{failure.get('step', '?')}: {failure.get('reason', '?')}", "collapsed": False}
+            return {protocol.name: row for protocol in cell.protocols}
+        evaluations = {protocol.name: record["evaluations"][protocol.name] for protocol in cell.protocols}
+        return {name: {**row, "failure": "", **_scores(scores)} for name, scores in evaluations.items()}
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
 
@@ -144,7 +148,8 @@ def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, Any]:
 def _scores(scores: dict[str, Any]) -> dict[str, Any]:
     metrics = {f"{kind}_{name}": float(scores[kind][title]) for kind in KINDS for name, title in METRICS.items()}
     ties = {f"{kind}_tie_share": float(scores["tie_share"][kind]) for kind in KINDS}
-    return {"selected_epoch": scores["selected_epoch"], **metrics, **ties}
+    facts = {"selected_epoch": scores["selected_epoch"], "collapsed": bool(scores["collapsed"])}
+    return {**facts, **metrics, **ties}
 
 
 def _baselines(path: Path) -> dict[str, Any]:

@@ -34,7 +34,8 @@ def simulated_note(inputs: Inputs) -> str:
 
 def protocols(inputs: Inputs) -> str:
     """The training protocols and what they mean."""
-    named = [f"{name} ({PROTOCOL_WORDS.get(name, 'see the study')})" for name in inputs.study.settings.protocols]
+    names = [protocol.name for protocol in inputs.study.protocols]
+    named = [f"{name} ({PROTOCOL_WORDS.get(name, 'see the study')})" for name in names]
     return f"Protocol{'s' if len(named) > 1 else ''}: {listing(named)}."
 
 

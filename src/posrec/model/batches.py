@@ -11,6 +11,7 @@ from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, make_group
 from posrec.model.carca import Items, Tokens
+from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
 # Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
@@ -72,20 +73,21 @@ class Sampler:
     Every user with at least 2 training items comes once an epoch, in random order (`order` stream). With
     `targets="all"` every step after the first is a target; with "last" a cut, uniform over the training items from the
     second on, is the only one. A target's negative is uniform over the items outside the user's training items
-    (`negatives` stream).
+    (`negatives` stream). padded: every history has L slots.
     """
 
     def __init__(
         self,
         data: Prepared,
         settings: ModelSettings,
-        targets: str,
+        switches: TrainingSwitches,
         batch_size: int,
         order: np.random.Generator,
         negatives: np.random.Generator,
+        padded: bool = False,
     ) -> None:
-        self.data, self.settings, self.targets, self.batch_size = data, settings, targets, batch_size
-        self.order, self.negative_stream = order, negatives
+        self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
+        self.order, self.negative_stream, self.padded = order, negatives, padded
         self.users = np.flatnonzero(data.train_length >= 2)
         self.met = met_keys(data)
         if len(self.users) == 0:
@@ -111,9 +113,9 @@ class Sampler:
 
     def _samples(self, users: np.ndarray) -> Samples:
         begin, last = self.data.offsets[users], self.data.train_length[users].astype(np.int64) - 1
-        cut = last if self.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
+        cut = last if self.switches.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
         length = np.minimum(cut, self.settings.max_length)
-        targets = length if self.targets == "all" else np.ones_like(length)
+        targets = length if self.switches.targets == "all" else np.ones_like(length)
         negatives = self._negatives(np.repeat(users, targets))
         return Samples(begin + cut - length, length, np.cumsum(targets) - targets, negatives)
 
@@ -130,12 +132,13 @@ class Sampler:
 
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
-        slots = np.minimum(LENGTH_CLASSES[np.searchsorted(LENGTH_CLASSES, samples.length)], self.settings.max_length)
+        classes = LENGTH_CLASSES[-1:] if self.padded else LENGTH_CLASSES
+        slots = np.minimum(classes[np.searchsorted(classes, samples.length)], self.settings.max_length)
         histories, candidates, groups = [], [], []
         for keys in np.unique(slots):
             part = samples.take(np.flatnonzero(slots == keys))
             history, candidate = self._group_slots(part, int(keys))
-            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.targets == "all"))
+            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.switches.masked))
             histories.append(history)
             candidates.append(candidate)
         sign = np.concatenate([_sign(candidate.items).ravel() for candidate in candidates])
@@ -145,7 +148,8 @@ class Sampler:
         )
         distinct, index = np.unique(items, return_inverse=True)
         context = torch.from_numpy(self.data.context[interactions])
-        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows))
+        times = torch.from_numpy(self.data.times[interactions])
+        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
         return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
@@ -154,11 +158,15 @@ class Sampler:
         real = step >= 0
         history = np.where(real, samples.start[:, None] + step, 0)
         rows = slot_rows(step, samples.length, self.settings)
-        if self.targets == "all":
-            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + 1
+        after = int(self.switches.candidate_position_training == "sound")  # released: the slot's own row
+        if self.switches.targets == "all":
+            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + after
         else:
             target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)
-            real, target_rows = np.ones_like(target, bool), candidate_rows(samples.length, self.settings)[:, None]
+            real, target_rows = (
+                np.ones_like(target, bool),
+                candidate_rows(samples.length, self.settings, after)[:, None],
+            )
         positives = self.data.items[target]
         negatives = samples.negatives[samples.first_negative[:, None] + target_step]
         items = np.where(np.tile(real, 2), np.concatenate([positives, negatives], 1), 0)
@@ -189,9 +197,13 @@ def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> 
     return np.maximum(step + shift, 0)
 
 
-def candidate_rows(length: np.ndarray, settings: ModelSettings) -> np.ndarray:
-    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin."""
-    return np.full_like(length, settings.max_length) if settings.position_start == "end" else length.copy()
+def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) -> np.ndarray:
+    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin.
+
+    after: 0 where training had L rows (candidate_position_training: released): the last item's row.
+    """
+    rows = np.full_like(length, settings.max_length) if settings.position_start == "end" else length
+    return rows - (1 - after)
 
 
 def distinct_items(data: Prepared, ids: np.ndarray) -> Items:

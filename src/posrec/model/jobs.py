@@ -90,7 +90,8 @@ class Run:
         self.run_id = plan.run_id(study, cell)
         self.path = plan.run_folder(study, cell) / f"seed={seed}.json"
         self.stored = store.seed_folder(self.run_id, seed)
-        self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in study.evaluation_protocols}
+        names = [protocol.name for protocol in cell.protocols]
+        self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in names}
         self.label = f"{cell.dataset} {cell.encoding} seed {seed}"
         self.seconds: dict[str, float] = {}
         self.failed = False
@@ -171,12 +172,12 @@ class Run:
             block: Result | None = None
             if weights is not None:
                 try:
-                    block = self._evaluate(data, candidates, curve, weights)
+                    block = self._evaluate(data, candidates, curve, weights, chance)
                 except ScoreError as error:
                     failure = {"step": EVALUATION_STEP, "reason": str(error)}
                 except TrainingFailed as error:
                     failure = {"step": error.step, "reason": error.reason}
-            self._write_block(self.blocks[name], curve, block, failure, chance)
+            self._write_block(self.blocks[name], curve, block, failure)
 
     def _train(self, data: Prepared) -> tuple[Curve, Weights]:
         began = time.perf_counter()
@@ -196,7 +197,9 @@ class Run:
             flush=True,
         )
 
-    def _evaluate(self, data: Prepared, candidates: Candidates, curve: Curve, weights: Weights) -> Result:
+    def _evaluate(
+        self, data: Prepared, candidates: Candidates, curve: Curve, weights: Weights, chance: float
+    ) -> Result:
         began = time.perf_counter()
         progress = Progress(EVALUATION_STEP)
         with model_code(progress):
@@ -205,11 +208,9 @@ class Run:
         with model_code(progress):
             ranks = rank_test_users(model, data, candidates)
         self.seconds["evaluation"] = time.perf_counter() - began
-        return _evaluation(ranks, curve.best()[0]), asdict(ranks)
+        return _evaluation(ranks, curve.best()[0], chance), asdict(ranks)
 
-    def _write_block(
-        self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None, chance: float
-    ) -> None:
+    def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell
         evaluation, ranks = block if block else (None, {})
         content = {
@@ -222,18 +223,21 @@ class Run:
                 "model": cell.model.model_dump(),
                 "training": cell.training.model_dump(exclude={"keep_weights"}),
             },
-            "protocol": {"name": cell.protocol.name, **cell.protocol.training_part},
+            "protocol": cell.switches.model_dump(),
             "streams": streams.stream_seeds(self.seed, cell.training.held_streams),
             "epochs_trained": len(curve.epoch),
             "evaluation": evaluation,
-            "collapsed": evaluation is not None and evaluation["sampled"]["NDCG@10"] < COLLAPSE_FACTOR * chance,
+            "collapsed": evaluation is not None and evaluation["collapsed"],
             "status": "finished" if evaluation is not None else "failed",
             "failure": failure,
         }
         store.write_result(path, content, {**ranks, **curve_arrays(curve)})
 
 
-def _evaluation(ranks: Ranks, epoch: int) -> dict[str, Any]:
+def _evaluation(ranks: Ranks, epoch: int, chance: float) -> dict[str, Any]:
     tied = {"sampled": ranks.sampled_tied, "full": ranks.full_tied}
     share = {name: float((counts > 0).mean()) for name, counts in tied.items()}
-    return {"selected_epoch": epoch, "users": len(ranks.full_greater), "tie_share": share, **summary(ranks)}
+    means = summary(ranks)
+    collapsed = means["sampled"]["NDCG@10"] < COLLAPSE_FACTOR * chance
+    users = len(ranks.full_greater)
+    return {"selected_epoch": epoch, "users": users, "tie_share": share, "collapsed": collapsed, **means}

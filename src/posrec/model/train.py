@@ -51,8 +51,7 @@ def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     seeds = streams.stream_seeds(seed, cell.training.held_streams)
     attributes = data.n_attributes
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
-    causal = bool(cell.protocol.training_part["causal"])
-    model = Carca(cell.model, cell.encoding, data.n_items, attributes, causal, trunk, encoding)
+    model = Carca(cell.model, cell.encoding, data.n_items, attributes, cell.switches, trunk, encoding)
     return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
 
 
@@ -69,7 +68,7 @@ def train_run(cell: Cell, data: Prepared, seed: int, on_epoch: Callable[[Curve],
     seeds = streams.stream_seeds(seed, settings.held_streams)
     torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
     order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-    sampler = Sampler(data, cell.model, cell.protocol.targets, settings.batch_size, order, negatives)
+    sampler = Sampler(data, cell.model, cell.switches, settings.batch_size, order, negatives, model.padded)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
     )
