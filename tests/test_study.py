@@ -80,7 +80,7 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"training": {"learning_rate": "fast"}}, "training.learning_rate"),
         ({"model": {"dimension": 30, "heads": 4}}, "model.heads: 4 heads do not divide dimension 30"),
         ({"protocols": ["sond"]}, "did you mean 'sound'?"),
-        ({"datasets": {"toy": {}}}, "datasets.toy: give either `source` or `simulate`"),
+        ({"datasets": {"toy": {}}}, "datasets.toy: give one of `source`, `table` and `simulate`"),
         ({"datasets": {}}, "datasets"),
         ({"seeds": [1, 2]}, "at least 3 different seeds (given: 2)"),
         ({"seeds": [1, 2, 3, 2]}, "seeds: 2 stands twice"),

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,15 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
     Raises WriteError naming the file when the disk is full, read-only or not ours.
     """
+    write_stream(path, [content])
+
+
+def write_stream(path: str | Path, chunks: Iterable[bytes]) -> None:
+    """As `write_bytes`, for content that comes in chunks; when they end with an error, nothing is written."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(path, content)
+        _write_aside(path, chunks)
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}): check the free space and the permissions of "
@@ -44,11 +49,12 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         ) from error
 
 
-def _write_aside(path: Path, content: bytes) -> None:
+def _write_aside(path: Path, chunks: Iterable[bytes]) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
+            for chunk in chunks:
+                handle.write(chunk)
             handle.flush()
             os.fsync(handle.fileno())
         os.chmod(temporary, 0o644)

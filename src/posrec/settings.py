@@ -37,6 +37,9 @@ def _read_number(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
+Separator = Annotated[str, Field(min_length=1, max_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Settings(BaseModel):
@@ -62,11 +65,39 @@ class SimulationSettings(Settings):
     years: int = Field(4, ge=1, le=30, description="length of the simulated period")
 
 
+class ItemTableSettings(Settings):
+    """A table of your own with the items' attributes, one item a row."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
+    parted_by: str | None = Field(None, min_length=1, description="text between several values of one cell")
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+
+
+class TableSettings(Settings):
+    """A table of your own, one review a row. Columns are found by their names; others are ignored."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    user: str = Field("user_id", min_length=1, description="column of the user's id")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    time: str | None = Field("timestamp", description="column of the time; null: the order of the rows is all there is")
+    time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
+        "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
+    )
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+    items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
+
+
 class DatasetSettings(Settings):
     """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
 
-    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or use `simulate`")
+    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or `table`, or `simulate`")
+    table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
     simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
+    bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
     k_core: int = Field(
         5,
         ge=1,

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec import settings as schema
+from posrec.data import registry
 from posrec.errors import StudyError
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
@@ -192,8 +193,12 @@ def _check_seeds(settings: schema.StudySettings, where: str) -> None:
 
 def _check_datasets(settings: schema.StudySettings, where: str) -> None:
     for name, dataset in settings.datasets.items():
-        if (dataset.source is None) == (dataset.simulate is None):
-            raise StudyError(f"{where}: datasets.{name}: give either `source` or `simulate` (and not both)")
+        if sum(origin is not None for origin in (dataset.source, dataset.table, dataset.simulate)) != 1:
+            raise StudyError(f"{where}: datasets.{name}: give one of `source`, `table` and `simulate` (and no other)")
+        if dataset.model.get("context", False) is not False and not registry.has_times(dataset):
+            raise StudyError(
+                f"{where}: datasets.{name}.model.context: the data have no times to make a context of; remove it"
+            )
 
 
 def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
@@ -228,7 +233,8 @@ def _grid(
     settings: schema.StudySettings, dataset: str, where: str
 ) -> list[tuple[schema.ModelSettings, schema.TrainingSettings]]:
     own = settings.datasets[dataset]
-    models = _expand(schema.ModelSettings, {**settings.model, **own.model}, where, "model")
+    without_times = {} if registry.has_times(own) else {"context": False}
+    models = _expand(schema.ModelSettings, {**settings.model, **own.model, **without_times}, where, "model")
     trainings = _expand(schema.TrainingSettings, {**settings.training, **own.training}, where, "training")
     for model in models:
         if model.dimension % model.heads:
@@ -296,9 +302,18 @@ def _check_only(settings: schema.StudySettings, grids: dict[str, Any], where: st
 
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
     for name, dataset in settings.datasets.items():
+        if not registry.has_times(dataset):
+            bare = not registry.has_attributes(dataset) and any(
+                c.dataset == name and c.model.head == "carca" for c in cells
+            )
+            dot = (
+                "; nor are there attributes, so CARCA's decoder compares bare item ids: the dot head suits such data, "
+                f"datasets.{name}.model: {{head: dot}}"
+            )
+            yield f"datasets.{name}: the data have no times, so context is switched off" + (dot if bare else "")
         bounds = {c.model.upper_bound for c in cells if c.dataset == name and c.model.upper_bound is not None}
         blind = sorted(bound for bound in bounds if bound <= 1e-3)
-        if blind and not dataset.attributes:
+        if blind and not registry.has_attributes(dataset):
             yield (
                 f"datasets.{name}: upper bound {blind[0]:g} shrinks every item embedding to almost nothing, and "
                 "without attributes the model is blind to which item it sees: expect chance level"

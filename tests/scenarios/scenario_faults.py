@@ -152,9 +152,10 @@ def test_a_cancelled_fetch_leaves_no_half_file_and_goes_on(fresh: Project) -> No
     content = {name: gzip.compress(name.encode(), mtime=0) for name in ("reviews.json.gz", "meta.json.gz")}
     registry = fresh.folder / "src/posrec/data/registry.yaml"
     sources = yaml.safe_load(registry.read_text())
-    files = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    files = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()}
     example = next(iter(sources.values()))
-    registry.write_text(yaml.safe_dump({**sources, "made-up": {**example, "files": files}}, sort_keys=False))
+    registry.write_text(yaml.safe_dump({**sources, "made-up": {**example, "files": list(files)}}, sort_keys=False))
+    registry.with_name("sources.lock").write_text(yaml.safe_dump({"made-up": files}))
     mirror = fresh.folder.parent / "mirror/made-up"
     mirror.mkdir(parents=True)
     (mirror / "reviews.json.gz").write_bytes(content["reviews.json.gz"])

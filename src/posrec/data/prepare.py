@@ -46,8 +46,7 @@ def store_folder(dataset_id: str) -> Path:
 def build(name: str, dataset: DatasetSettings) -> Prepared:
     """Prepare a data set from its raw files. Raises DataError."""
     folder, source = plan.raw_folder(name, dataset), plan.source_of(name, dataset)
-    remedy = f"posrec fetch {dataset.source}" if dataset.source else f"posrec simulate --dataset {name}"
-    check_raw_files(folder, source["files"], remedy)
+    check_raw_files(folder, source["files"], source["remedy"])
     reviews = _keep_core(name, formats.read_reviews(folder, source), dataset.k_core)
     items = sort_ids(reviews["item"].unique())
     attributes = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
@@ -168,7 +167,7 @@ def _describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
         "dataset_id": plan.dataset_id(name, dataset),
         "data_version": versions.DATA_VERSION,
         "settings": dataset.model_dump(mode="json", exclude={"model", "training"}),
-        "title": plan.source_of(name, dataset).get("title", "simulated"),
+        "title": plan.source_of(name, dataset)["title"],
         "simulated": dataset.simulate is not None,
     }
 
