@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("--command", help="the line that ran the study, to be shown")
     snapshot.add_argument("--to", type=Path, default=Path("docs/results"), help="folder (default: docs/results)")
     check = verb("verify", _verify, "check every file of a study: checksums, ids, missing and foreign files")
-    check.add_argument("--repair", action="store_true", help="move what is wrong to .cache/pruned, to be made again")
+    check.add_argument("--repair", action="store_true", help="move what is wrong to .cache/repaired, to be made again")
     check.add_argument("--retrain", type=int, metavar="N", help="train N runs again and compare")
     check.add_argument("--choice", type=int, help="seed of the choice of those runs (default: random, printed)")
     verb("provenance", _provenance, "write the page of where the results come from: machines, versions, commits, ids")

@@ -13,6 +13,7 @@ from posrec.study import Cell, Study
 
 PARTS = ("data", "runs")
 PRUNED = Path(".cache/pruned")  # beside the study, whatever POSREC_STORE says: pruned files are this checkout's
+REPAIRED = Path(".cache/repaired")  # what `posrec verify --repair` moved: never taken back
 STATES = ("there", "failed", "in the store", "to evaluate", "to train")
 COLUMNS = ("data set", "cells", "runs", *STATES)
 SHOWN = 3  # examples in an error
@@ -131,9 +132,9 @@ def files_below(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
 
 
-def move_aside(path: Path, base: Path = plan.STUDIES) -> Path:
-    """Move a file below `base` to the same place below .cache/pruned; an older one there is kept. Returns the place."""
-    target = PRUNED / path.relative_to(base)
+def move_aside(path: Path, base: Path = plan.STUDIES, to: Path = PRUNED) -> Path:
+    """Move a file below `base` to the same place below `to`; an older one there is kept. Returns the place."""
+    target = to / path.relative_to(base)
     target.parent.mkdir(parents=True, exist_ok=True)
     free, number = target, 1
     while free.exists():

@@ -22,7 +22,10 @@ RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
-TABLES = ("runs.csv", "cells.csv", "datasets.csv", "correlation.csv", "metrics.json")
+TABLES = (
+    *("runs.csv", "cells.csv", "datasets.csv", "comparisons.csv", "ranks.csv", "correlation.csv", "claims.csv"),
+    "metrics.json",
+)
 BATCH_WORK = 6e11  # multiply-adds a training job should hold at least, about a minute
 
 

@@ -248,6 +248,12 @@ class ReportSettings(Settings):
     stability: bool = Field(
         default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
     )
+    smallest_difference: Number = Field(
+        default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
+    )
+    smallest_ratio: Number = Field(
+        default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
+    )
 
 
 class StudySettings(Settings):

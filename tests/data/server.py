@@ -18,7 +18,7 @@ class Served:
     if_range: bool = True  # False: a range is answered even where If-Range names another version
     length: bool = True  # False: neither Content-Length nor chunks: the file ends where the connection does
     pause: float = 0.0  # seconds between blocks of 16 KiB
-    faults: "deque[int | Drop | Served]" = field(default_factory=deque)
+    faults: "deque[int | Drop | Stall | Served]" = field(default_factory=deque)
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
 
 
@@ -27,6 +27,14 @@ class Drop:
     """Close the connection after so many bytes of the answer's body."""
 
     after: int
+
+
+@dataclass
+class Stall:
+    """Stand still after so many bytes of the answer's body, until the client is gone."""
+
+    after: int
+    reached: threading.Event = field(default_factory=threading.Event)
 
 
 class Shop(ThreadingHTTPServer):
@@ -62,9 +70,9 @@ class Handler(BaseHTTPRequestHandler):
             fault.asked = served.asked
             served = self.server.files[self.path.lstrip("/")] = fault
             fault = served.faults.popleft() if served.faults else None
-        self._send(served, fault.after if isinstance(fault, Drop) else None)
+        self._send(served, fault if isinstance(fault, Drop | Stall) else None)
 
-    def _send(self, served: Served, end: int | None) -> None:
+    def _send(self, served: Served, fault: Drop | Stall | None) -> None:
         start = self._start(served)
         if start is not None and start >= len(served.content):
             return self.send_error(416)
@@ -78,7 +86,10 @@ class Handler(BaseHTTPRequestHandler):
         if served.length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self._stream(body[:end], served.pause)
+        self._stream(body[: fault.after] if fault else body, served.pause)
+        if isinstance(fault, Stall):
+            fault.reached.set()
+            self.rfile.read()  # ends when the client does
 
     def _start(self, served: Served) -> int | None:
         asked, version = self.headers.get("Range"), self.headers.get("If-Range")

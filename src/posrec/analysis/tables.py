@@ -1,4 +1,4 @@
-"""The tables of a study: runs, cells, data sets, correlation."""
+"""The tables of a study, from its runs to the verdicts on the claims."""
 
 import io
 from dataclasses import dataclass
@@ -9,8 +9,11 @@ import pandas as pd
 from posrec import plan
 from posrec.analysis import marker
 from posrec.analysis.cells import cell_table
+from posrec.analysis.claims import claim_table
+from posrec.analysis.comparisons import comparison_table, rank_table
 from posrec.analysis.correlation import correlation_table
 from posrec.analysis.datasets import dataset_table
+from posrec.analysis.evidence import Evidence
 from posrec.analysis.load import Inputs, load_inputs
 from posrec.files import write_json, write_text
 from posrec.study import Study
@@ -24,7 +27,10 @@ class Tables:
     runs: pd.DataFrame
     cells: pd.DataFrame
     datasets: pd.DataFrame
+    comparisons: pd.DataFrame
+    ranks: pd.DataFrame
     correlation: pd.DataFrame
+    claims: pd.DataFrame
 
 
 def build_tables(study: Study) -> Tables:
@@ -32,7 +38,9 @@ def build_tables(study: Study) -> Tables:
     inputs = load_inputs(study)
     cells = cell_table(inputs)
     datasets = dataset_table(inputs, cells)
-    return Tables(inputs, inputs.runs, cells, datasets, correlation_table(cells, datasets))
+    comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
+    claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
+    return Tables(inputs, inputs.runs, cells, datasets, comparisons, rank_table(cells), correlation, claims)
 
 
 def csv_text(table: pd.DataFrame) -> str:

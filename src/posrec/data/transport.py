@@ -84,6 +84,13 @@ class Part:
         state = _read_state(self.about)
         return state if self.size and state.get("address") == self.address else {}
 
+    @property
+    def total(self) -> int | None:
+        """Whole size that the server announced; None where it did not."""
+        state = _read_state(self.about)
+        total: int | None = state.get("total") if state.get("address") == self.address else None
+        return total
+
     def headers(self) -> dict[str, str]:
         """What to ask for: the rest, where it can be told whether it fits; else the whole."""
         version = self.state().get("version")
@@ -104,11 +111,11 @@ class Part:
         state, (start, total) = self.state(), _range(response.headers.get("Content-Range", ""))
         version = _version(response)
         same = version is None or state.get("version") is None or version == state["version"]
-        return same and start == self.size and (state.get("total") is None or total == state["total"])
+        return same and start == self.size and (self.total is None or total == self.total)
 
     def is_complete(self) -> bool:
         """All bytes that were announced are here."""
-        return self.size > 0 and self.size == self.state().get("total")
+        return self.size > 0 and self.size == self.total
 
     def discard(self) -> None:
         """Remove what has come; the part goes first, so that a kill never leaves one without its note."""
@@ -154,9 +161,8 @@ def _receive(part: Part) -> None:
             part.discard()
             raise TransientError(f"HTTP {response.status_code}: the file there is another one now; begun anew")
         _append(part, response)
-    total = part.state().get("total")
-    if total is not None and part.size != total:
-        raise TransientError(f"ended after {part.size:,} of {total:,} bytes")
+    if part.total is not None and part.size != part.total:
+        raise TransientError(f"ended after {part.size:,} of {part.total:,} bytes")
 
 
 def _check_answer(part: Part, response: httpx.Response) -> None:
@@ -173,9 +179,9 @@ def _check_answer(part: Part, response: httpx.Response) -> None:
 
 
 def _append(part: Part, response: httpx.Response) -> None:
-    limit, total = part.expected.size if part.expected else None, part.state().get("total")
+    limit = part.expected.size if part.expected else part.total
     bar = tqdm(
-        total=total or limit,
+        total=limit,
         initial=part.size,
         desc=part.target.name,
         unit="B",

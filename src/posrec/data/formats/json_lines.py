@@ -16,7 +16,7 @@ Record = dict[str, Any]
 
 def read_json_lines(path: Path, parse: Callable[[Record], Row], bad_lines: int = 0) -> Iterator[Row]:
     """What `parse` makes of each line's JSON object. Raises DataError: no such object, a key twice, NaN."""
-    decoder = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(parse_int=_whole, parse_constant=_reject, object_pairs_hook=_unique)
 
     def parse_line(line: str) -> Row:
         try:
@@ -41,7 +41,8 @@ def read_literal_lines(path: Path, parse: Callable[[Record], Row], bad_lines: in
         return parse(_literal(line))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # descriptions hold backslashes
+        for kind in (SyntaxWarning, DeprecationWarning):  # descriptions hold backslashes
+            warnings.simplefilter("ignore", kind)
         yield from parse_lines(path, parse_line, bad_lines)
 
 
@@ -83,8 +84,14 @@ def texts_of(record: Record, key: str) -> list[str]:
     return value
 
 
-def _reject_constant(text: str) -> Any:
+def _reject(text: str) -> Any:
     raise ValueError(f"{text} is no JSON")
+
+
+def _whole(text: str) -> int:
+    if text == "-0":
+        raise ValueError("-0 is no number that anyone writes")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Record:

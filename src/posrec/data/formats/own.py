@@ -106,6 +106,8 @@ def _csv_rows(
 def _csv_fields(path: Path, separator: str, tolerance: Tolerance) -> Iterator[tuple[int, list[str]]]:
     """The number of the first line of each row, and its fields."""
 
+    numbers: list[int] = []  # of the lines of the row that is being read
+
     def lines() -> Iterator[str]:
         for number, line, whole in read_lines(path):
             try:
@@ -115,21 +117,22 @@ def _csv_fields(path: Path, separator: str, tolerance: Tolerance) -> Iterator[tu
                     raise BadLineError(path, 1, str(error)) from None
                 tolerance.take(number, str(error))
                 continue
+            numbers.append(number)
             yield text + "\n"
 
     reader = csv.reader(lines(), delimiter=separator, strict=True)
     while True:
-        number = reader.line_num + len(tolerance.found) + 1
+        numbers.clear()
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            if number == 1:
+            if numbers[0] == 1:
                 raise BadLineError(path, 1, f"not a row of CSV ({error})") from None
-            tolerance.take(number, f"not a row of CSV ({error})")
+            tolerance.take(numbers[0], f"not a row of CSV ({error})")
             continue
-        yield number, fields
+        yield numbers[0], fields
 
 
 def _parquet_rows(path: Path, columns: list[str], parse: Callable[[Fields], Row], bad_lines: int) -> Iterator[Row]:

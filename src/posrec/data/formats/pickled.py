@@ -137,8 +137,12 @@ def _set_item(machine: Machine, _: Any) -> None:
 
 
 def _set_items(machine: Machine, _: Any) -> None:
-    pairs = machine.to_mark()
-    machine.stack[-1].update(zip(pairs[::2], pairs[1::2], strict=True))
+    pairs = _pairs(machine.to_mark())
+    machine.stack[-1].update(pairs)
+
+
+def _pairs(flat: list[Any]) -> dict[Any, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _put(machine: Machine, place: int) -> None:
@@ -172,6 +176,7 @@ STEPS: dict[str, Callable[[Machine, Any], Any]] = {
     "APPEND": _append,
     "APPENDS": _appends,
     "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
+    "DICT": lambda machine, _: machine.stack.append(_pairs(machine.to_mark())),
     "SETITEM": _set_item,
     "SETITEMS": _set_items,
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _put),
@@ -184,9 +189,9 @@ def _matrix(described: Any) -> np.ndarray:
     """The float32 array that a `Call` describes. Raises ValueError or TypeError for any other."""
     if not isinstance(described, Call):
         raise ValueError("it holds no array")
-    if described.name == CSR:
-        return _dense(described.state)
-    return _array(described).astype(np.float32)
+    name = described.arguments[0] if described.name == "_reconstructor" else described.name
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is found by whoever checks the numbers
+        return _dense(described.state) if name == CSR else _array(described).astype(np.float32)
 
 
 def _array(call: Any) -> np.ndarray:
@@ -203,7 +208,7 @@ def _array(call: Any) -> np.ndarray:
     if isinstance(data, list):  # an array of objects: plain numbers are taken
         if not all(isinstance(value, int | float) for value in data):
             raise ValueError("it holds objects that are no numbers")
-        flat = np.array(data, dtype=np.float64)
+        flat, fortran = np.array(data, dtype=np.float64), False  # numpy lists objects row by row whatever their order
     else:
         flat = np.frombuffer(_bytes(data), dtype=_kind(kind))
     if len(flat) != size:

@@ -55,7 +55,7 @@ class Tolerance:
         if self.found:
             shown = "; ".join(f"line {number}: {reason}" for number, reason in self.found[:SHOWN])
             more = f"; and {len(self.found) - SHOWN} more" if len(self.found) > SHOWN else ""
-            count = f"{len(self.found)} bad lines left out (bad_lines allows {self.allowed})"
+            count = f"bad lines left out: {len(self.found)} (bad_lines allows {self.allowed})"
             print(f"posrec: {self.path}: {count}: {shown}{more}", file=sys.stderr)
 
 
