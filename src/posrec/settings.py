@@ -85,6 +85,29 @@ class TableSettings(Settings):
     items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
 
 
+class SubsetSettings(Settings):
+    """A part of a data set: the reviews of so many users of so many items, each chosen from all of the data."""
+
+    users: int | None = Field(None, ge=1, description="how many users; null: all")
+    items: int | None = Field(None, ge=1, description="how many items; null: all")
+    by: Literal["number", "activity", "random"] = Field(
+        "number", description="the first in the order of ids, those with the most reviews, or random ones"
+    )
+    seed: Seed = Field(0, description="seed of that choice")
+
+
+class ControlSettings(Settings):
+    """Controls: a finding about order or time must go away with it."""
+
+    histories: Literal["keep", "shuffle"] = Field(
+        default="keep", description="shuffle: each user's training interactions in random order, each with its time"
+    )
+    context: Literal["keep", "drop", "shuffle"] = Field(
+        default="keep", description="drop: zeros; shuffle: every interaction has the time features of another"
+    )
+    seed: Seed = Field(default=0, description="seed of both shuffles")
+
+
 class DatasetSettings(Settings):
     """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
 
@@ -92,17 +115,42 @@ class DatasetSettings(Settings):
     table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
     simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
     bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
+    repeats: Literal["all", "first", "last"] = Field(
+        "all", description="of a user's reviews of one item keep all, or the first or last in time, before the filter"
+    )
     k_core: int = Field(
         5,
         ge=1,
         description="iterative k-core: every user and item keeps at least k reviews (1: off)",
     )
-    tied_times: Literal["shuffle", "file"] = Field(
+    filter: Literal["k_core", "one_pass"] = Field(
+        "k_core", description="how k_core is meant: iteratively, or in one pass over the raw counts, as CARCA does"
+    )
+    subset: SubsetSettings | None = Field(None, description="a part of the users and items, taken after the filter")
+    tied_times: Literal["shuffle", "file", "item"] = Field(
         "shuffle",
-        description="order of reviews with equal times: seeded shuffle, or as they lie in the file (control)",
+        description="order of a user's reviews with equal times: seeded shuffle, or as they lie in the file or by item "
+        "id (controls)",
     )
     tied_times_seed: Seed = Field(0, description="seed of that shuffle")
+    split: Literal["leave_one_out", "global_time"] = Field(
+        "leave_one_out",
+        description="hold out each user's last two interactions, or a user's first after a point in time for all",
+    )
+    held_out_share: Number = Field(
+        0.1, gt=0, lt=0.5, description="global_time: share of all interactions after each of the two points in time"
+    )
+    time_features: Literal["calendar", "cyclic"] = Field(
+        "calendar", description="context: six fractions of the calendar, or the year and sines and cosines of cycles"
+    )
     attributes: bool = Field(True, description="use the items' categories, brand and price")
+    attribute_kinds: list[Literal["categories", "brand", "price"]] = Field(
+        ["categories", "brand", "price"], min_length=1, description="which of them"
+    )
+    attribute_min_count: int = Field(1, ge=1, description="leave out attributes that fewer items have")
+    price_bins: int = Field(10, ge=2, le=100, description="prices are sorted into so many bins of equally many items")
+    dense_features: bool = Field(False, description="use the items' dense features, such as those of images")
+    control: ControlSettings = Field(default_factory=ControlSettings, description="what is broken on purpose")
     expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
     model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
     training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")

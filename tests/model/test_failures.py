@@ -26,7 +26,7 @@ class Raises:
     def __init__(self, error: Exception, method: Any, calls: int = 1) -> None:
         self.error, self.method, self.left = error, method, calls
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.left -= 1
         if self.left <= 0:
             raise self.error

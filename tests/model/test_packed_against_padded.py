@@ -1,5 +1,6 @@
 """The packed engine computes what the equations say: loss, logits, gradients and test scores in float64."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -71,14 +72,14 @@ def dense_attributes(data: Prepared) -> Tensor:
     dense = torch.zeros(data.n_items + 1, data.n_attributes, dtype=torch.float64)
     item = np.repeat(np.arange(data.n_items + 1), np.diff(data.attribute_offsets))
     dense[torch.from_numpy(item), torch.from_numpy(data.attribute_ids.astype(np.int64))] = 1
-    return dense
+    return torch.cat([dense, torch.from_numpy(data.features).double()], dim=1)
 
 
 def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) -> padded.Slots:
     """Left-padded slots from the (ids, context, position rows, times) of each user."""
     ids, context, position, times = (
         torch.zeros(len(rows), width, dtype=torch.int64),
-        torch.zeros(len(rows), width, 6, dtype=torch.float64),
+        torch.zeros(len(rows), width, rows[0][1].shape[1], dtype=torch.float64),
         torch.zeros(len(rows), width, dtype=torch.int64),
         torch.zeros(len(rows), width, dtype=torch.int64),
     )
@@ -123,6 +124,15 @@ def _padded_user(
     logits = padded.logits(model, slots, candidates, visible, dense_attributes(data), model.item_embedding)[0]
     result = torch.zeros(len(real), dtype=torch.float64)
     return result.index_put((real.nonzero()[:, 0],), logits)
+
+
+def test_dense_features_and_a_wider_context(data: Prepared) -> None:
+    rng = np.random.default_rng(5)
+    features, context = rng.random((data.n_items + 1, 7)), rng.random((len(data.items), 9))
+    wide = dataclasses.replace(data, features=features.astype(np.float32), context=context.astype(np.float32))
+    test_loss_logits_and_gradients(wide, "learnt_con", "sound", {})
+    model = build_model(make_cell("learnt_con"), wide, seed=1)
+    assert model.feature_widths == [9, data.n_attributes, 7]
 
 
 @pytest.mark.parametrize(("encoding", "protocol", "settings"), CASES)

@@ -207,11 +207,12 @@ def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) 
 
 
 def distinct_items(data: Prepared, ids: np.ndarray) -> Items:
-    """Items and their attribute bags."""
+    """Items, their attribute bags and their dense features."""
     first = data.attribute_offsets[ids]
     count = data.attribute_offsets[ids + 1] - first
     return Items(
         torch.from_numpy(ids.astype(np.int64)),
         torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
         torch.from_numpy(np.cumsum(count) - count),
+        torch.from_numpy(np.array(data.features[ids])),  # of a memory map only these rows are read
     )

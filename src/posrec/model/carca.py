@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Items at positions in time: index into the batch's distinct items (T,), context (T, 6), position rows (T,).
+    """Items at positions in time: index into the batch's distinct items (T,), context (T, C), position rows (T,).
 
     times: (T,) int64 seconds, for encodings that ask for them.
     """
@@ -43,11 +43,12 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Items:
-    """Distinct items: ids (M,), and their attributes as one bag each (attribute ids, offsets (M,))."""
+    """Distinct items: ids (M,), attributes as one bag each (attribute ids, offsets (M,)), dense features (M, F)."""
 
     ids: Tensor
     attribute_ids: Tensor
     attribute_offsets: Tensor
+    features: Tensor
 
 
 class FeedForward(nn.Module):
@@ -130,14 +131,17 @@ class Carca(nn.Module):
         switches: TrainingSwitches,
         trunk: torch.Generator,
         encoding_generator: torch.Generator,
+        context_width: int = CONTEXT_WIDTH,
+        n_features: int = 0,
     ) -> None:
         super().__init__()
         width = settings.dimension
         self.settings = settings
         self.switches = switches
+        self.feature_widths = [context_width, n_attributes, n_features]  # of the columns of W_f
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0
-        self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, CONTEXT_WIDTH + n_attributes), trunk))
+        self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, sum(self.feature_widths)), trunk))
         self.feature_bias = nn.Parameter(torch.zeros(FEATURE_FACTOR * width))
         self.item_weight = nn.Parameter(_normal((width, width + FEATURE_FACTOR * width), trunk))
         self.item_bias = nn.Parameter(torch.zeros(width))
@@ -188,17 +192,20 @@ class Carca(nn.Module):
         of_id, of_features = self.item_weight.split([width, FEATURE_FACTOR * width], dim=1)
         bias = F.linear(of_features, self.feature_bias[None]).squeeze(1) + self.item_bias  # (D,)
         parts = F.linear(embedding * math.sqrt(width), of_id, bias)
-        if len(items.attribute_ids) == 0:
-            return parts
-        table = (of_features @ self.feature_weight[:, CONTEXT_WIDTH:]).T  # (A, D)
-        return parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+        _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
+        if len(items.attribute_ids):
+            table = (of_features @ of_attributes).T  # (A, D)
+            parts = parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+        if items.features.shape[1]:
+            parts = parts + F.linear(items.features.to(parts.dtype), of_features @ of_dense)  # (M, D)
+        return parts
 
     def context_parts(self, context: Tensor) -> Tensor:
-        """What the time features give. context: (T, 6). Returns (T, D)."""
+        """What the time features give. context: (T, C). Returns (T, D)."""
         if not self.settings.context:
             return self.item_weight.new_zeros(len(context), self.settings.dimension)
         of_features = self.item_weight[:, self.settings.dimension :]
-        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, :CONTEXT_WIDTH])
+        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, : self.feature_widths[0]])
 
     def encode_tokens(self, parts: Tensor, tokens: Tokens) -> Tensor:
         """Items with their context and position. parts: (M, D). Returns (T, D)."""

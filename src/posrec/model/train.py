@@ -49,9 +49,10 @@ class Trained:
 def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     """A fresh model with the initial weights of `seed`."""
     seeds = streams.stream_seeds(seed, cell.training.held_streams)
-    attributes = data.n_attributes
+    widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
-    model = Carca(cell.model, cell.encoding, data.n_items, attributes, cell.switches, trunk, encoding)
+    switches = cell.switches
+    model = Carca(cell.model, cell.encoding, data.n_items, data.n_attributes, switches, trunk, encoding, **widths)
     return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
 
 

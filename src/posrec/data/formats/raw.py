@@ -30,22 +30,27 @@ class Raw:
             )
         return self.folder / next(iter(names))
 
+    @property
+    def price_bins(self) -> int:
+        """Into how many bins prices are sorted."""
+        return int(self.options.get("price_bins", PRICE_BINS))
+
     def named(self, *starts: str) -> list[str]:
         """The files whose names start so."""
         return [name for name in self.files if name.startswith(starts)]
 
 
-def price_bins(prices: list[float]) -> list[int]:
-    """The decile (0 to 9) of each price among all of them; equal prices share one."""
+def price_bins(prices: list[float], bins: int = PRICE_BINS) -> list[int]:
+    """The bin of each price among all of them, 0 to bins - 1, with as many in each; equal prices share one."""
     if not prices:
         return []
-    edges = np.quantile(prices, np.arange(1, PRICE_BINS) / PRICE_BINS)
-    bins: list[int] = np.searchsorted(edges, prices, side="right").tolist()
-    return bins
+    edges = np.quantile(prices, np.arange(1, bins) / bins)
+    found: list[int] = np.searchsorted(edges, prices, side="right").tolist()
+    return found
 
 
-def attributes_of(rows: Iterable[Item], items: Collection[str]) -> dict[str, list[str]]:
-    """Attributes of those of `items` that `rows` describe, price=<decile among them> included; the first row counts."""
+def attributes_of(rows: Iterable[Item], items: Collection[str], bins: int) -> dict[str, list[str]]:
+    """Attributes of those of `items` that `rows` describe, price=<bin among them> included; the first row counts."""
     attributes: dict[str, list[str]] = {}
     prices: dict[str, float] = {}
     for item, names, price in rows:
@@ -53,6 +58,6 @@ def attributes_of(rows: Iterable[Item], items: Collection[str]) -> dict[str, lis
             attributes[item] = names
             if price is not None:
                 prices[item] = price
-    for item, price_bin in zip(prices, price_bins(list(prices.values())), strict=True):
+    for item, price_bin in zip(prices, price_bins(list(prices.values()), bins), strict=True):
         attributes[item].append(f"price={price_bin}")
     return attributes
