@@ -3,6 +3,7 @@
 #   make setup    .venv from the hashed lock, torch, and posrec itself; nothing while the lock is unchanged
 #   make test     every test; the ones on real data need POSREC_MIRROR
 #   make scenarios  every scenario of caching and faults for real (about half an hour), and docs/scenarios.md from them
+#   make bench    the measurements behind the figures in docs (benchmarks/)
 #   make lint     style, types, the workflow's form, known vulnerabilities of the lock
 #   make pull     results of the default study from the DVC remote
 #   make lock     envs/requirements.in -> envs/requirements.lock
@@ -16,7 +17,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help all setup test scenarios lint pull lock
+.PHONY: help all setup test scenarios bench lint pull lock
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,9 @@ test: setup
 
 scenarios: setup
 	$(RUN) python -m pytest -rs -o python_files='test_*.py scenario_*.py' tests/workflow tests/scenarios --scenarios docs/scenarios.md
+
+bench: setup
+	$(RUN) python -m benchmarks
 
 lint: setup
 	$(RUN) ruff check .

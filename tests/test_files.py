@@ -2,12 +2,13 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from posrec import files
-from posrec.errors import WriteError
+from posrec.errors import DataError, WriteError
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
@@ -35,3 +36,16 @@ def test_an_interrupt_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         files.write_text(tmp_path / "a.json", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_chunks_that_end_with_an_error_leave_the_old_file(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"new"
+        raise DataError("damaged")
+
+    path = tmp_path / "a.gz"
+    files.write_stream(path, [b"o", b"ld"])
+    with pytest.raises(DataError, match="damaged"):
+        files.write_stream(path, chunks())
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

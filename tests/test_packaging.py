@@ -12,6 +12,7 @@ import yaml
 
 import posrec
 from posrec import plan, stages, study
+from posrec.data import registry
 from posrec.errors import StudyError
 from posrec.settings import StudySettings
 
@@ -162,9 +163,10 @@ def test_stages_that_cannot_be_are_refused(name: str, path: str, monkeypatch: py
 
 def test_every_source_has_its_stage() -> None:
     stages = read_yaml("sources/dvc.yaml")["stages"]
-    assert set(stages) == set(plan.registry())
+    assert set(stages) == set(registry.sources())
     for name, stage in stages.items():
         assert stage["cmd"] == f"posrec fetch {name}"
+        assert stage["deps"] == [f"src/posrec/data/{file}" for file in ("registry.yaml", "sources.lock")]
         assert stage["outs"] == [{str(plan.RAW / name): {"cache": False, "persist": True}}]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from posrec import plan, study, versions
 from posrec.errors import StudyError
+from posrec.files import sha256
 
 SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
 
@@ -135,6 +136,44 @@ def test_an_unknown_source_names_the_nearest() -> None:
     loaded = small(datasets={"toy": {"source": "amazon2014-beuty-5core"}})
     with pytest.raises(StudyError, match="did you mean 'amazon2014-beauty-5core'"):
         plan.source_of("toy", loaded.settings.datasets["toy"])
+
+
+def test_a_source_that_was_never_recorded_is_not_planned() -> None:
+    loaded = small(datasets={"toy": {"source": "amazon2014-beauty"}})
+    with pytest.raises(StudyError, match=r"toy.source: .* no recorded sha256 of .*; run `posrec fetch amazon"):
+        plan.dataset_id("toy", loaded.settings.datasets["toy"])
+
+
+def own_table_id(**table: Any) -> str:
+    dataset = small(datasets={"toy": {"table": table}}).settings.datasets["toy"]
+    return plan.dataset_id("toy", dataset)
+
+
+def test_a_table_is_known_by_its_content_and_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("a.tsv", "one"), ("b.tsv", "one"), ("c.tsv", "two")):
+        Path(name).write_text(text)
+    checksum = sha256("a.tsv")
+    assert own_table_id(path="a.tsv") == own_table_id(path="b.tsv") == own_table_id(path="gone.tsv", sha256=checksum)
+    items = {"path": "a.tsv", "attributes": ["brand"]}
+    others = [
+        own_table_id(path="c.tsv"),
+        own_table_id(path="a.tsv", user="customer"),
+        own_table_id(path="a.tsv", time=None),
+        own_table_id(path="a.tsv", items=items),
+        own_table_id(path="a.tsv", items={**items, "path": "c.tsv"}),
+        own_table_id(path="a.tsv", items={**items, "attributes": ["tags"]}),
+    ]
+    assert len({own_table_id(path="a.tsv"), *others}) == 1 + len(others)
+    assert own_table_id(path="a.tsv", items=items) == own_table_id(path="b.tsv", items={**items, "path": "b.tsv"})
+    with pytest.raises(StudyError, match=r"datasets.toy.table: gone.tsv: cannot be read .*; put the file there"):
+        own_table_id(path="gone.tsv")
+
+
+def test_a_tolerance_is_part_of_the_id() -> None:
+    strict, lax = ({"toy": {"source": "carca-games", "bad_lines": lines}} for lines in (0, 3))
+    ids = {plan.dataset_id("toy", small(datasets=datasets).settings.datasets["toy"]) for datasets in (strict, lax)}
+    assert len(ids) == 2
 
 
 def test_outputs_of_the_analysis_end_with_their_marker() -> None:

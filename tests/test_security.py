@@ -20,10 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posrec import cli, plan, study
+from posrec.data.interactions import code
 from posrec.data.prepare import arrange
 from posrec.errors import DataError, StudyError
 from posrec.files import read_npz, write_text
 from posrec.model.weights import read_weights
+from posrec.settings import DatasetSettings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), ROOT / ".ci/audit"])
@@ -124,7 +126,8 @@ def test_names_of_items_and_users_are_data_alone(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     names = ["'; touch pwned; '", "../../up", "$(touch pwned)", '"', "\u202e", "=1+1"]
     rows = [(user, item, time) for user in names for time, item in enumerate(names)]
-    prepared = arrange(pd.DataFrame(rows, columns=["user", "item", "time"]), "file", 0, [[item] for item in names])
+    table = pd.DataFrame(rows, columns=["user", "item", "time"])
+    prepared = arrange(code(table), DatasetSettings(tied_times="file"), [[item] for item in names])
     assert all(np.issubdtype(value.dtype, np.number) for value in vars(prepared).values())
     assert list(tmp_path.iterdir()) == []
 

@@ -80,7 +80,7 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"training": {"learning_rate": "fast"}}, "training.learning_rate"),
         ({"model": {"dimension": 30, "heads": 4}}, "model.heads: 4 heads do not divide dimension 30"),
         ({"protocols": ["sond"]}, "did you mean 'sound'?"),
-        ({"datasets": {"toy": {}}}, "datasets.toy: give either `source` or `simulate`"),
+        ({"datasets": {"toy": {}}}, "datasets.toy: give one of `source`, `table` and `simulate`"),
         ({"datasets": {}}, "datasets"),
         ({"seeds": [1, 2]}, "at least 3 different seeds (given: 2)"),
         ({"seeds": [1, 2, 3, 2]}, "seeds: 2 stands twice"),
@@ -88,6 +88,21 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"deviation_seeds": [3, 4, 5]}, "deviation_seeds: [3] are also in seeds"),
         ({"deviation_seeds": [4, 5, 6], "encodings": ["rope"]}, "need the encoding 'none'"),
         ({"study": "../up"}, "study"),
+        (
+            {"datasets": {"toy": {"source": "carca-games", "table": {"path": "a.tsv"}}}},
+            "datasets.toy: give one of `source`",
+        ),
+        ({"datasets": {"toy": {"table": {}}}}, "datasets.toy.table.path: Field required"),
+        ({"datasets": {"toy": {"table": {"path": "a{b}.tsv"}}}}, "datasets.toy.table.path: String should match"),
+        (
+            {"datasets": {"toy": {"table": {"path": "a.tsv", "users": "u"}}}},
+            "datasets.toy.table.users: unknown key; did",
+        ),
+        (
+            {"datasets": {"toy": {"table": {"path": "a.tsv", "time_unit": "days"}}}},
+            "datasets.toy.table.time_unit: Input",
+        ),
+        ({"datasets": {"toy": {"source": "carca-games", "bad_lines": -1}}}, "datasets.toy.bad_lines: Input should be"),
     ],
 )
 def test_complaints_name_the_key_and_the_way_out(changes: dict[str, Any], expected: str) -> None:
@@ -105,6 +120,26 @@ def test_a_bound_that_blinds_the_model_is_a_warning() -> None:
     bound = {"dimension": 16, "upper_bound": 1e-4}
     assert "blind" in study.from_dict(raw(datasets={"toy": toy}, model=bound)).warnings[0]
     assert not study.from_dict(raw(model=bound)).warnings
+
+
+def test_data_without_times_have_no_context_and_suggest_the_dot_head() -> None:
+    datasets = {
+        "games": {"source": "carca-games"},
+        "mine": {"table": {"path": "a.tsv", "time": None}},
+        **raw()["datasets"],
+    }
+    loaded = study.from_dict(raw(datasets=datasets, model={"dimension": 16, "context": [True, False]}))
+    context = {name: {cell.model.context for cell in loaded.cells if cell.dataset == name} for name in datasets}
+    assert context == {"games": {False}, "mine": {False}, "toy": {True, False}}
+    assert len([cell for cell in loaded.cells if cell.dataset == "games"]) == 2  # not twice for the two contexts
+    assert len(loaded.warnings) == 2
+    for name, warning in zip(("games", "mine"), loaded.warnings, strict=True):
+        assert warning.startswith(f"datasets.{name}: the data have no times, so context is switched off; nor are there")
+        assert warning.endswith(f"datasets.{name}.model: {{head: dot}}")
+    dot = study.from_dict(raw(datasets={"games": {"source": "carca-games", "model": {"head": "dot"}}}))
+    assert dot.warnings == ("datasets.games: the data have no times, so context is switched off",)
+    text = complaint(datasets={"games": {"source": "carca-games", "model": {"context": True}}})
+    assert text.startswith("my.yaml: datasets.games.model.context: the data have no times")
 
 
 @pytest.mark.parametrize("text", ["- a\n- list\n", "a: [1,\n", "\x00"])

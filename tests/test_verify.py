@@ -92,7 +92,7 @@ def test_a_damaged_run_is_found_and_made_again(
     assert "`posrec verify --repair`" in shown
     assert cli.main(["verify", "--repair"]) == 0
     assert not path.exists()
-    assert (inventory.PRUNED / path.relative_to(plan.STUDIES)).exists()
+    assert (inventory.REPAIRED / path.relative_to(plan.STUDIES)).exists()
     jobs.train_cells(toy, toy.cells)
     assert path.read_bytes() == content
     assert verify.find(toy) == []
@@ -144,7 +144,7 @@ def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
     truncate(block.with_suffix(".npz"))
     assert (only(toy).kind, only(toy).path) == ("damaged", block)
     verify.verify(toy, "params.yaml", repair=True)
-    assert (inventory.PRUNED / block.relative_to(store.root())).exists()
+    assert (inventory.REPAIRED / block.relative_to(store.root())).exists()
     assert verify.find(toy) == []
 
 
@@ -191,7 +191,7 @@ def test_files_that_are_not_planned_are_foreign_and_moved_aside(toy: Study) -> N
         write_text(path, "mine")
     assert {(finding.kind, finding.path) for finding in verify.find(toy)} == {("foreign", path) for path in strange}
     verify.verify(toy, "params.yaml", repair=True)
-    assert [(inventory.PRUNED / path.relative_to(plan.STUDIES)).read_text() for path in strange] == ["mine", "mine"]
+    assert [(inventory.REPAIRED / path.relative_to(plan.STUDIES)).read_text() for path in strange] == ["mine", "mine"]
     assert verify.find(toy) == []
 
 

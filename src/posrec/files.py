@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 import os
+import struct
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -33,10 +35,19 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
     Raises WriteError naming the file when the disk is full, read-only or not ours.
     """
+    write_stream(path, [content])
+
+
+def write_stream(path: str | Path, chunks: Iterable[bytes]) -> None:
+    """As `write_bytes`, for content that comes in chunks; when they end with an error, nothing is written."""
+    _write_with(path, lambda handle: handle.writelines(chunks))
+
+
+def _write_with(path: str | Path, fill: Callable[[IO[bytes]], None]) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(path, content)
+        _write_aside(path, fill)
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}): check the free space and the permissions of "
@@ -44,11 +55,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         ) from error
 
 
-def _write_aside(path: Path, content: bytes) -> None:
+def _write_aside(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
+            fill(handle)
             handle.flush()
             os.fsync(handle.fileno())
         os.chmod(temporary, 0o644)
@@ -110,10 +121,36 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes
     return buffer.getvalue()
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """Read an npz of plain arrays; never unpickles. Raises DataError naming the file."""
+def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an npz as `npz_bytes` makes it, atomically and without a copy of it in memory. Raises WriteError."""
+    ordered: dict[str, Any] = {name: arrays[name] for name in sorted(arrays)}
+    _write_with(path, lambda handle: np.savez(handle, **ordered))
+
+
+def read_npz(path: str | Path, mapped: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Read an npz of plain arrays; never unpickles. Raises DataError naming the file.
+
+    mapped: arrays that stay in the file, read-only, and are read where they are used; the file is uncompressed.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            kept = {name: archive[name] for name in archive.files if name not in mapped}
+            names = [name for name in archive.files if name in mapped]
+        return kept | {name: _map_member(path, f"{name}.npy") for name in names}
     except Exception as error:
         raise DataError(f"{path}: not a readable npz of plain arrays ({error})") from None
+
+
+def _map_member(path: str | Path, member: str) -> np.ndarray:
+    """A memory map of an array that lies uncompressed in a zip file."""
+    with zipfile.ZipFile(path) as archive, archive.open(member) as content:
+        info = archive.getinfo(member)
+        np.lib.format.read_magic(content)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(content)
+        header = content.tell()
+    if info.compress_type != zipfile.ZIP_STORED or fortran:
+        raise ValueError(f"{member} is compressed or in Fortran order")
+    with open(path, "rb") as handle:
+        handle.seek(info.header_offset + 26)
+        name, extra = struct.unpack("<HH", handle.read(4))  # lengths in the member's own header (APPNOTE 4.3.7)
+    return np.memmap(path, dtype, "r", info.header_offset + 30 + name + extra + header, shape)

@@ -56,11 +56,14 @@ def claim(study: str) -> None:
     other = read(path)
     if other is not None and other.is_gone:
         path.unlink(missing_ok=True)
+    whole = path.with_name(f".{study}.{platform.node()}.{os.getpid()}.tmp")
+    whole.write_text(json.dumps(asdict(holder)), encoding="utf-8")
     try:
-        with open(path, "x", encoding="utf-8") as handle:  # exclusive: one of two wins
-            json.dump(asdict(holder), handle)
+        os.link(whole, path)  # fails where the file exists: one of two wins, and nobody ever reads half a record
     except FileExistsError:
         raise PosrecError(f"{_describe(path)}; {_way_out(read(path))}") from None
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def release(study: str) -> None:

@@ -13,6 +13,7 @@ from posrec.study import Cell, Study
 
 PARTS = ("data", "runs")
 PRUNED = Path(".cache/pruned")  # beside the study, whatever POSREC_STORE says: pruned files are this checkout's
+REPAIRED = Path(".cache/repaired")  # what `posrec verify --repair` moved: never taken back
 STATES = ("there", "failed", "in the store", "to evaluate", "to train")
 COLUMNS = ("data set", "cells", "runs", *STATES)
 SHOWN = 3  # examples in an error
@@ -22,8 +23,8 @@ def print_plan(study: Study) -> None:
     """Print the cells and runs of a study, what of them is there, and what is still to be trained.
 
     A run is `there` when its files are in the study's folder, or `failed` when they say so; `in the store` when the
-    store has its results under every evaluation protocol, `to evaluate` when the store has its weights; else it is to
-    train. Checksums are not looked at.
+    store has its results under every evaluation protocol, or `posrec prune` moved its files aside; `to evaluate` when
+    the store has its weights; else it is to train. Checksums are not looked at.
     """
     states = {name: Counter[str]() for name in study.settings.datasets}
     for cell in study.cells:
@@ -46,7 +47,7 @@ def _state(study: Study, cell: Cell, seed: int) -> str:
         return "failed" if _says_failed(placed) else "there"
     stored = store.seed_folder(plan.run_id(study, cell), seed)
     blocks = [plan.block_id(study, protocol.name) for protocol in cell.protocols]
-    if all(_readable(stored / f"{block}.json") for block in blocks):
+    if all(_readable(stored / f"{block}.json") for block in blocks) or _readable(pruned_place(placed)):
         return "in the store"
     kept = _readable(stored / "curve.json") and next(stored.glob("weights-epoch=*.pt"), None)
     return "to evaluate" if kept else "to train"
@@ -131,15 +132,27 @@ def files_below(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
 
 
-def move_aside(path: Path, base: Path = plan.STUDIES) -> Path:
-    """Move a file below `base` to the same place below .cache/pruned; an older one there is kept. Returns the place."""
-    target = PRUNED / path.relative_to(base)
+def move_aside(path: Path, base: Path = plan.STUDIES, to: Path = PRUNED) -> Path:
+    """Move a file below `base` to the same place below `to`; an older one there is kept. Returns the place."""
+    target = to / path.relative_to(base)
     target.parent.mkdir(parents=True, exist_ok=True)
     free, number = target, 1
     while free.exists():
         free, number = target.with_name(f"{target.name}.{number}"), number + 1
     shutil.move(path, free)
     return free
+
+
+def pruned_place(path: Path) -> Path:
+    """Where `prune` moves a file of a study (unless an older one is already there)."""
+    return PRUNED / path.relative_to(plan.STUDIES)
+
+
+def take_back(path: Path) -> None:
+    """Bring a run that `prune` moved aside back into the study: its npz, then its json."""
+    for file in (path.with_suffix(".npz"), path):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(pruned_place(file), file)
 
 
 def _remove_temporary(folder: Path) -> None:

@@ -6,51 +6,82 @@ this module imports neither torch nor pandas.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from posrec import versions
-from posrec.errors import StudyError
+from posrec.catalogue import find
+from posrec.data import registry
+from posrec.data.hashes import sha256_of
+from posrec.errors import DataError, StudyError
 from posrec.files import digest
-from posrec.settings import DatasetSettings
+from posrec.settings import DatasetSettings, ItemTableSettings, TableSettings
 from posrec.study import Cell, Study, nearest
 
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
+SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
-TABLES = ("runs.csv", "cells.csv", "datasets.csv", "correlation.csv", "metrics.json")
+TABLES = (
+    *("runs.csv", "cells.csv", "datasets.csv", "comparisons.csv", "ranks.csv", "correlation.csv", "claims.csv"),
+    *("published.csv", "metrics.json"),
+)
 BATCH_WORK = 6e11  # multiply-adds a training job should hold at least, about a minute
 
 
-@cache
-def registry() -> dict[str, Any]:
-    """Known sources of raw reviews (data/registry.yaml)."""
-    text = (Path(__file__).parent / "data" / "registry.yaml").read_text(encoding="utf-8")
-    sources: dict[str, Any] = yaml.safe_load(text)
-    return sources
-
-
 def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
-    """What is known of a data set's raw files. Raises StudyError for an unknown source."""
+    """A data set's raw files and how to read them, for `posrec.data.formats`: format, title, files with their sha256
+    (None: any), bad_lines, options, and the remedy where a file is missing or changed.
+
+    Raises StudyError for an unknown source, one without a recorded sha256, and a table that is not there.
+    """
+    common = {"bad_lines": dataset.bad_lines, "options": {}, "title": "simulated"}
+    if dataset.table is not None:
+        return {**common, **_own_source(name, dataset.table)}
     if dataset.source is None:
-        return {"format": "amazon2018", "files": {"reviews.json.gz": None, "meta.json.gz": None}}
-    if dataset.source not in registry():
-        allowed = list(registry())
+        files = {"reviews.json.gz": None, "meta.json.gz": None}
+        remedy = f"run `posrec simulate --dataset {name}`"
+        return {**common, "format": "amazon2018", "files": files, "remedy": remedy}
+    return {**common, **_known_source(name, dataset.source), "remedy": f"run `posrec fetch {dataset.source}`"}
+
+
+def _known_source(name: str, source: str) -> dict[str, Any]:
+    known, key = registry.sources(), f"datasets.{name}.source"
+    if source not in known:
+        hint = nearest(source, list(known))
+        raise StudyError(f"{key}: '{source}' is not known{hint}; `posrec fetch --list` shows all that are")
+    recorded = registry.locked(source)
+    if missing := registry.unrecorded(source):
         raise StudyError(
-            f"datasets.{name}.source: '{dataset.source}' is not known{nearest(dataset.source, allowed)}; "
-            f"known: {', '.join(allowed)}"
+            f"{key}: '{source}' has no recorded sha256 of {', '.join(missing)}; run `posrec fetch {source} --record` "
+            f"once and commit {registry.LOCK.name}"
         )
-    source: dict[str, Any] = registry()[dataset.source]
-    return source
+    return {**known[source], "files": {file: recorded[file].sha256 for file in registry.file_names(known[source])}}
+
+
+def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
+    parts: list[TableSettings | ItemTableSettings] = [table, *([table.items] if table.items else [])]
+    try:
+        files = {part.path: part.sha256 or sha256_of(part.path) for part in parts}
+    except DataError as error:
+        raise StudyError(
+            f"datasets.{name}.table: {error}; put the file there, or correct the path (it counts from the folder in "
+            "which you run posrec)"
+        ) from None
+    options = {"table": table.model_dump(exclude={"items"}), "items": table.items and table.items.model_dump()}
+    remedy = f"put back the table that datasets.{name}.table names"
+    return {"format": "own", "title": Path(table.path).name, "files": files, "options": options, "remedy": remedy}
 
 
 def raw_folder(name: str, dataset: DatasetSettings) -> Path:
-    """Where the raw reviews lie: a source's under its name, simulated ones under the id of the simulation."""
+    """Where the raw reviews lie: a source's under its name, simulated ones under the id of the simulation.
+
+    The paths of a user's own table count from the working folder.
+    """
+    if dataset.table is not None:
+        return Path()
     if dataset.simulate is not None:
         return RAW / f"simulated-{digest([dataset.simulate.model_dump(), versions.DATA_VERSION])}"
     return RAW / str(dataset.source)
@@ -58,23 +89,36 @@ def raw_folder(name: str, dataset: DatasetSettings) -> Path:
 
 def dataset_id(name: str, dataset: DatasetSettings) -> str:
     """Id of the prepared data: raw content and every preparation setting, but no model or training setting."""
-    settings = dataset.model_dump(exclude={"model", "training", "expect", "source"})
-    return digest([settings, source_of(name, dataset)["files"], versions.DATA_VERSION])
+    place: Any = {"path", "sha256"}  # a table is known by its content, wherever it lies
+    without: Any = {"model", "training", "expect", "source"}
+    settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
+    source = source_of(name, dataset)
+    if dataset.table is None:
+        return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
+    items = dataset.table.items and dataset.table.items.model_dump(exclude=place)
+    return digest([settings, items, list(source["files"].values()), versions.DATA_VERSION])
 
 
 def run_id(study: Study, cell: Cell) -> str:
     """Id of a training but its seed."""
     training = cell.training.model_dump(exclude={"keep_weights"})
+    encoding = find(cell.encoding)
     parts = {
         "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
-        "encoding": cell.encoding,
+        "encoding": encoding.identity,
         "protocol": cell.switches.model_dump(),
         "model": cell.model.model_dump(),
         "training": training,
-        "layout": "packed",
+        "layout": layout_of(cell),
         "version": versions.TRAINING_VERSION,
     }
     return digest(parts)
+
+
+def layout_of(cell: Cell) -> str:
+    """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
+    padded = cell.switches.rmha_softmax == "released" and find(cell.encoding).kind.name in SECOND_SOFTMAX
+    return "padded" if padded else "packed"
 
 
 def block_id(study: Study, protocol: str) -> str:

@@ -16,6 +16,7 @@ from posrec import plan
 from posrec.analysis import marker
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
+from posrec.settings import DatasetSettings
 from posrec.study import Cell, Study
 
 NOT_RECORDED = "not recorded"
@@ -132,19 +133,25 @@ def _datasets(study: Study) -> Table:
     for name, dataset in study.settings.datasets.items():
         files = plan.dataset_files(study, name)
         manifest = _read(files.manifest) or {}
-        raw = plan.source_of(name, dataset)["files"] if dataset.source else {}
+        raw = plan.source_of(name, dataset)["files"] if dataset.simulate is None else {}
         rows.append(
             (
                 name,
                 files.folder.name,
                 plan.candidates_id(study),
                 str(manifest.get("checksum", "missing")),
-                f"source {dataset.source}" if dataset.source else "simulated",
+                _origin(dataset),
                 "; ".join(f"{file} {checksum}" for file, checksum in raw.items()),
             )
         )
     header = ("data set", "data set id", "candidates id", "sha256 of the prepared data", "from", "sha256 of the files")
     return Table("Data", header, rows)
+
+
+def _origin(dataset: DatasetSettings) -> str:
+    if dataset.table is not None:
+        return f"table {dataset.table.path}"
+    return f"source {dataset.source}" if dataset.source else "simulated"
 
 
 def _commands(runs: list[Recorded]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from posrec import settings
+from posrec.catalogue import name_pattern
 from posrec.files import write_text
 
 GROUPS: dict[str, type[BaseModel]] = {"model": settings.ModelSettings, "training": settings.TrainingSettings}
@@ -33,7 +34,7 @@ def study_schema() -> dict[str, Any]:
             property_ = owner["properties"][key]
             owner["properties"][key] = {**grid, "description": property_["description"], "default": {}}
     encodings = schema["properties"]["encodings"]
-    encodings["items"] = {**encodings["items"], "enum": list(settings.ENCODINGS)}
+    encodings["items"]["anyOf"] = [{"enum": list(settings.ENCODINGS)}, {"pattern": f"^{name_pattern()}$"}]
     _drop_titles(schema)
     for definition in definitions.values():  # a docstring that is wrapped in the code is one line here
         if "description" in definition:

@@ -8,18 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from posrec.catalogue import built_in_families
+
 # Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
-ENCODINGS = {
-    "none": "none",
-    "abs": "added",
-    "abs_con": "concatenated",
-    "learnt": "added",
-    "learnt_con": "concatenated",
-    "rotatory": "added",
-    "rotatory_con": "concatenated",
-    "rmha4": "relative",
-    "rope": "relative",
-}
+# The built-in ones as they are named without parameters; `catalogue.family_of` knows every name.
+ENCODINGS = built_in_families()
 STREAMS = ("trunk", "encoding", "dropout", "order", "negatives")
 PRIMARY = "NDCG@10"  # on the full catalogue
 
@@ -36,7 +29,11 @@ def _read_number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
+Separator = Annotated[str, Field(min_length=1, max_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Settings(BaseModel):
@@ -62,22 +59,98 @@ class SimulationSettings(Settings):
     years: int = Field(4, ge=1, le=30, description="length of the simulated period")
 
 
+class ItemTableSettings(Settings):
+    """A table of your own with the items' attributes, one item a row."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
+    parted_by: str | None = Field(None, min_length=1, description="text between several values of one cell")
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+
+
+class TableSettings(Settings):
+    """A table of your own, one review a row. Columns are found by their names; others are ignored."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    user: str = Field("user_id", min_length=1, description="column of the user's id")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    time: str | None = Field("timestamp", description="column of the time; null: the order of the rows is all there is")
+    time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
+        "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
+    )
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+    items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
+
+
+class SubsetSettings(Settings):
+    """A part of a data set: the reviews of so many users of so many items, each chosen from all of the data."""
+
+    users: int | None = Field(None, ge=1, description="how many users; null: all")
+    items: int | None = Field(None, ge=1, description="how many items; null: all")
+    by: Literal["number", "activity", "random"] = Field(
+        "number", description="the first in the order of ids, those with the most reviews, or random ones"
+    )
+    seed: Seed = Field(0, description="seed of that choice")
+
+
+class ControlSettings(Settings):
+    """Controls: a finding about order or time must go away with it."""
+
+    histories: Literal["keep", "shuffle"] = Field(
+        default="keep", description="shuffle: each user's training interactions in random order, each with its time"
+    )
+    context: Literal["keep", "drop", "shuffle"] = Field(
+        default="keep", description="drop: zeros; shuffle: every interaction has the time features of another"
+    )
+    seed: Seed = Field(default=0, description="seed of both shuffles")
+
+
 class DatasetSettings(Settings):
     """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
 
-    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or use `simulate`")
+    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or `table`, or `simulate`")
+    table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
     simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
+    bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
+    repeats: Literal["all", "first", "last"] = Field(
+        "all", description="of a user's reviews of one item keep all, or the first or last in time, before the filter"
+    )
     k_core: int = Field(
         5,
         ge=1,
         description="iterative k-core: every user and item keeps at least k reviews (1: off)",
     )
-    tied_times: Literal["shuffle", "file"] = Field(
+    filter: Literal["k_core", "one_pass"] = Field(
+        "k_core", description="how k_core is meant: iteratively, or in one pass over the raw counts, as CARCA does"
+    )
+    subset: SubsetSettings | None = Field(None, description="a part of the users and items, taken after the filter")
+    tied_times: Literal["shuffle", "file", "item"] = Field(
         "shuffle",
-        description="order of reviews with equal times: seeded shuffle, or as they lie in the file (control)",
+        description="order of a user's reviews with equal times: seeded shuffle, or as they lie in the file or by item "
+        "id (controls)",
     )
     tied_times_seed: Seed = Field(0, description="seed of that shuffle")
+    split: Literal["leave_one_out", "global_time"] = Field(
+        "leave_one_out",
+        description="hold out each user's last two interactions, or a user's first after a point in time for all",
+    )
+    held_out_share: Number = Field(
+        0.1, gt=0, lt=0.5, description="global_time: share of all interactions after each of the two points in time"
+    )
+    time_features: Literal["calendar", "cyclic"] = Field(
+        "calendar", description="context: six fractions of the calendar, or the year and sines and cosines of cycles"
+    )
     attributes: bool = Field(True, description="use the items' categories, brand and price")
+    attribute_kinds: list[Literal["categories", "brand", "price"]] = Field(
+        ["categories", "brand", "price"], min_length=1, description="which of them"
+    )
+    attribute_min_count: int = Field(1, ge=1, description="leave out attributes that fewer items have")
+    price_bins: int = Field(10, ge=2, le=100, description="prices are sorted into so many bins of equally many items")
+    dense_features: bool = Field(False, description="use the items' dense features, such as those of images")
+    control: ControlSettings = Field(default_factory=ControlSettings, description="what is broken on purpose")
     expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
     model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
     training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")
@@ -100,6 +173,11 @@ class ModelSettings(Settings):
     max_length: int = Field(50, ge=1, description="L: the most recent items of a history that count")
     upper_bound: Number | None = Field(
         None, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
+    )
+    upper_bound_norm: Number = Field(2.0, ge=1, description="order p of the norm that `upper_bound` limits")
+    norm: Literal["layer", "rms", "none"] = Field("layer", description="normalisation in the encoder")
+    norm_place: Literal["before", "after"] = Field(
+        "before", description="normalise the input of attention and feed-forward, or after their residuals"
     )
     activation: Literal["leaky", "silu", "relu", "gelu", "identity"] = Field(
         "leaky", description="activation of the feed-forward layers"
@@ -176,6 +254,16 @@ class ReportSettings(Settings):
     title: str = Field(default="", description="title of the report; default: the study's name")
     stability: bool = Field(
         default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
+    )
+    smallest_difference: Number = Field(
+        default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
+    )
+    published: dict[Name, PaperDataset] = Field(
+        default_factory=dict,
+        description="data sets of the study that are the paper's, by its names: its figures are shown beside ours",
+    )
+    smallest_ratio: Number = Field(
+        default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
     )
 
 

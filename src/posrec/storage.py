@@ -84,7 +84,9 @@ def show(paths: Sequence[Path]) -> None:
     _print_rows("study", [*rows, ("all of the store, each once", found)])
     print()
     _print_rows("age", _by_age(found))
-    print(f"\n{inventory.PRUNED}: {_size(_total(inventory.files_below(inventory.PRUNED)))} that prune and repair moved")
+    print()
+    for folder, verb in ((inventory.PRUNED, "prune"), (inventory.REPAIRED, "verify --repair")):
+        print(f"{folder}: {_size(_total(inventory.files_below(folder)))} that posrec {verb} moved")
 
 
 def _by_age(found: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:

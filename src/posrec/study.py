@@ -16,6 +16,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec import settings as schema
+from posrec.catalogue import find
+from posrec.data import registry
 from posrec.errors import StudyError
 from posrec.protocols import Protocol, TrainingSwitches, parse
 
@@ -82,6 +84,7 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     _check_seeds(settings, where)
     _check_datasets(settings, where)
     _check_duplicates(settings, where)
+    _check_published(settings, where)
     protocols = parse(settings.protocols, where)
     cells = tuple(_cells(settings, protocols, where))
     if not cells:
@@ -144,11 +147,10 @@ def _help_at(model: type[BaseModel], location: list[Any]) -> str:
 
 def _check_encodings(settings: schema.StudySettings, where: str) -> None:
     for name in settings.encodings:
-        if name not in schema.ENCODINGS:
-            allowed = list(schema.ENCODINGS)
-            raise StudyError(
-                f"{where}: encodings: '{name}' does not exist{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
-            )
+        try:
+            find(name)
+        except StudyError as error:
+            raise StudyError(f"{where}: encodings: {error}") from None
 
 
 def _check_seeds(settings: schema.StudySettings, where: str) -> None:
@@ -174,8 +176,22 @@ def _check_seeds(settings: schema.StudySettings, where: str) -> None:
 
 def _check_datasets(settings: schema.StudySettings, where: str) -> None:
     for name, dataset in settings.datasets.items():
-        if (dataset.source is None) == (dataset.simulate is None):
-            raise StudyError(f"{where}: datasets.{name}: give either `source` or `simulate` (and not both)")
+        if sum(origin is not None for origin in (dataset.source, dataset.table, dataset.simulate)) != 1:
+            raise StudyError(f"{where}: datasets.{name}: give one of `source`, `table` and `simulate` (and no other)")
+        if dataset.model.get("context", False) is not False and not registry.has_times(dataset):
+            raise StudyError(
+                f"{where}: datasets.{name}.model.context: the data have no times to make a context of; remove it"
+            )
+
+
+def _check_published(settings: schema.StudySettings, where: str) -> None:
+    for name in settings.report.published:
+        if name not in settings.datasets:
+            allowed = list(settings.datasets)
+            raise StudyError(
+                f"{where}: report.published.{name}: the study has no such data set{nearest(name, allowed)}; "
+                f"it has: {', '.join(allowed)}"
+            )
 
 
 def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
@@ -215,14 +231,17 @@ def _grid(
     settings: schema.StudySettings, dataset: str, where: str
 ) -> list[tuple[schema.ModelSettings, schema.TrainingSettings]]:
     own = settings.datasets[dataset]
-    models = _expand(schema.ModelSettings, {**settings.model, **own.model}, where, "model")
+    without_times = {} if registry.has_times(own) else {"context": False}
+    models = _expand(schema.ModelSettings, {**settings.model, **own.model, **without_times}, where, "model")
     trainings = _expand(schema.TrainingSettings, {**settings.training, **own.training}, where, "training")
     for model in models:
         if model.dimension % model.heads:
             raise StudyError(
                 f"{where}: model.heads: {model.heads} heads do not divide dimension {model.dimension}; choose a divisor"
             )
-        if "rope" in settings.encodings and model.dimension // model.heads % 2:
+        if {"rope", "rope_one"} & {
+            find(name).kind.name for name in settings.encodings
+        } and model.dimension // model.heads % 2:
             raise StudyError(
                 f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
                 f"{model.heads} heads is odd; choose an even width a head"
@@ -286,9 +305,18 @@ def _check_only(
 
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
     for name, dataset in settings.datasets.items():
+        if not registry.has_times(dataset):
+            bare = not registry.has_attributes(dataset) and any(
+                c.dataset == name and c.model.head == "carca" for c in cells
+            )
+            dot = (
+                "; nor are there attributes, so CARCA's decoder compares bare item ids: the dot head suits such data, "
+                f"datasets.{name}.model: {{head: dot}}"
+            )
+            yield f"datasets.{name}: the data have no times, so context is switched off" + (dot if bare else "")
         bounds = {c.model.upper_bound for c in cells if c.dataset == name and c.model.upper_bound is not None}
         blind = sorted(bound for bound in bounds if bound <= 1e-3)
-        if blind and not dataset.attributes:
+        if blind and not registry.has_attributes(dataset):
             yield (
                 f"datasets.{name}: upper bound {blind[0]:g} shrinks every item embedding to almost nothing, and "
                 "without attributes the model is blind to which item it sees: expect chance level"

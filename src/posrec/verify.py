@@ -257,5 +257,6 @@ def _repair(findings: Iterable[Finding]) -> None:
     moved = list(dict.fromkeys(path for finding in findings for path in finding.files))
     for path in moved:
         inside = path.is_relative_to(plan.STUDIES)
-        print(f"{path} -> {inventory.move_aside(path, plan.STUDIES if inside else store.root())}")
-    print(f"posrec verify: {len(moved)} files moved to {inventory.PRUNED}")
+        base = plan.STUDIES if inside else store.root()
+        print(f"{path} -> {inventory.move_aside(path, base, inventory.REPAIRED)}")
+    print(f"posrec verify: {len(moved)} files moved to {inventory.REPAIRED}")

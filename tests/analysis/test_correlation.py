@@ -125,15 +125,20 @@ def _frames(advantages: dict[str, list[float]], families: list[str]) -> tuple[pd
 def test_table_and_holm_by_hand() -> None:
     rising, mixed = [1.0, 2, 3, 4, 5, 6], [3.0, 1, 2, 6, 4, 5]
     table = correlation_table(*_frames({"abs": rising, "rope": mixed}, ["a", "a", "a", "b", "b", "b"]))
-    tests = table[(table["predictor"] == "deviation") & (table["outcome"] == "advantage")].set_index("encoding")
+    plain = table[table["test"] == "spearman"]
+    tests = plain[(plain["predictor"] == "deviation") & (plain["outcome"] == "advantage")].set_index("encoding")
     assert tests.loc["abs", "statistic"] == pytest.approx(1)
     assert tests.loc["abs", "p"] == pytest.approx(2 / 720)
     assert tests.loc["abs", "p_holm"] == pytest.approx(4 / 720)
     assert tests.loc["rope", "p_holm"] == pytest.approx(tests.loc["rope", "p"])
     assert set(tests["decidable"]) == {"yes"}
     # With deviation 0..5 and sparsity falling, every correlation with sparsity is the opposite.
-    sparsity = table[(table["predictor"] == "sparsity") & (table["outcome"] == "advantage")].set_index("encoding")
+    sparsity = plain[(plain["predictor"] == "sparsity") & (plain["outcome"] == "advantage")].set_index("encoding")
     assert sparsity.loc["abs", "statistic"] == pytest.approx(-1)
+    # Each predictor says all of the other: nothing is left to correlate.
+    partial = table[table["test"] == "partial"]
+    assert partial["p"].isna().all()
+    assert "a partial correlation (given sparsity)" in partial.iloc[0]["note"]
     best = table[table["outcome"] == "family of the best encoding"].iloc[0]
     assert best["p"] == pytest.approx(0.1)  # 2 of the 20 splits
     assert best["decidable"] == "no"

@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from posrec.analysis import cells, permutation, stability, wording
+from posrec.analysis import (
+    cells,
+    components,
+    paired,
+    permutation,
+    rankings,
+    resampling,
+    spread_tests,
+    stability,
+    wording,
+)
 
 
-@pytest.mark.parametrize("module", [stability, permutation, wording, cells])
+@pytest.mark.parametrize(
+    "module", [stability, permutation, wording, cells, components, paired, rankings, resampling, spread_tests]
+)
 def test_examples_in_the_docstrings(module) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from posrec import study
+from posrec.data.interactions import code
 from posrec.data.prepare import arrange
 from posrec.data.prepared import Prepared
+from posrec.settings import DatasetSettings
 from posrec.study import Study
 
 
@@ -63,6 +65,8 @@ def make_prepared() -> Callable[..., Prepared]:
 
     def make(rows: Sequence[tuple[str, str, int]], attributes: Sequence[Sequence[str]] | None = None) -> Prepared:
         table = pd.DataFrame(list(rows), columns=["user", "item", "time"])
-        return arrange(table, "file", 0, attributes or [[] for _ in range(table["item"].nunique())])
+        return arrange(
+            code(table), DatasetSettings(tied_times="file"), attributes or [[] for _ in range(table["item"].nunique())]
+        )
 
     return make

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from posrec.data import formats
-from posrec.data.amazon2018 import price_bins, read_price
+from posrec.data.formats.amazon2018 import read_price
+from posrec.data.formats.raw import price_bins
 from posrec.errors import DataError
 
 TABLES = {"format": "tables", "files": {"interactions.tsv.gz": None, "items.tsv.gz": None, "attributes.tsv.gz": None}}
@@ -205,7 +206,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_unknown_format_and_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'csv' is not known; known: tables, amazon2018"):
+    with pytest.raises(DataError, match="'csv' is not known; known: tables, amazon2014, amazon2018"):
         formats.read_reviews(tmp_path, {"format": "csv", "files": {}})
     with pytest.raises(DataError, match="exactly one file of reviews, it lists 2"):
         formats.read_reviews(tmp_path, {"format": "amazon2018", "files": {"a.json.gz": None, "b.json.gz": None}})

@@ -33,7 +33,7 @@ def test_data_of_this_version(workplace: Path, make_study: Callable[..., Study])
     arrays = vars(Prepared.load(files.arrays, files.manifest))
     candidates = Candidates.load(files.candidates)
     reviews = [gzip.decompress((folder / name).read_bytes()) for name in ("reviews.json.gz", "meta.json.gz")]
-    prepared = [arrays[name].tobytes() for name in sorted(arrays)]
+    prepared = [arrays[name].tobytes() for name in sorted(arrays) if name != "features"]  # no dense ones here
     assert (hash_of(*reviews), hash_of(*prepared)) == DATA[versions.DATA_VERSION]
     key = (versions.DATA_VERSION, versions.EVALUATION_VERSION)
     assert hash_of(candidates.test.tobytes(), candidates.validation.tobytes()) == EVALUATION[key]

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posrec import plan
-from posrec.data import prepare
+from posrec.data import filters, prepare
 from posrec.data.context import context_features
+from posrec.data.interactions import Interactions, code, number_ids, sort_ids
 from posrec.data.prepared import Prepared
 from posrec.data.simulate import simulate
 from posrec.errors import DataError
 from posrec.files import read_json
+from posrec.settings import DatasetSettings
 from posrec.study import Study
 
 TOY = {"users": 60, "items": 30, "mean_length": 8}
@@ -25,7 +27,12 @@ PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, ma
 REVIEWS = st.lists(
     st.tuples(st.sampled_from("abcd"), st.sampled_from("vwxyz"), st.integers(0, 4)), min_size=1, max_size=30
 )
+FILE = DatasetSettings(tied_times="file")
 SOME = settings(max_examples=80, deadline=None)
+
+
+def table_of(rows: list[tuple[str, str, int]]) -> Interactions:
+    return code(pd.DataFrame(rows, columns=["user", "item", "time"]))
 
 
 def seconds(text: str) -> int:
@@ -45,10 +52,10 @@ def test_k_core_by_hand() -> None:
     # Item 2 goes first (one review), which leaves user 1 with one, and then nothing else falls.
     users = np.array([0, 0, 1, 1, 2, 2])
     items = np.array([0, 1, 0, 2, 0, 1])
-    assert prepare.k_core(users, items, 2).tolist() == [True, True, False, False, True, True]
-    assert prepare.k_core(users, items, 1).all()
-    assert not prepare.k_core(users, items, 3).any()
-    assert prepare.k_core(np.array([0, 0]), np.array([0, 0]), 2).all()  # repeats count
+    assert filters.k_core(users, items, 2).tolist() == [True, True, False, False, True, True]
+    assert filters.k_core(users, items, 1).all()
+    assert not filters.k_core(users, items, 3).any()
+    assert filters.k_core(np.array([0, 0]), np.array([0, 0]), 2).all()  # repeats count
 
 
 @SOME
@@ -62,20 +69,21 @@ def test_k_core_is_what_removing_one_at_a_time_leaves(pairs: list[tuple[int, int
             break
         kept.remove(bad[-1])
     users, items = np.array(pairs).T
-    assert np.flatnonzero(prepare.k_core(users, items, k)).tolist() == kept
+    assert np.flatnonzero(filters.k_core(users, items, k)).tolist() == kept
 
 
 def test_ids_sort_by_value_or_by_letters() -> None:
-    assert prepare.sort_ids(["10", "9", "0", "010", "2"]) == ["0", "2", "9", "010", "10"]
-    assert prepare.sort_ids(["b10", "b9", "B", "10"]) == ["10", "B", "b10", "b9"]
-    assert prepare.sort_ids([str(10**30), "5"]) == ["5", str(10**30)]
-    assert prepare.number_ids(pd.Series(["10", "9", "10", "0"])).tolist() == [2, 1, 2, 0]
+    assert sort_ids(["10", "9", "0", "010", "2"]) == ["0", "2", "9", "010", "10"]
+    assert sort_ids(["b10", "b9", "B", "10"]) == ["10", "B", "b10", "b9"]
+    assert sort_ids([str(10**30), "5"]) == ["5", str(10**30)]
+    numbers, ids = number_ids(pd.Series(["10", "9", "10", "0"]))
+    assert (numbers.tolist(), ids.tolist()) == ([2, 1, 2, 0], ["0", "9", "10"])
 
 
 def test_arrange_by_hand() -> None:
     rows = [("u9", "7", 30), ("u1", "10", 20), ("u9", "10", 10), ("u1", "7", 20), ("u9", "9", 20), ("u9", "7", 40)]
     table = pd.DataFrame(rows, columns=["user", "item", "time"])
-    prepared = prepare.arrange(table, "file", 0, [["red"], [], ["red", "blue", "red"]])
+    prepared = prepare.arrange(code(table), FILE, [["red"], [], ["red", "blue", "red"]])
     assert prepared.offsets.tolist() == [0, 2, 6]
     assert prepared.items.tolist() == [3, 1, 3, 2, 1, 1]
     assert prepared.times.tolist() == [20, 20, 10, 20, 30, 40]
@@ -124,7 +132,7 @@ def test_context_agrees_with_the_calendar(time: int) -> None:
 def test_arrange_keeps_every_review_in_order(reviews: list[tuple[str, str, int]], tied: str, seed: int) -> None:
     table = pd.DataFrame(reviews, columns=["user", "item", "time"])
     users, items = sorted(set(table["user"])), sorted(set(table["item"]))
-    prepared = prepare.arrange(table, tied, seed, [[] for _ in items])
+    prepared = prepare.arrange(code(table), DatasetSettings(tied_times=tied, tied_times_seed=seed), [[] for _ in items])
     owner = np.repeat(np.arange(prepared.n_users), np.diff(prepared.offsets))
     back = [(users[u], items[i - 1], t) for u, i, t in zip(owner, prepared.items, prepared.times, strict=True)]
     assert Counter(back) == Counter(reviews)
@@ -141,7 +149,7 @@ def test_arrange_keeps_every_review_in_order(reviews: list[tuple[str, str, int]]
 def test_shuffle_does_not_see_the_order_of_the_file(reviews: list[tuple[str, str, int]], data: st.DataObject) -> None:
     other = data.draw(st.permutations(reviews))
     arranged = [
-        prepare.arrange(pd.DataFrame(rows, columns=["user", "item", "time"]), "shuffle", 3, [[]] * 9).items.tolist()
+        prepare.arrange(table_of(rows), DatasetSettings(tied_times_seed=3), [[]] * 9).items.tolist()
         for rows in (reviews, other)
     ]
     assert arranged[0] == arranged[1]
@@ -150,11 +158,12 @@ def test_shuffle_does_not_see_the_order_of_the_file(reviews: list[tuple[str, str
 def test_ties_are_shuffled_evenly_by_the_seed_and_kept_by_file() -> None:
     users = np.repeat(np.arange(3000), 2)
     items, times = np.tile([2, 1], 3000), np.zeros(6000, dtype=np.int64)
-    first = [items[prepare.order_rows(users, items, times, "shuffle", seed)][::2] for seed in (0, 0, 1)]
+    interactions = Interactions(users, items, times, np.arange(3000), np.arange(3))
+    first = [items[prepare.order_rows(interactions, "shuffle", seed)][::2] for seed in (0, 0, 1)]
     assert (first[0] == first[1]).all()
     assert (first[0] != first[2]).any()
     assert abs((first[0] == 1).mean() - 0.5) < 0.05  # 5 standard errors
-    assert (items[prepare.order_rows(users, items, times, "file", 0)][::2] == 2).all()
+    assert (items[prepare.order_rows(interactions, "file", 0)][::2] == 2).all()
 
 
 def test_prepare_writes_the_manifest(workplace: Path, make_study: Callable[..., Study]) -> None:

@@ -45,7 +45,9 @@ def make_candidates(data: Prepared, negatives: int = 20) -> Candidates:
     return Candidates(test, validation)
 
 
-def make_cell(encoding: str = "none", protocol: str = "sound", precision: str = "fp64", **settings: Any) -> Cell:
+def make_cell(
+    encoding: str = "none", protocol: str | dict[str, str] = "sound", precision: str = "fp64", **settings: Any
+) -> Cell:
     """A small cell; `settings` go to the model or the training, whichever knows the key."""
     model = {"dimension": 12, "blocks": 2, "heads": 2, "max_length": 8, "dropout": 0.0}
     training = {

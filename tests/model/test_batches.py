@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model import streams
-from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, draw_unmet, next_rows, ragged_arange, slot_rows
+from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, ragged_arange, slot_rows
 from tests.model.conftest import make_cell, make_data
 
 
@@ -125,7 +125,7 @@ def test_slot_rows_by_hand() -> None:
     settings = make_cell().model
     step = np.array([[-1, 0, 1], [0, 1, 2]])
     assert slot_rows(step, np.array([2, 3]), settings).tolist() == [[5, 6, 7], [5, 6, 7]]
-    assert next_rows(np.array([2, 3]), settings).tolist() == [8, 8]
+    assert candidate_rows(np.array([2, 3]), settings).tolist() == [8, 8]
 
 
 def test_data_without_a_training_pair() -> None:

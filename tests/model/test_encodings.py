@@ -8,18 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posrec.model.encodings import (
-    REGISTRY,
-    Rope,
-    Shape,
-    build_encoding,
-    clipped_distance,
-    rotatory_table,
-    sinusoids,
-)
+from posrec import catalogue
+from posrec.errors import StudyError
+from posrec.model.encodings import REGISTRY, Pairs, Shape, build_encoding
+from posrec.model.encodings.added import rotatory_table, sinusoids
+from posrec.model.encodings.interface import slot_distance
+from posrec.model.encodings.relative import clipped_distance
+from posrec.model.encodings.rotary import Rope
 from posrec.settings import ENCODINGS
 
 SHAPE = Shape(dimension=8, heads=2, blocks=2, max_length=6)
+TIMES = torch.tensor([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]]) * 86_400
+PAIRS = Pairs(slot_distance(7, 7), TIMES)
 
 
 def build(name: str, shape: Shape = SHAPE):  # type: ignore[no-untyped-def]
@@ -27,11 +27,13 @@ def build(name: str, shape: Shape = SHAPE):  # type: ignore[no-untyped-def]
 
 
 def test_registry_is_what_a_study_may_name() -> None:
-    assert set(REGISTRY) == set(ENCODINGS)
+    """What torch has registered is what `catalogue` reads from the files."""
+    assert set(REGISTRY) == set(catalogue.kinds())
+    assert len(REGISTRY) == len(ENCODINGS)
 
 
 def test_unknown_encoding() -> None:
-    with pytest.raises(KeyError, match="does not exist"):
+    with pytest.raises(StudyError, match="does not exist"):
         build("nonesuch")
 
 
@@ -39,7 +41,7 @@ def test_none_is_the_identity() -> None:
     x = torch.randn(5, 8)
     encoding = build("none")
     assert encoding.encode(x, torch.arange(5)) is x
-    assert encoding.scores(x, 0) is None
+    assert encoding.scores(x, PAIRS, 0) is None
     assert not list(encoding.parameters())
 
 
@@ -79,7 +81,9 @@ def test_concatenation_is_a_linear_layer_on_both(name: str) -> None:
     np.testing.assert_allclose(encoding.encode(x, rows).detach().numpy(), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n, family in ENCODINGS.items() if family in ("added", "concatenated")])
+@pytest.mark.parametrize(
+    "name", [n for n, family in ENCODINGS.items() if n.endswith(("con", "control")) or family == "added"]
+)
 def test_encode_is_affine(name: str) -> None:
     """Evaluation adds an item's and a request's share: f(a + b) = f(a) + f(b) - f(0)."""
     encoding, rows = build(name), torch.tensor([2, 6, 0])
@@ -95,10 +99,10 @@ def test_rope_scores_depend_on_distance_and_norms_stay(i: int, j: int, shift: in
     q, k = torch.randn(2, 1, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
     def score(a: int, b: int) -> torch.Tensor:
-        return (rope.rotate(q, torch.tensor([a])) * rope.rotate(k, torch.tensor([b]))).sum(-1)
+        return (rope.rotate(q, torch.tensor([a]), 0) * rope.rotate(k, torch.tensor([b]), 0)).sum(-1)
 
     torch.testing.assert_close(score(i, j), score(i + shift, j + shift), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(rope.rotate(q, torch.tensor([i])).norm(dim=-1), q.norm(dim=-1))
+    torch.testing.assert_close(rope.rotate(q, torch.tensor([i]), 0).norm(dim=-1), q.norm(dim=-1))
 
 
 def test_rope_by_complex_numbers() -> None:
@@ -107,11 +111,11 @@ def test_rope_by_complex_numbers() -> None:
     frequency = 1000.0 ** (-np.array([0, 2]) / 4)
     turned = (x[..., 0::2] + 1j * x[..., 1::2]) * np.exp(1j * np.array(rows)[:, None, None] * frequency)
     expected = np.stack([turned.real, turned.imag], axis=-1).reshape(x.shape)
-    np.testing.assert_allclose(rope.rotate(torch.from_numpy(x), torch.tensor(rows)).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(rope.rotate(torch.from_numpy(x), torch.tensor(rows), 1).numpy(), expected, atol=1e-12)
 
 
 def test_clipped_distance_by_hand() -> None:
-    assert clipped_distance(4, 2).tolist() == [[2, 3, 4, 4], [1, 2, 3, 4], [0, 1, 2, 3], [0, 0, 1, 2]]
+    assert clipped_distance(slot_distance(4, 4), 2).tolist() == [[2, 3, 4, 4], [1, 2, 3, 4], [0, 1, 2, 3], [0, 0, 1, 2]]
 
 
 def test_relative_attention_by_loops() -> None:
@@ -125,8 +129,8 @@ def test_relative_attention_by_loops() -> None:
             row = min(max(j - i, -4), 4) + 4
             scores[:, :, i, j] = query[:, :, i] @ keys[row]
             mixed[:, :, i] += weights[:, :, i, j, None] * values[row]
-    np.testing.assert_allclose(encoding.scores(torch.from_numpy(query), 1).detach().numpy(), scores, atol=1e-12)
-    np.testing.assert_allclose(encoding.values(torch.from_numpy(weights), 1).detach().numpy(), mixed, atol=1e-12)
+    np.testing.assert_allclose(encoding.scores(torch.from_numpy(query), PAIRS, 1).detach().numpy(), scores, atol=1e-12)
+    np.testing.assert_allclose(encoding.values(torch.from_numpy(weights), PAIRS, 1).detach().numpy(), mixed, atol=1e-12)
     assert scores[0, 0, 0, 5] == scores[0, 0, 0, 6]  # beyond the clip distance entries are shared
 
 
@@ -137,10 +141,13 @@ def test_gradients_agree_with_finite_differences(name: str) -> None:
     parameters = list(encoding.parameters())
 
     def through(x: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-        y = encoding.rotate(encoding.encode(x, rows).view(3, 2, 4), rows)
+        y = encoding.rotate(encoding.encode(x, rows).view(3, 2, 4), rows, 0)
         heads = y.transpose(0, 1)[None]  # (1, H, n, Dh)
-        scores = encoding.scores(heads, 0)
-        mixed = heads if scores is None else heads + encoding.values(scores, 0)
+        pairs = Pairs(slot_distance(3, 3), TIMES[:1, 3:6])
+        scores, added = heads @ heads.transpose(2, 3), encoding.scores(heads, pairs, 0)
+        weights = (scores if added is None else scores + added).softmax(3)
+        mixed, shifted = weights @ heads, encoding.values(weights, pairs, 0)
+        mixed = mixed if shifted is None else mixed + shifted
         return encoding.project(mixed.transpose(1, 2).reshape(3, 8), 0)
 
     assert torch.autograd.gradcheck(through, (x, *parameters), atol=1e-6)

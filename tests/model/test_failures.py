@@ -14,7 +14,7 @@ from posrec.errors import DataError
 from posrec.files import write_json
 from posrec.model import failures, jobs, scoring, train
 from posrec.model.carca import Carca
-from posrec.model.encodings import Learnt
+from posrec.model.encodings.added import Learnt
 from posrec.model.train import TrainingFailed, train_run
 from tests.model.conftest import make_cell
 from tests.model.toy import RAW, make_study, run
@@ -26,7 +26,7 @@ class Raises:
     def __init__(self, error: Exception, method: Any, calls: int = 1) -> None:
         self.error, self.method, self.left = error, method, calls
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.left -= 1
         if self.left <= 0:
             raise self.error

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posrec import plan, store
+from posrec import inventory, plan, store
 from posrec.data import candidates
 from posrec.errors import DataError
 from posrec.model import jobs
@@ -29,6 +29,30 @@ def test_trained_again_to_the_same_bytes_without_a_store(place: Path, monkeypatc
     first.bring()
     content = first.path.read_bytes()
     first.path.unlink()
+    monkeypatch.setenv("POSREC_STORE", str(place / "elsewhere"))
+    assert run(make_study()).bring()
+    assert first.path.read_bytes() == content
+
+
+def test_pruned_results_come_back_where_no_store_has_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `dvc pull`, a change of settings with `posrec prune`, and back."""
+    first = run(make_study())
+    first.bring()
+    content = first.path.read_bytes()
+    for path in (first.path, first.path.with_suffix(".npz")):
+        inventory.move_aside(path)
+    monkeypatch.setenv("POSREC_STORE", str(place / "elsewhere"))
+    assert not run(make_study()).bring()
+    assert first.path.read_bytes() == content
+    assert not inventory.pruned_place(first.path).exists()
+
+
+def test_a_damaged_pruned_result_is_trained_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(make_study())
+    first.bring()
+    content = first.path.read_bytes()
+    for path in (first.path, first.path.with_suffix(".npz")):
+        inventory.move_aside(path).write_bytes(b"{}")
     monkeypatch.setenv("POSREC_STORE", str(place / "elsewhere"))
     assert run(make_study()).bring()
     assert first.path.read_bytes() == content

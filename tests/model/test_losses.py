@@ -17,7 +17,7 @@ from tests.model.conftest import make_cell
 def drawn(data: Prepared, negatives: int, protocol: str = "sound"):  # type: ignore[no-untyped-def]
     cell = make_cell(protocol=protocol)
     streams = numpy_stream("order", 1), numpy_stream("negatives", 1)
-    return next(Sampler(data, cell.model, cell.switches, 16, *streams, negatives).epoch())
+    return next(Sampler(data, cell.model, cell.switches, 16, *streams, negatives_a_target=negatives).epoch())
 
 
 @pytest.mark.parametrize("protocol", ["sound", "sound_last"])

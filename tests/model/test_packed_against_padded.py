@@ -1,5 +1,6 @@
 """The packed engine computes what the equations say: loss, logits, gradients and test scores in float64."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from posrec import plan
 from posrec.data.prepared import Prepared
 from posrec.model import padded, streams
 from posrec.model.batches import Batch, Sampler
@@ -26,36 +28,67 @@ SETTINGS: list[dict[str, Any]] = [
     {"residual": "none", "decoder_residual": "none", "activation": "gelu", "blocks": 1},
     {"position_start": "begin", "upper_bound": 2.0, "heads": 3},
     {"context": False, "activation": "relu"},
+    {"norm": "rms", "upper_bound": 0.5, "upper_bound_norm": 1.0},
+    {"norm": "none", "norm_place": "after", "dimension": 8},
+    {"norm": "rms", "norm_place": "after", "residual": "sum"},
+    {"norm_place": "after"},
 ]
-CASES = [
+RELEASED: list[tuple[str, dict[str, str], dict[str, Any]]] = [  # encoding, switches, settings
+    ("learnt", {"causal": "released"}, {}),
+    ("learnt", {"causal": "released"}, {"head": "dot"}),
+    ("learnt_con", {"candidate_position_training": "released"}, {}),
+    ("abs", {"candidate_position_training": "released", "targets": "last"}, {"position_start": "begin"}),
+    ("rope", {"rope_axis": "released"}, {}),
+    ("rmha2", {"rmha_softmax": "released"}, {}),
+    ("rmha4", {"rmha_softmax": "released", "causal": "released"}, {"residual": "sum"}),
+    ("rmha_control", {"rmha_softmax": "released", "targets": "last"}, {}),
+    ("learnt", {"rmha_softmax": "released"}, {}),
+    ("none", {"activation": "released"}, {}),
+    ("none", {"activation": "released"}, {"activation": "silu"}),
+    ("none", {"ff_residual": "released"}, {}),
+    ("none", {"ff_residual": "released"}, {"residual": "sum"}),
+    ("learnt", {"dot_head": "released"}, {"head": "dot"}),
+    ("rmha4", {"base": "released"}, {}),
+    ("rope", {"base": "released"}, {"head": "dot", "norm_place": "after"}),
+]
+CASES: list[tuple[str, str | dict[str, str], dict[str, Any]]] = [
     (encoding, protocol, s) for encoding in ENCODINGS for protocol in ("sound", "sound_last") for s in SETTINGS[:2]
 ]
 CASES += [("learnt_con", protocol, s) for protocol in ("sound", "sound_last") for s in SETTINGS[2:]]
+CASES += [
+    (encoding, "sound", {"residual": residual, "decoder_residual": residual, "blocks": 1})
+    for encoding in ENCODINGS
+    for residual in ("sum", "none")
+]
+CASES += [(encoding, {"name": "mixed", **switches}, s) for encoding, switches, s in RELEASED]
 
 
 def sampler(cell: Cell, data: Prepared, batch_size: int = 16) -> Sampler:
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    return Sampler(data, cell.model, cell.switches, batch_size, order, negatives)
+    padded_layout = plan.layout_of(cell) == "padded"
+    return Sampler(data, cell.model, cell.switches, batch_size, order, negatives, padded_layout)
 
 
 def dense_attributes(data: Prepared) -> Tensor:
     dense = torch.zeros(data.n_items + 1, data.n_attributes, dtype=torch.float64)
     item = np.repeat(np.arange(data.n_items + 1), np.diff(data.attribute_offsets))
     dense[torch.from_numpy(item), torch.from_numpy(data.attribute_ids.astype(np.int64))] = 1
-    return dense
+    return torch.cat([dense, torch.from_numpy(data.features).double()], dim=1)
 
 
-def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor]], width: int) -> padded.Slots:
-    """Left-padded slots from the (ids, context, position rows) of each user."""
-    ids, context, position = (
+def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) -> padded.Slots:
+    """Left-padded slots from the (ids, context, position rows, times) of each user."""
+    ids, context, position, times = (
         torch.zeros(len(rows), width, dtype=torch.int64),
-        torch.zeros(len(rows), width, 6, dtype=torch.float64),
+        torch.zeros(len(rows), width, rows[0][1].shape[1], dtype=torch.float64),
+        torch.zeros(len(rows), width, dtype=torch.int64),
         torch.zeros(len(rows), width, dtype=torch.int64),
     )
-    for user, (i, c, r) in enumerate(rows):
+    for user, (i, c, r, t) in enumerate(rows):
         if len(i):
-            ids[user, -len(i) :], context[user, -len(i) :], position[user, -len(i) :] = i, c.double(), r
-    return padded.Slots(ids, context, position)
+            ids[user, -len(i) :], context[user, -len(i) :] = i, c.double()
+            position[user, -len(i) :], times[user, -len(i) :] = r, t
+    return padded.Slots(ids, context, position, times)
 
 
 def padded_training_logits(model: Carca, batch: Batch, data: Prepared, length: int) -> Tensor:
@@ -76,24 +109,35 @@ def _padded_user(
     model: Carca, ids: Tensor, batch: Batch, history: slice, candidate: slice, data: Prepared, length: int
 ) -> Tensor:
     keep = ids[history] > 0
-    context, rows = batch.tokens.context, batch.tokens.rows
-    slots = padded_slots([(ids[history][keep], context[history][keep], rows[history][keep])], length)
+    tokens = batch.tokens
+    assert tokens.times is not None
+    columns = (ids, tokens.context, tokens.rows, tokens.times)
+    slots = padded_slots([tuple(column[history][keep] for column in columns)], length)
     real = ids[candidate] > 0
-    candidates = padded_slots(
-        [(ids[candidate][real], context[candidate][real], rows[candidate][real])], int(real.sum())
-    )
+    candidates = padded_slots([tuple(column[candidate][real] for column in columns)], int(real.sum()))
     n, half = int(keep.sum()), int(real.sum()) // 2
     visible = torch.zeros(1, 2 * half, length, dtype=torch.bool)
     for query in range(2 * half):
-        seen = query % half + 1 if model.causal else n
+        # the dot head of a model without a mask, but with all targets, takes the item before each target
+        by_step = model.causal or (model.settings.head == "dot" and model.switches.targets == "all")
+        seen = query % half + 1 if by_step else n
         visible[0, query, length - n : length - n + seen] = True
     logits = padded.logits(model, slots, candidates, visible, dense_attributes(data), model.item_embedding)[0]
     result = torch.zeros(len(real), dtype=torch.float64)
     return result.index_put((real.nonzero()[:, 0],), logits)
 
 
+def test_dense_features_and_a_wider_context(data: Prepared) -> None:
+    rng = np.random.default_rng(5)
+    features, context = rng.random((data.n_items + 1, 7)), rng.random((len(data.items), 9))
+    wide = dataclasses.replace(data, features=features.astype(np.float32), context=context.astype(np.float32))
+    test_loss_logits_and_gradients(wide, "learnt_con", "sound", {})
+    model = build_model(make_cell("learnt_con"), wide, seed=1)
+    assert model.feature_widths == [9, data.n_attributes, 7]
+
+
 @pytest.mark.parametrize(("encoding", "protocol", "settings"), CASES)
-def test_loss_logits_and_gradients(data: Prepared, encoding: str, protocol: str, settings: dict[str, Any]) -> None:
+def test_loss_logits_and_gradients(data: Prepared, encoding: str, protocol: Any, settings: dict[str, Any]) -> None:
     cell = make_cell(encoding, protocol, **settings)
     model = build_model(cell, data, seed=1)
     batch = next(sampler(cell, data).epoch())
@@ -116,7 +160,7 @@ def test_loss_logits_and_gradients(data: Prepared, encoding: str, protocol: str,
 
 
 @pytest.mark.parametrize(("encoding", "protocol", "settings"), CASES)
-def test_scores_of_every_request(data: Prepared, encoding: str, protocol: str, settings: dict[str, Any]) -> None:
+def test_scores_of_every_request(data: Prepared, encoding: str, protocol: Any, settings: dict[str, Any]) -> None:
     cell = make_cell(encoding, protocol, **settings)
     model, length = build_model(cell, data, seed=1), cell.model.max_length
     requests = requests_of(data.test)
@@ -130,10 +174,12 @@ def test_scores_of_every_request(data: Prepared, encoding: str, protocol: str, s
         n = len(history)
         at_end = cell.model.position_start == "end"
         rows = torch.arange(length - n, length) if at_end else torch.arange(n)
-        slots = padded_slots([(history, torch.from_numpy(data.context[first:target]), rows)], length)
+        times = torch.from_numpy(data.times[first:target])
+        slots = padded_slots([(history, torch.from_numpy(data.context[first:target]), rows, times)], length)
         context = torch.from_numpy(data.context[target]).expand(data.n_items, 6)
-        row = torch.full((data.n_items,), length if at_end else n)
-        candidates = padded_slots([(everything, context, row)], data.n_items)
+        after = int(model.switches.candidate_position_training == "sound")
+        row = torch.full((data.n_items,), (length if at_end else n) - 1 + after)
+        candidates = padded_slots([(everything, context, row, torch.zeros_like(row))], data.n_items)
         visible = slots.real[:, None, :].expand(1, data.n_items, length)
         expected = padded.logits(model, slots, candidates, visible, attributes, model.bounded_embedding())[0]
         torch.testing.assert_close(scores[number, 1:], expected, rtol=1e-10, atol=1e-10)

@@ -12,9 +12,10 @@ from torch import Tensor
 from posrec.data.prepared import Prepared
 from posrec.model import scoring
 from posrec.model.batches import Sampler, met_keys
-from posrec.model.evaluate import Requests, model_scores, rank_requests, requests_of
+from posrec.model.carca import Tokens
+from posrec.model.evaluate import Requests, Scorer, model_scores, rank_requests, requests_of
 from posrec.model.scoring import DRAWN_USERS, best_of, rank_test, read_test, redraw_candidates
-from posrec.model.slots import negative_slots, slot_columns, slot_scores
+from posrec.model.slots import SlotScorer, negative_slots, slot_columns, slot_scores
 from posrec.model.streams import cell_seeds, numpy_stream
 from posrec.model.train import build_model
 from posrec.protocols import PRESETS, EvaluationSwitches
@@ -139,9 +140,69 @@ def test_the_positive_stands_in_slot_0_and_negatives_in_the_slots_after_it(data:
             assert np.allclose(found[rows, targets], of_slot[rows, targets])
 
 
+@pytest.mark.parametrize("start", ["end", "begin"])
+def test_the_released_dot_head_meets_the_history_slot_of_each_candidate(data: Prepared, start: str) -> None:
+    """Padded slots are masked to 0 before the last norm; the positive meets slot 0. L = 8."""
+    cell = make_cell("learnt", {"name": "slots", "dot_head_test": "released"}, head="dot", position_start=start)
+    model = build_model(cell, data, 1)
+    requests, frozen = requests_of(data.test), make_candidates(data)
+    scorer = SlotScorer(model.eval(), data, cell.protocol.evaluation)
+    with torch.no_grad():
+        for who in (0, int(np.argmax(requests.targets - data.offsets[requests.users]))):
+            where = np.array([who])
+            length = scorer._length(requests.take(where))
+            history = scorer._encode_histories(requests.take(where), length)[0]
+            first = 8 - len(history) if start == "end" else 0
+            plain = rows_of_candidates(model, data, requests, who, frozen.test[who], length)
+            expected = []
+            for number, candidate in enumerate(plain):
+                step = (0 if number == 0 else 1 + (number - 1) % 7) - first
+                met = history[step] if 0 <= step < len(history) else model.last_norm(torch.zeros_like(candidate))
+                expected.append(float(met @ candidate))
+            found = scorer.listed(requests, where, frozen.test[where])[0]
+            assert np.allclose(found.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def rows_of_candidates(
+    model: Any, data: Prepared, requests: Requests, who: int, negatives: np.ndarray, length: np.ndarray
+) -> Tensor:
+    """Encoded target and negatives of one request, each after the history. (1 + n, D)."""
+    scorer = Scorer(model, data)
+    target = requests.targets[who]
+    items = torch.from_numpy(np.concatenate([[data.items[target]], negatives]).astype(np.int64))
+    context = torch.from_numpy(np.repeat(data.context[[target]], len(items), 0))
+    rows = torch.full((len(items),), int(scorer._rows(length)[0]))
+    return model.encode_tokens(scorer.history_parts, Tokens(items, context, rows))
+
+
+@pytest.mark.parametrize("kind", ["request_time", "last_interaction", "none"])
+def test_the_time_that_a_candidate_carries(data: Prepared, kind: str) -> None:
+    """In training (a target's and its negatives' alike) and at the test."""
+    cell = make_cell(protocol="sound_last", candidate_context=kind)
+    batch = next(Sampler(data, cell.model, cell.switches, 64, *generators()).epoch())
+    length = sum(group.users * group.keys for group in batch.layout)
+    at = 0
+    for group in batch.layout:
+        history = batch.tokens.context[at : at + group.users * group.keys].view(group.users, group.keys, 6)
+        at += group.users * group.keys
+        sizes = [g.users * g.queries for g in batch.layout]
+        begin = length + sum(sizes[: batch.layout.index(group)])
+        candidates = batch.tokens.context[begin : begin + group.users * 2].view(group.users, 2, 6)
+        assert torch.equal(candidates[:, 0], candidates[:, 1])
+        assert torch.equal(candidates[:, 0], history[:, -1]) == (kind == "last_interaction")
+        assert bool((candidates == 0).all()) == (kind == "none")
+    requests = requests_of(data.test)
+    found = Scorer(build_model(cell, data, 1), data)._context(requests)
+    expected = {
+        "request_time": data.context[requests.targets],
+        "last_interaction": data.context[requests.targets - 1],
+        "none": np.zeros((len(requests.targets), 6)),
+    }
+    assert np.array_equal(found, expected[kind])
+
+
 def at_row(model: Any, data: Prepared, requests: Requests, row: int) -> np.ndarray:
     """Sound scores with every candidate at this row."""
-    from posrec.model.evaluate import Scorer
 
     class Fixed(Scorer):
         def _rows(self, length: np.ndarray) -> np.ndarray:
@@ -178,7 +239,9 @@ def test_the_best_of_all_epochs_is_never_below_one_of_them(data: Prepared) -> No
 
 def test_released_sampling_never_draws_the_last_user_or_item(data: Prepared) -> None:
     cell = make_cell(protocol="released")
-    sampler = Sampler(data, cell.model, cell.switches, 16, numpy_stream("order", 1), numpy_stream("negatives", 1), 3)
+    sampler = Sampler(
+        data, cell.model, cell.switches, 16, numpy_stream("order", 1), numpy_stream("negatives", 1), False, 3
+    )
     users: list[int] = []
     batches = 0
     for _ in range(40):
@@ -189,8 +252,14 @@ def test_released_sampling_never_draws_the_last_user_or_item(data: Prepared) -> 
     negatives = [int(i) for _ in range(40) for b in sampler.epoch() for i in negatives_of(b)]
     assert max(negatives) == data.n_items - 1
     sound = make_cell()
-    sampler = Sampler(data, sound.model, sound.switches, 16, numpy_stream("order", 1), numpy_stream("negatives", 1), 3)
+    sampler = Sampler(
+        data, sound.model, sound.switches, 16, numpy_stream("order", 1), numpy_stream("negatives", 1), False, 3
+    )
     assert max(int(i) for _ in range(40) for b in sampler.epoch() for i in negatives_of(b)) == data.n_items
+
+
+def generators() -> tuple[np.random.Generator, np.random.Generator]:
+    return numpy_stream("order", 1), numpy_stream("negatives", 1)
 
 
 def negatives_of(batch: Any) -> np.ndarray:

@@ -105,7 +105,7 @@ def test_two_workflows_started_at_once(fresh: Project, finished: Project) -> Non
         assert 0 in [process.returncode for process in both]
         for process, output in zip(both, outputs, strict=True):
             refused = "cannot be locked" in output or "held by process" in output
-            assert refused if process.returncode else "report.html" in output or "Nothing to be done" in output
+            assert refused if process.returncode else "report.html" in output or "Nothing to be done" in output, output
         assert fresh.hashes() == finished.hashes()
         for name in ("results", ".cache"):
             fresh.remove(name)
@@ -152,9 +152,10 @@ def test_a_cancelled_fetch_leaves_no_half_file_and_goes_on(fresh: Project) -> No
     content = {name: gzip.compress(name.encode(), mtime=0) for name in ("reviews.json.gz", "meta.json.gz")}
     registry = fresh.folder / "src/posrec/data/registry.yaml"
     sources = yaml.safe_load(registry.read_text())
-    files = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    files = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()}
     example = next(iter(sources.values()))
-    registry.write_text(yaml.safe_dump({**sources, "made-up": {**example, "files": files}}, sort_keys=False))
+    registry.write_text(yaml.safe_dump({**sources, "made-up": {**example, "files": list(files)}}, sort_keys=False))
+    registry.with_name("sources.lock").write_text(yaml.safe_dump({"made-up": files}))
     mirror = fresh.folder.parent / "mirror/made-up"
     mirror.mkdir(parents=True)
     (mirror / "reviews.json.gz").write_bytes(content["reviews.json.gz"])

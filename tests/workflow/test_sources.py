@@ -43,6 +43,24 @@ def test_gift_cards_go_from_raw_json_to_runs(fresh: Project, mirror: str) -> Non
     assert "Nothing to be done" in done
 
 
+def test_a_table_of_ones_own(fresh: Project) -> None:
+    """No rule makes it; a changed table is a new data set, an unchanged one with a new date is not."""
+    rows = [f"c{user}\tp{item}\t{user * 50 + item}" for user in range(9) for item in range(user % 3, 8)]
+    path = fresh.folder / "my data/buys.tsv"
+    path.parent.mkdir()
+    path.write_text("\n".join(["who\twhat\twhen", *rows, ""]))
+    table = {"path": "my data/buys.tsv", "user": "who", "item": "what", "time": "when"}
+    fresh.study("studies/mine.yaml", study="mine", datasets={"mine": {"table": table, "k_core": 2}})
+    target = ("data", "--configfile", "studies/mine.yaml")
+    assert "prepare_dataset" in fresh.snakemake(*target)
+    fresh.touch("my data", 1.0)
+    assert "Nothing to be done" in fresh.snakemake(*target)
+    fresh.edit("my data/buys.tsv", "c0\tp0\t0", "c0\tp1\t0")
+    assert "prepare_dataset" in fresh.snakemake(*target)
+    cards = [json.loads(card.read_text()) for card in (fresh.folder / "results/studies/mine").rglob("card.json")]
+    assert [card["interactions"] for card in cards] == [len(rows)] * 2
+
+
 def test_without_a_mirror_the_error_says_what_to_set(fresh: Project) -> None:
     fresh.environment["POSREC_MIRROR"] = ""
     fresh.study("studies/gift_cards.yaml", **GIFT_CARDS)

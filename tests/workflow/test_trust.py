@@ -26,7 +26,7 @@ def damage(path: Path, content: bytes) -> None:
 
 def test_an_encoding_that_raises_leaves_a_gap_that_can_be_tried_again(fresh: Project) -> None:
     """The job ends well, the others go on, the last line counts; mended, --again-failed trains those alone."""
-    code = fresh.folder / "src/posrec/model/encodings.py"
+    code = fresh.folder / "src/posrec/model/encodings/rotary.py"
     good = code.read_text()
     start = good.index("return", good.index("def rotate", good.index("class Rope")))
     code.write_text(good[:start] + "raise ValueError('no angle')\n        " + good[start:])

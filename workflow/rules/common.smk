@@ -69,8 +69,10 @@ TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "rep
 
 
 def raw_marker(name: str) -> str:
-    """The file that is written last into a data set's folder of raw reviews."""
+    """The file that is written last into a data set's folder of raw reviews; a user's own table is there already."""
     dataset = STUDY.settings.datasets[name]
+    if dataset.table is not None:
+        return dataset.table.path
     marker = "source.json" if dataset.source else "simulation.json"
     return str(plan.raw_folder(name, dataset) / marker)
 

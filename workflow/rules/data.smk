@@ -12,9 +12,9 @@ rule fetch_source:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=60,
+        runtime=24 * 60,
     message:
-        "Fetching {wildcards.source} from the mirror"
+        "Fetching {wildcards.source}"
     shell:
         "posrec fetch {wildcards.source} >{log} 2>&1"
 

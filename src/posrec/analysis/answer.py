@@ -7,6 +7,7 @@ import pandas as pd
 
 from posrec.analysis import stability, wording
 from posrec.analysis.cells import POINTS, adjusted_level, paired_differences
+from posrec.analysis.evidence import ALPHA
 from posrec.analysis.load import GROUP, PRIMARY
 from posrec.analysis.seed_figures import groups, panel_title
 from posrec.analysis.tables import Tables
@@ -90,24 +91,27 @@ def _steadiness(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> st
         return "Which encoding is steadiest cannot be said: none has three finished runs of which one did not collapse."
     chosen = cells[cells["encoding"] == row["steadiest_encoding"]].iloc[0]
     low, high = (POINTS * chosen[f"full_ndcg10_sd_{end}"] for end in ("low", "high"))
-    interval = wording.between(low, high, 3)
+    interval = wording.between(low, high, 3) or f"({chosen['full_ndcg10_sd_interval']})"
     spread = f"standard deviation {wording.number(row['steadiest_sd_points'], 3)} points {interval}"
     said = f"{chosen['encoding']} has the smallest spread over seeds ({spread})"
-    others = cells[(cells["encoding"] != chosen["encoding"])].dropna(subset=["full_ndcg10_sd"])
-    return f"{said}{_told_apart(chosen, others)}"
+    return f"{said}{_told_apart(tables, key, chosen)}"
 
 
-def _told_apart(chosen: Row, others: pd.DataFrame) -> str:
-    """Whether the smallest spread can be told from the others', as the end of a sentence."""
+def _told_apart(tables: Tables, key: tuple[str, ...], chosen: Row) -> str:
+    """Whether the smallest spread is told from the others', as the end of a sentence."""
     n = int(chosen["finished"])
-    overlapping = [
-        str(name) for name in others.loc[others["full_ndcg10_sd_low"] <= chosen["full_ndcg10_sd_high"], "encoding"]
-    ]
     if n < stability.FEW_SEEDS:
         return f", but {stability.count_word(n)} seeds cannot tell whether it is the steadiest."
-    if overlapping:
-        return f", but its interval overlaps that of {wording.listing(overlapping)}: which is steadiest cannot be told."
-    return ", and its interval lies below those of all others."
+    name = str(chosen["encoding"])
+    rows = tables.comparisons
+    for column, value in zip(GROUP, key, strict=True):
+        rows = rows[rows[column] == value]
+    rows = rows[(rows["encoding"] == name) | (rows["against"] == name)]
+    alike = rows[~(rows["spread_p_holm"] <= ALPHA)]
+    if len(alike):
+        others = [str(row["against"] if row["encoding"] == name else row["encoding"]) for _, row in alike.iterrows()]
+        return f", but it is not told apart from {wording.listing(others)} (permutation test, Holm)."
+    return ", and it is told apart from all others (permutation test, Holm)."
 
 
 def _baselines(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis import stability
+from posrec.analysis.intervals import spread_interval
 from posrec.analysis.load import GROUP, KINDS, METRICS, PRIMARY, Inputs
+from posrec.analysis.paired import interquartile_mean
 
 POINTS = 100
 MIN_SPREAD = 2  # finished seeds for any spread
@@ -21,6 +23,8 @@ CELL_COLUMNS = [
         "full_ndcg10_sd",
         "full_ndcg10_sd_low",
         "full_ndcg10_sd_high",
+        "full_ndcg10_sd_interval",
+        "full_ndcg10_iqm",
         "full_ndcg10_cv",
         "full_ndcg10_mad",
         "full_ndcg10_iqr",
@@ -121,10 +125,13 @@ def _spread(runs: pd.DataFrame) -> dict[str, Any]:
         return {}
     deviations = {f"{k}_{m}_sd": stability.standard_deviation(scores(runs, f"{k}_{m}")) for k in KINDS for m in METRICS}
     collapsed = int(runs.loc[runs["status"] == "finished", "collapsed"].sum())
+    interval, method = spread_interval(primary, collapsed)
     return {
         **deviations,
         **_bounds("full_ndcg10_mean", stability.mean_interval(primary)),
-        **_bounds("full_ndcg10_sd", stability.deviation_interval(primary)),
+        **_bounds("full_ndcg10_sd", interval),
+        "full_ndcg10_sd_interval": method,
+        "full_ndcg10_iqm": interquartile_mean(primary),
         "full_ndcg10_cv": stability.coefficient_of_variation(primary),
         "full_ndcg10_mad": stability.median_absolute_deviation(primary),
         "full_ndcg10_iqr": stability.interquartile_range(primary),

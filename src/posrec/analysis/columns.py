@@ -1,11 +1,23 @@
 """What each column of the tables means; the report prints it beside them."""
 
 from posrec.analysis.cells import CELL_COLUMNS
+from posrec.analysis.claims import CLAIM_COLUMNS
+from posrec.analysis.comparisons import COMPARISON_COLUMNS, RANK_COLUMNS
 from posrec.analysis.correlation import CORRELATION_COLUMNS
 from posrec.analysis.datasets import DATASET_COLUMNS
 from posrec.analysis.load import RUN_COLUMNS
+from posrec.analysis.published import PUBLISHED_COLUMNS
 
-TABLES = {"runs": RUN_COLUMNS, "cells": CELL_COLUMNS, "datasets": DATASET_COLUMNS, "correlation": CORRELATION_COLUMNS}
+TABLES = {
+    "runs": RUN_COLUMNS,
+    "cells": CELL_COLUMNS,
+    "datasets": DATASET_COLUMNS,
+    "comparisons": COMPARISON_COLUMNS,
+    "ranks": RANK_COLUMNS,
+    "correlation": CORRELATION_COLUMNS,
+    "claims": CLAIM_COLUMNS,
+    "published": PUBLISHED_COLUMNS,
+}
 UNITS = (
     "Metrics and spreads are fractions; a name that ends in _points is in points (x 100). "
     "An empty field: not known, or not shown."
@@ -75,19 +87,60 @@ MEANINGS: dict[str, str] = {
     "popularity_full_ndcg10_points": "full NDCG@10 of the most popular items",
     "month_popularity_full_ndcg10_points": "full NDCG@10 of the items most popular in the request's calendar month",
     "markov_full_ndcg10_points": "full NDCG@10 of a first-order item-to-item chain",
-    "test": "spearman: rank correlation over data sets; family: does the predictor differ by family of the choice",
+    "full_ndcg10_sd_interval": "which interval of the standard deviation is shown, or why none is",
+    "full_ndcg10_iqm": "interquartile mean: mean of the middle half of the scores",
+    "against": "the encoding it is compared with",
+    "difference_points": "mean over the seeds of both of full NDCG@10 minus that of the other",
+    "difference_low_points": "lower bound that holds for all comparisons of the family together (t, Bonferroni)",
+    "difference_high_points": "upper bound that holds for all comparisons of the family together (t, Bonferroni)",
+    "improvement": "probability that a run of it beats a run of the other",
+    "seeds": "finished runs of the one with fewer",
+    "sd_ratio": "standard deviation over seeds divided by that of the other",
+    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap)",
+    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap)",
+    "spread_p": "two-sided p of a permutation test of the log ratio, each cell centred on its median",
+    "spread_p_holm": "the same after Holm over the family",
+    "spread_tests": "number of these tests in the family",
+    "power_doubled": "share of normal studies with as many seeds in which a doubled spread is seen (Brown-Forsythe)",
+    "seeds_for_doubled": "seeds with which that share is 80 %",
+    "what": "level or spread of full NDCG@10",
+    "mean_rank": "mean rank over data sets, 1 = best (highest level, smallest spread)",
+    "critical_difference": "mean ranks closer than this aren't told apart at 5 % (Nemenyi)",
+    "published_dataset": "the paper's name of the data set",
+    "published_activation": "activation of the published cell",
+    "published_upper_bound": "upper bound (max_norm) of the published cell; empty: none",
+    "published_runs": "runs of the published cell; empty where it isn't printed",
+    "published_hit10_points": "published mean Hit@10",
+    "published_hit10_sd_points": "published standard deviation of Hit@10 over seeds",
+    "published_ndcg10_points": "published mean NDCG@10",
+    "published_ndcg10_sd_points": "published standard deviation of NDCG@10 over seeds",
+    "tie_suspect": "yes: NDCG@10 is 0.75 of Hit@10 or more, so that the positive must have won ties",
+    "label_suspect": "yes: the published row's label contradicts another",
+    "hit10_difference_points": "our mean sampled Hit@10 minus the published",
+    "ndcg10_difference_points": "our mean sampled NDCG@10 minus the published",
+    "hit10_sd_ratio": "our standard deviation of sampled Hit@10 divided by the published",
+    "claim": "claim of the paper, C1 to C9",
+    "statement": "what it says",
+    "verdict": "supported, contradicted or not decidable with these data",
+    "estimate": "the figure that the verdict shows",
+    "low": "lower bound of the estimate",
+    "high": "upper bound of the estimate",
+    "unit": "unit of the estimate",
+    "reason": "why the verdict is what it is",
+    "test": "how it was tested (correlation: spearman, partial = spearman with the other predictor held, family = does "
+    "the predictor differ by family of the choice)",
     "predictor": "deviation or sparsity of the data set",
     "outcome": "advantage over none, log spread ratio to none, or the family of the best / steadiest encoding",
     "datasets": "data sets in the test",
     "statistic": "spearman: rho; family: between-family sum of squares of the ranks",
     "leave_one_out_low": "lowest rho when one data set is left out",
     "leave_one_out_high": "highest rho when one data set is left out",
-    "p": "two-sided permutation p",
+    "p": "two-sided p (permutation; ranks: Friedman; claims: after Holm)",
     "p_method": "exact: all orders; Monte Carlo: random orders with a fixed seed",
     "orders": "orders counted",
-    "p_holm": "p after Holm over the tests of one predictor and outcome",
-    "tests": "number of those tests",
-    "smallest_p": "smallest p that this many data sets can reach",
+    "p_holm": "p after Holm over its family (correlation: the tests of one predictor and outcome)",
+    "tests": "number of tests that Holm counts",
+    "smallest_p": "smallest p that this many data sets or seeds can reach (claims: after Holm)",
     "smallest_p_holm": "the same after Holm, where it is the smallest of the tests",
     "decidable": "no: even the clearest outcome stays above 5 %",
     "note": "why there is no test, or what it can't show",

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from posrec.analysis import permutation
 from posrec.analysis.load import GROUP
+from posrec.analysis.multiplicity import holm
 
 ALPHA = 0.05
 PREDICTORS = {"deviation": "deviation_points", "sparsity": "sparsity"}
@@ -32,14 +32,14 @@ def points(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
 def correlation_table(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
     """All tests, grouped by protocol and settings; columns: CORRELATION_COLUMNS.
 
-    Spearman by encoding (Holm over the encodings of one predictor and outcome), and the predictor's difference between
-    the families of the best and of the steadiest encoding.
+    Spearman by encoding (Holm over the encodings of one predictor and outcome), the same with the other predictor held,
+    and the predictor's difference between the families of the best and of the steadiest encoding.
     """
     over = points(cells, datasets)
     rows: list[dict[str, Any]] = []
     for key, group in datasets.groupby(["protocol", "settings"], sort=False):
         same = over[(over["protocol"] == key[0]) & (over["settings"] == key[1])]
-        for tests in (*_spearman_families(same), *_choice_tests(group)):
+        for tests in (*_spearman_families(same), *_partial_families(same), *_choice_tests(group)):
             rows += [{"protocol": key[0], "settings": key[1], **row} for row in _with_holm(tests)]
     table = pd.DataFrame(rows, columns=CORRELATION_COLUMNS)
     return table.astype(dict.fromkeys(("datasets", "orders", "tests"), "Int64"))
@@ -64,6 +64,26 @@ def _spearman_row(predictor: str, outcome: str, encoding: str, x: np.ndarray, y:
     if test is None:
         return {**row, "note": _no_test(len(x), predictor, f"the {outcome} of {encoding}")}
     return {**row, **_figures(test), **_leave_one_out(x, y)}
+
+
+def _partial_families(over: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:
+    """The same with the other predictor held: deviation given sparsity, and the reverse."""
+    for outcome, column in OUTCOMES.items():
+        for predictor, source in PREDICTORS.items():
+            other = next(name for name in PREDICTORS if name != predictor)
+            yield [
+                _partial_row(predictor, other, outcome, str(encoding), runs[[source, column, PREDICTORS[other]]])
+                for encoding, runs in over.groupby("encoding", sort=False)
+            ]
+
+
+def _partial_row(predictor: str, other: str, outcome: str, encoding: str, runs: pd.DataFrame) -> dict[str, Any]:
+    known = runs.astype(float).dropna().to_numpy()
+    row = {"test": "partial", "predictor": predictor, "outcome": outcome, "encoding": encoding, "datasets": len(known)}
+    test = permutation.partial_spearman(*known.T)
+    if test is None:
+        return {**row, "note": f"{len(known)} data sets: a partial correlation (given {other}) needs four that differ"}
+    return {**row, **_figures(test)}
 
 
 def _leave_one_out(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -108,7 +128,7 @@ def _figures(test: permutation.Test) -> dict[str, Any]:
 def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     tested = [row for row in rows if "p" in row]
     if tested:
-        adjusted = multipletests([row["p"] for row in tested], method="holm")[1]
+        adjusted = holm(np.array([row["p"] for row in tested]))
         for row, p_holm in zip(tested, adjusted, strict=True):
             smallest = min(1.0, len(tested) * row["smallest_p"])
             row |= {"p_holm": float(p_holm), "tests": len(tested), "smallest_p_holm": smallest}

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from posrec import plan, store, versions
+from posrec.catalogue import family_of
 from posrec.errors import DataError
 from posrec.files import REMEDY, read_checked_json
-from posrec.settings import ENCODINGS
 from posrec.study import Cell, Study
 
 GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
@@ -113,7 +113,7 @@ def _cell_rows(study: Study, cell: Cell, varied: list[str]) -> list[dict[str, An
         "dataset": cell.dataset,
         "settings": settings_label(cell, varied),
         "encoding": cell.encoding,
-        "family": ENCODINGS[cell.encoding],
+        "family": family_of(cell.encoding),
         "run_id": run_id,
     }
     scoring = set(study.settings.seeds)

@@ -18,6 +18,8 @@ def shown_tables(tables: Tables) -> list[tuple[str, bool, Shown]]:
     shown = [
         ("Cells (NDCG@10 on the full catalogue unless said otherwise)", False, _cells(tables)),
         ("Data sets", False, _datasets(tables)),
+        ("Encodings compared, two by two", True, _comparisons(tables)),
+        ("Mean ranks over data sets", True, _ranks(tables)),
         ("Correlation over data sets", True, _correlation(tables)),
         (_runs_title(tables), True, _runs(tables)),
     ]
@@ -111,12 +113,46 @@ def _choice(row: Row, name: str) -> str:
     return f"{row[f'{name}_encoding']} ({row[f'{name}_family']})" if known else "-"
 
 
+def _comparisons(tables: Tables) -> Shown:
+    header = ("data set", "protocol", "settings", "encoding", "against", "seeds", "ahead by", "p (Holm)", "beats it")
+    more = ("ratio of sd", "p of the ratio (Holm)", "power for a doubled sd", "seeds for 80 %")
+    rows = []
+    for _, row in tables.comparisons.head(MOST_ROWS).iterrows():
+        ahead = between(row["difference_low_points"], row["difference_high_points"])
+        ratio = between(row["sd_ratio_low"], row["sd_ratio_high"])
+        cells = [_named(row, tables), *(str(row[name]) for name in ("protocol", "settings", "encoding", "against"))]
+        cells += [str(row["pairs"]), f"{number(row['difference_points'])} {ahead}".strip(), number(row["p_holm"], 3)]
+        cells += [number(row["improvement"]), f"{number(row['sd_ratio'])} {ratio}".strip()]
+        cells += [number(row["spread_p_holm"], 3), number(row["power_doubled"])]
+        rows.append((*cells, "-" if pd.isna(row["seeds_for_doubled"]) else str(row["seeds_for_doubled"])))
+    return (*header, *more), tuple(rows)
+
+
+def _ranks(tables: Tables) -> Shown:
+    header = (
+        "protocol",
+        "settings",
+        "what",
+        "encoding",
+        "mean rank",
+        "data sets",
+        "p (Friedman)",
+        "critical difference",
+    )
+    rows = []
+    for _, row in tables.ranks.iterrows():
+        cells = [str(row[name]) for name in ("protocol", "settings", "what", "encoding")]
+        cells += [number(row["mean_rank"]), str(row["datasets"]), number(row["p"], 4)]
+        rows.append((*cells, number(row["critical_difference"]), "" if pd.isna(row["note"]) else str(row["note"])))
+    return (*header, "note"), tuple(rows)
+
+
 def _correlation(tables: Tables) -> Shown:
-    header = ("protocol", "settings", "predictor", "outcome", "encoding", "data sets", "statistic", "one left out", "p")
-    more = ("p (Holm)", "smallest p", "decidable", "note")
+    header = ("protocol", "settings", "test", "predictor", "outcome", "encoding", "data sets", "statistic")
+    more = ("one left out", "p", "p (Holm)", "smallest p", "decidable", "note")
     rows = []
     for _, row in tables.correlation.iterrows():
-        cells = [row["protocol"], row["settings"], row["predictor"], row["outcome"]]
+        cells = [row["protocol"], row["settings"], row["test"], row["predictor"], row["outcome"]]
         cells += ["" if pd.isna(row["encoding"]) else row["encoding"], str(row["datasets"]), number(row["statistic"])]
         cells += [between(row["leave_one_out_low"], row["leave_one_out_high"])]
         cells += [number(row[name], 4) for name in ("p", "p_holm", "smallest_p")]
@@ -142,6 +178,51 @@ def _runs(tables: Tables) -> Shown:
         cells += ["-" if pd.isna(row[name]) else str(row[name]) for name in ("selected_epoch", "epochs_trained")]
         rows.append((*cells, *(_points(row, name) for name in names)))
     return (*facts, *titles), tuple(rows)
+
+
+def claim_rows(tables: Tables) -> Shown:
+    """The verdicts, one row a claim and protocol; the protocol only where there are several."""
+    header = ("claim", "statement", "protocol", "verdict", "estimate", "p", "why")
+    rows = [
+        (
+            row["claim"],
+            row["statement"],
+            row["protocol"],
+            row["verdict"],
+            _estimate(row),
+            number(row["p"], 3),
+            row["reason"],
+        )
+        for _, row in tables.claims.sort_values("claim", kind="stable").iterrows()
+    ]
+    return _without_idle((header, tuple(rows)), len(tables.inputs.study.settings.protocols) > 1)
+
+
+def _estimate(row: Row) -> str:
+    if pd.isna(row["estimate"]):
+        return ""
+    return f"{number(row['estimate'])} {between(row['low'], row['high'])} {row['unit']}".replace("  ", " ")
+
+
+def published_rows(tables: Tables) -> Shown:
+    """The paper's cells beside ours."""
+    header = ("data set", "protocol", "settings", "encoding", "theirs: activation", "upper bound", "runs", "Hit@10")
+    more = ("NDCG@10", "ours - theirs: Hit@10", "NDCG@10", "sd of Hit@10, ours / theirs", "suspect")
+    rows = []
+    for _, row in tables.published.head(MOST_ROWS).iterrows():
+        bound = "none" if pd.isna(row["published_upper_bound"]) else f"{row['published_upper_bound']:g}"
+        runs = "-" if pd.isna(row["published_runs"]) else str(row["published_runs"])
+        cells = [_named(row, tables), *(str(row[name]) for name in ("protocol", "settings", "encoding"))]
+        cells += ["" if pd.isna(row["published_activation"]) else str(row["published_activation"]), bound, runs]
+        cells += [_published(row, name) for name in ("hit10", "ndcg10")]
+        cells += [number(row[f"{name}_difference_points"]) for name in ("hit10", "ndcg10")]
+        doubts = [name for name in ("tie", "label") if row[f"{name}_suspect"] == "yes"]
+        rows.append((*cells, number(row["hit10_sd_ratio"]), ", ".join(doubts)))
+    return (*header, *more), tuple(rows)
+
+
+def _published(row: Row, name: str) -> str:
+    return f"{number(row[f'published_{name}_points'])} (sd {number(row[f'published_{name}_sd_points'])})"
 
 
 def failure_rows(tables: Tables) -> Shown:

@@ -19,6 +19,7 @@ from posrec.analysis.load import format_setting, settings_of
 from posrec.analysis.summary import summary
 from posrec.analysis.tables import Tables
 from posrec.analysis.terms import TERMS
+from posrec.analysis.verdict import OPEN
 from posrec.errors import DataError
 
 
@@ -59,6 +60,38 @@ def how_to_read(tables: Tables) -> Section:
     inputs = tables.inputs
     texts = (wording.candidates(inputs), wording.protocols(inputs))
     return Section("reading", "How to read this", [Block("terms", rows=TERMS), *(Block("paragraph", t) for t in texts)])
+
+
+def claims(tables: Tables) -> Section:
+    """What the paper claims, and what these results say of it."""
+    if tables.claims.empty:
+        return Section("claims", "Claims", [Block("paragraph", "Claims rest on spreads, which this study hides.")])
+    matters = tables.inputs.study.settings.report.smallest_difference
+    text = (
+        f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” rests on tests "
+        "whose error rates were measured; p is after Holm over all tests that the verdict looks at. A difference of "
+        f"levels matters here from {matters:g} points on, stated beforehand (report.smallest_difference)."
+    )
+    header, rows = reading.claim_rows(tables)
+    simulated = [Block("paragraph", note)] if (note := wording.simulated_note(tables.inputs)) else []
+    return Section(
+        "claims", "Claims", [Block("paragraph", text), *simulated, Block("table", "Verdicts", header=header, rows=rows)]
+    )
+
+
+def published(tables: Tables) -> Section:
+    """The paper's figures beside ours, where the study says which of its data sets are the paper's."""
+    if tables.published.empty:
+        text = "This study names no data set of the paper (report.published), so nothing is set beside it."
+        return Section("published", "Published figures", [Block("paragraph", text)])
+    text = (
+        "The paper's cells beside ours of the same encoding, in points. Candidates, selection of the epoch and ties "
+        "differ (published: the best of all looks at the test set, and ties go to the positive), so that a difference "
+        "is no error of either."
+    )
+    header, rows = reading.published_rows(tables)
+    blocks = [Block("paragraph", text), Block("table", "Published cells", header=header, rows=rows)]
+    return Section("published", "Published figures", blocks)
 
 
 def figures(tables: Tables) -> Section:
@@ -134,4 +167,13 @@ def settings(tables: Tables) -> Section:
     return Section("settings", "Settings of the study", [Block("code", text), shown, where])
 
 
-SECTIONS: list[Callable[[Tables], Section]] = [answer, how_to_read, figures, numbers, failures, settings]
+SECTIONS: list[Callable[[Tables], Section]] = [
+    answer,
+    claims,
+    how_to_read,
+    figures,
+    published,
+    numbers,
+    failures,
+    settings,
+]

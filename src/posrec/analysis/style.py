@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from posrec.catalogue import family_of
 from posrec.files import write_bytes
 from posrec.settings import ENCODINGS
 
 # Okabe and Ito's palette: told apart with any colour vision, and by lightness in grey print.
-FAMILY_COLOURS = {"none": "#4D4D4D", "added": "#0072B2", "concatenated": "#D55E00", "relative": "#009E73"}
+FAMILY_COLOURS = {
+    "none": "#4D4D4D",
+    "added": "#0072B2",
+    "concatenated": "#D55E00",
+    "relative": "#009E73",
+    "time": "#CC79A7",
+    "control": "#999999",
+}
 BASELINE_LINES = {"chance": ":", "popularity": "--", "month popularity": "-.", "markov": "-"}
 LINES = ("-", "--", ":", "-.")
 ENCODING_MARKERS = ("o", "s", "^", "D")
@@ -48,13 +57,13 @@ def house_style() -> Iterator[None]:
 
 def colour(encoding: str) -> str:
     """The colour of an encoding: that of its family."""
-    return FAMILY_COLOURS[ENCODINGS[encoding]]
+    return FAMILY_COLOURS[family_of(encoding)]
 
 
 def rank_in_family(encoding: str) -> int:
     """Place of an encoding among those of its family, which chooses its line and marker."""
-    family = [name for name, of in ENCODINGS.items() if of == ENCODINGS[encoding]]
-    return family.index(encoding)
+    family = [name for name, of in ENCODINGS.items() if of == family_of(encoding)]
+    return family.index(encoding) if encoding in family else len(family) + zlib.crc32(encoding.encode()) % 4
 
 
 def line(encoding: str) -> str:
@@ -94,7 +103,7 @@ def legend(figure: Figure, handles: list[Line2D]) -> None:
 
 def family_handles(encodings: list[str]) -> list[Line2D]:
     """Legend entries of the families that the encodings belong to."""
-    families = dict.fromkeys(ENCODINGS[name] for name in encodings)
+    families = dict.fromkeys(family_of(name) for name in encodings)
     return [
         Line2D(
             [],

@@ -1,4 +1,4 @@
-"""The tables of a study: runs, cells, data sets, correlation."""
+"""The tables of a study, from its runs to the verdicts on the claims."""
 
 import io
 from dataclasses import dataclass
@@ -9,9 +9,13 @@ import pandas as pd
 from posrec import plan
 from posrec.analysis import marker
 from posrec.analysis.cells import cell_table
+from posrec.analysis.claims import claim_table
+from posrec.analysis.comparisons import comparison_table, rank_table
 from posrec.analysis.correlation import correlation_table
 from posrec.analysis.datasets import dataset_table
+from posrec.analysis.evidence import Evidence
 from posrec.analysis.load import Inputs, load_inputs
+from posrec.analysis.published import published_table
 from posrec.files import write_json, write_text
 from posrec.study import Study
 
@@ -24,7 +28,11 @@ class Tables:
     runs: pd.DataFrame
     cells: pd.DataFrame
     datasets: pd.DataFrame
+    comparisons: pd.DataFrame
+    ranks: pd.DataFrame
     correlation: pd.DataFrame
+    claims: pd.DataFrame
+    published: pd.DataFrame
 
 
 def build_tables(study: Study) -> Tables:
@@ -32,7 +40,10 @@ def build_tables(study: Study) -> Tables:
     inputs = load_inputs(study)
     cells = cell_table(inputs)
     datasets = dataset_table(inputs, cells)
-    return Tables(inputs, inputs.runs, cells, datasets, correlation_table(cells, datasets))
+    comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
+    claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
+    ranks, published = rank_table(cells), published_table(inputs, cells)
+    return Tables(inputs, inputs.runs, cells, datasets, comparisons, ranks, correlation, claims, published)
 
 
 def csv_text(table: pd.DataFrame) -> str:

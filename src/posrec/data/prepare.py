@@ -1,15 +1,18 @@
-"""Raw reviews to a prepared data set: k-core, numbering, order in time, leave-one-out split, features."""
+"""Raw reviews to a prepared data set: numbering, filters, order in time, split, controls, features."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from posrec import plan, store, versions
 from posrec.data import formats
+from posrec.data.attributes import attribute_table, choose_names, feature_table
 from posrec.data.context import context_features
+from posrec.data.controls import change_context, shuffle_histories
+from posrec.data.filters import filter_interactions
+from posrec.data.interactions import Interactions, code
 from posrec.data.prepared import Prepared
 from posrec.data.sources import check_raw_files
 from posrec.errors import DataError
@@ -18,6 +21,12 @@ from posrec.study import Study
 
 MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item
 SHUFFLE_STREAM = 1
+NOTHING_HELD_OUT = {
+    "leave_one_out": f"no user has {MIN_INTERACTIONS} or more reviews, so there is nothing to test on; use other data "
+    "or another k_core",
+    "global_time": "no user has reviews before and after the point in time of the test, so there is nothing to test "
+    "on; use other data, another held_out_share, or split: leave_one_out",
+}
 
 
 def prepare_dataset(study: Study, name: str) -> None:
@@ -46,88 +55,72 @@ def store_folder(dataset_id: str) -> Path:
 def build(name: str, dataset: DatasetSettings) -> Prepared:
     """Prepare a data set from its raw files. Raises DataError."""
     folder, source = plan.raw_folder(name, dataset), plan.source_of(name, dataset)
-    remedy = f"posrec fetch {dataset.source}" if dataset.source else f"posrec simulate --dataset {name}"
-    check_raw_files(folder, source["files"], remedy)
-    reviews = _keep_core(name, formats.read_reviews(folder, source), dataset.k_core)
-    items = sort_ids(reviews["item"].unique())
-    attributes = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
-    prepared = arrange(
-        reviews, dataset.tied_times, dataset.tied_times_seed, [attributes.get(item, []) for item in items]
+    check_raw_files(folder, source["files"], source["remedy"])
+    interactions = filter_interactions(name, code(formats.read_reviews(folder, source)), dataset)
+    items = interactions.item_ids.tolist()
+    source = {**source, "options": {**source["options"], "price_bins": dataset.price_bins}}
+    found = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
+    attributes = choose_names(
+        [found.get(item, []) for item in items], dataset.attribute_kinds, dataset.attribute_min_count
     )
+    features = None
+    if dataset.dense_features:
+        features = feature_table(name, formats.read_features(folder, source), items)
+    prepared = arrange(interactions, dataset, attributes, features)
     if not (prepared.test >= 0).any():
-        raise DataError(
-            f"datasets.{name}: no user has {MIN_INTERACTIONS} or more reviews, so there is nothing to test on; "
-            "use other data or another k_core"
-        )
+        raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
     return prepared
 
 
-def arrange(reviews: pd.DataFrame, tied_times: str, seed: int, attributes: Sequence[Sequence[str]]) -> Prepared:
-    """Number, order, split and describe reviews (columns user, item, time).
+def arrange(
+    interactions: Interactions,
+    dataset: DatasetSettings,
+    attributes: Sequence[Sequence[str]],
+    features: np.ndarray | None = None,
+) -> Prepared:
+    """Order, split and describe interactions, and break what the controls say.
 
-    Users are numbered from 0 and items from 1 in the order of `sort_ids`; attributes[i] are the names of item i + 1.
+    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32.
     """
-    users, items = number_ids(reviews["user"]), number_ids(reviews["item"]) + 1
-    times = reviews["time"].to_numpy(np.int64)
-    order = order_rows(users, items, times, tied_times, seed)
-    users, items, times = users[order], items[order], times[order]
+    order = order_rows(interactions, dataset.tied_times, dataset.tied_times_seed)
+    users, items, times = interactions.users[order], interactions.items[order] + 1, interactions.times[order]
     offsets = np.concatenate([[0], np.bincount(users).cumsum()]).astype(np.int64)
-    train_length, validation, test = leave_one_out(offsets)
+    if dataset.split == "global_time":
+        train_length, validation, test = global_time(offsets, times, dataset.held_out_share)
+    else:
+        train_length, validation, test = leave_one_out(offsets)
     training = np.arange(len(users)) < np.repeat(offsets[:-1] + train_length, np.diff(offsets))
+    if dataset.control.histories == "shuffle":
+        mixed = shuffle_histories(offsets, train_length, dataset.control.seed)
+        items, times = items[mixed], times[mixed]
+    context = context_features(times, training, dataset.time_features)
     attribute_offsets, attribute_ids = attribute_table(attributes)
     return Prepared(
         offsets=offsets,
         items=items.astype(np.int32),
         times=times,
-        context=context_features(times, training),
+        context=change_context(context, dataset.control.context, dataset.control.seed),
         train_length=train_length,
         validation=validation,
         test=test,
         attribute_offsets=attribute_offsets,
         attribute_ids=attribute_ids,
+        features=np.zeros((0, 0), np.float32) if features is None else features,
     )
 
 
-def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
-    """Mask (N,) of the largest set of reviews in which every user and every item has at least k; repeats count.
+def order_rows(interactions: Interactions, tied_times: str, seed: int) -> np.ndarray:
+    """Indices (N,) that sort interactions by user and time.
 
-    users, items: (N,) whole numbers from 0.
+    Equal times of a user: `file` keeps the order of the rows; `item` sorts by item; `shuffle` draws an order that
+    depends on the seed and the reviews alone, whatever the order of the rows.
     """
-    kept = np.ones(len(users), dtype=bool)
-    while True:
-        enough_users = np.bincount(users[kept], minlength=users.max(initial=0) + 1) >= k
-        enough_items = np.bincount(items[kept], minlength=items.max(initial=0) + 1) >= k
-        smaller = kept & enough_users[users] & enough_items[items]
-        if (smaller == kept).all():
-            return kept
-        kept = smaller
-
-
-def sort_ids(ids: Sequence[str] | np.ndarray) -> list[str]:
-    """Ids in their order: by value where all are whole numbers, else by letters."""
-    texts = [str(value) for value in ids]
-    if all(text.isascii() and text.isdigit() for text in texts):
-        return sorted(texts, key=lambda text: (len(text.lstrip("0")), text.lstrip("0"), text))
-    return sorted(texts)
-
-
-def number_ids(column: pd.Series) -> np.ndarray:
-    """The place (N,), from 0, of every id of a column among its different ids in the order of `sort_ids`."""
-    codes, ids = pd.factorize(column)
-    place = {text: number for number, text in enumerate(sort_ids(np.asarray(ids)))}
-    numbers: np.ndarray = np.array([place[text] for text in ids], dtype=np.int64)[codes]
-    return numbers
-
-
-def order_rows(users: np.ndarray, items: np.ndarray, times: np.ndarray, tied_times: str, seed: int) -> np.ndarray:
-    """Indices (N,) that sort reviews by user and time.
-
-    Equal times of a user: `file` keeps the order of the rows; `shuffle` draws one that depends on the seed and the
-    reviews alone, whatever the order of the rows.
-    """
+    users, items, times = interactions.users, interactions.items, interactions.times
     if tied_times == "file":
         return np.lexsort((times, users))
     canonical = np.lexsort((items, times, users))
+    if tied_times == "item":
+        return canonical
     draws = np.random.default_rng(np.random.SeedSequence([seed, SHUFFLE_STREAM])).permutation(len(users))
     shuffled: np.ndarray = canonical[np.lexsort((draws, times[canonical], users[canonical]))]
     return shuffled
@@ -144,23 +137,21 @@ def leave_one_out(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return train_length, np.where(split, ends - 2, -1), np.where(split, ends - 1, -1)
 
 
-def attribute_table(attributes: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Multi-hot attributes of items 1.. as offsets (I + 2,) int64 and ids (nnz,) int32; ids follow the names."""
-    rows = [sorted(set(names)) for names in attributes]
-    place = {name: number for number, name in enumerate(sorted({name for names in rows for name in names}))}
-    offsets = np.cumsum([0, 0, *(len(names) for names in rows)], dtype=np.int64)
-    return offsets, np.array([place[name] for names in rows for name in names], dtype=np.int32)
+def global_time(offsets: np.ndarray, times: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split at two points in time that are the same for all users (Ji et al., TOIS 2023, on leaks across users).
 
-
-def _keep_core(name: str, reviews: pd.DataFrame, k: int) -> pd.DataFrame:
-    users, items = pd.factorize(reviews["user"])[0], pd.factorize(reviews["item"])[0]
-    core = reviews[k_core(users, items, k)].reset_index(drop=True)
-    if core.empty:
-        raise DataError(
-            f"datasets.{name}.k_core: the {k}-core is empty: none of {len(reviews):,} reviews of "
-            f"{users.max() + 1:,} users and {items.max() + 1:,} items remains; lower k_core (1: off) or use denser data"
-        )
-    return core
+    `share` of all interactions lie at or after the second point, as many between the two (more or fewer where times
+    are equal). Training is what lies before the first. Validation and test are a user's first interaction at or after
+    each point that has one before it; the history at test is all that the user had until then. Later ones are unused.
+    Returns as `leave_one_out`.
+    """
+    points = np.quantile(times, [1 - 2 * share, 1 - share], method="higher")
+    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    before = [np.bincount(users[times < point], minlength=len(offsets) - 1) for point in points]  # (U,) each
+    length = np.diff(offsets)
+    test = np.where((before[1] > 0) & (before[1] < length), offsets[:-1] + before[1], -1)
+    validation = np.where((before[0] > 0) & (before[0] < before[1]), offsets[:-1] + before[0], -1)
+    return before[0].astype(np.int32), validation, test
 
 
 def _describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
@@ -168,7 +159,7 @@ def _describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
         "dataset_id": plan.dataset_id(name, dataset),
         "data_version": versions.DATA_VERSION,
         "settings": dataset.model_dump(mode="json", exclude={"model", "training"}),
-        "title": plan.source_of(name, dataset).get("title", "simulated"),
+        "title": plan.source_of(name, dataset)["title"],
         "simulated": dataset.simulate is not None,
     }
 

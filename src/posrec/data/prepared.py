@@ -1,16 +1,23 @@
 """The prepared data set: what `data` writes and `model` reads."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posrec.errors import DataError
-from posrec.files import npz_bytes, read_json, read_npz, sha256, write_bytes, write_json
+from posrec.files import npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
 
-CONTEXT_FEATURES = ("year", "month", "day", "weekday", "day_of_year", "week_of_month")
+CONTEXT_FEATURES = (  # of `time_features: calendar`
+    "year",
+    "month",
+    "day",
+    "weekday",
+    "day_of_year",
+    "week_of_month",
+)
 
 
 @dataclass(frozen=True)
@@ -18,11 +25,14 @@ class Prepared:
     """Interactions of U users with items 1..I (0 is padding), each user's in the order of time; N in all.
 
     offsets: (U + 1,) int64; user u has interactions offsets[u] .. offsets[u + 1] - 1.
-    items: (N,) int32. times: (N,) int64, seconds since 1970 UTC. context: (N, 6) float32, see CONTEXT_FEATURES.
+    items: (N,) int32. times: (N,) int64, seconds since 1970 UTC. context: (N, C) float32, see
+    `context.context_features`.
     train_length: (U,) int32; a user's first train_length[u] interactions are for training.
     validation, test: (U,) int64; index of the held-out interaction, -1 where there is none.
     attribute_offsets: (I + 2,) int64 and attribute_ids: (nnz,) int32: the multi-hot attributes of item i are
     attribute_ids[attribute_offsets[i]:attribute_offsets[i + 1]], each in 0 .. n_attributes - 1; item 0 has none.
+    features: (I + 1, F) float32, dense features of items, memory-mapped when loaded; F = 0: none, and then not in the
+    file.
     """
 
     offsets: np.ndarray
@@ -34,6 +44,11 @@ class Prepared:
     test: np.ndarray
     attribute_offsets: np.ndarray
     attribute_ids: np.ndarray
+    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def __post_init__(self) -> None:
+        if not self.features.size:
+            object.__setattr__(self, "features", np.zeros((self.n_items + 1, 0), np.float32))
 
     @property
     def n_users(self) -> int:
@@ -49,9 +64,10 @@ class Prepared:
 
     def save(self, arrays: Path, manifest: Path, about: dict[str, Any]) -> None:
         """Write the arrays, then the manifest (`about`, the counts and the arrays' checksum)."""
-        write_bytes(arrays, npz_bytes(vars(self)))
+        write_npz(arrays, {name: array for name, array in vars(self).items() if name != "features" or array.size})
         counts = {"users": self.n_users, "items": self.n_items, "interactions": len(self.items)}
-        write_json(manifest, {**about, "counts": counts, "attributes": self.n_attributes, "checksum": sha256(arrays)})
+        content = {**about, "counts": counts, "attributes": self.n_attributes, "checksum": sha256(arrays)}
+        write_json(manifest, {**content, "dense_features": self.features.shape[1]})
 
     @staticmethod
     def load(arrays: Path, manifest: Path) -> "Prepared":
@@ -62,7 +78,7 @@ class Prepared:
             raise DataError(
                 f"{arrays}: missing or damaged (its manifest names another checksum); delete {manifest} and run again"
             )
-        return Prepared(**read_npz(arrays))
+        return Prepared(**read_npz(arrays, mapped=("features",)))
 
 
 @dataclass(frozen=True)

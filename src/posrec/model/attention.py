@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, leaky_relu, linear
 
-from posrec.model.encodings import Encoding
+from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Group:
 
     There are `users` of them with `keys` history slots and `queries` candidate slots each.
     encoder_bias, decoder_bias: added to the scores of history with history and of candidates with history, broadcast to
-    (B, 1, n, n) and (B, 1, m, n); None where every query sees every key.
+    (B, 1, n, n) and (B, 1, m, n); None where every query sees every key. real: (B, n) bool, the slots that hold an
+    item; causal: whether a step sees the steps before it only.
     """
 
     users: int
@@ -32,6 +33,21 @@ class Group:
     queries: int
     encoder_bias: Tensor | None = None
     decoder_bias: Tensor | None = None
+    real: Tensor | None = None
+    causal: bool = False
+
+
+@dataclass(frozen=True)
+class Relative:
+    """What the encoder's attention needs of the encoding: which block it is, and the history's times (T,) if any.
+
+    second_softmax: the released code's, over all slots (switch rmha_softmax).
+    """
+
+    encoding: Encoding
+    block: int
+    times: Tensor | None = None
+    second_softmax: bool = False
 
 
 Layout = Sequence[Group]
@@ -43,7 +59,22 @@ def make_group(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Gr
     Under a causal mask candidate slot i stands at step i mod n: a user's positives and then its negatives.
     """
     encoder, decoder = (_bias(lengths, keys, count, causal) for count in (keys, queries))
-    return Group(len(lengths), keys, queries, encoder, decoder)
+    real = torch.from_numpy(np.arange(keys) >= keys - lengths[:, None])
+    return Group(len(lengths), keys, queries, encoder, decoder, real, causal)
+
+
+def real_slots(layout: Layout) -> Tensor:
+    """Which history slots hold an item: (T, 1) bool."""
+    slots = [torch.ones(g.users, g.keys, dtype=torch.bool) if g.real is None else g.real for g in layout]
+    return torch.cat([part.flatten() for part in slots])[:, None]
+
+
+def batch_axis(layout: Layout, heads: int) -> Tensor:
+    """The released code's rotation index of every history slot: head h of user b has h * B + b. Returns (T, H)."""
+    users = sum(group.users for group in layout)
+    slots = torch.tensor([group.keys for group in layout for _ in range(group.users)])
+    user = torch.arange(users).repeat_interleave(slots)  # (T,)
+    return user[:, None] + users * torch.arange(heads)
 
 
 def _bias(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Tensor | None:
@@ -90,42 +121,64 @@ def attend(
     value: Tensor,
     layout: Layout,
     dropout_rate: float,
-    relative: tuple[Encoding, int] | None = None,
+    relative: Relative | None = None,
 ) -> Tensor:
     """Attention of each user's queries to its own keys.
 
-    query: (Tq, H, Dh); key, value: (T, H, Dh); relative: the encoding and the encoder block whose scores and values are
-    added, given in the encoder, where the queries are the history itself; without it the queries are the candidates.
+    query: (Tq, H, Dh); key, value: (T, H, Dh); relative: the encoding whose scores and values are added, given in the
+    encoder, where the queries are the history itself; without it the queries are the candidates.
     Returns (Tq, D).
     """
     queries = [group.queries if relative is None else group.keys for group in layout]
     key_sizes = [group.users * group.keys for group in layout]
     query_sizes = [group.users * count for group, count in zip(layout, queries, strict=True)]
     parts = zip(query.split(query_sizes), key.split(key_sizes), value.split(key_sizes), strict=True)
+    times = [None] * len(layout) if relative is None or relative.times is None else relative.times.split(key_sizes)
     outputs = []
-    for group, count, (q, k, v) in zip(layout, queries, parts, strict=True):
+    for group, count, (q, k, v), at in zip(layout, queries, parts, times, strict=True):
         q = q.view(group.users, count, *q.shape[1:]).transpose(1, 2)  # (B, H, m, Dh)
         k = k.view(group.users, group.keys, *k.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         v = v.view(group.users, group.keys, *v.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
-        bias = group.decoder_bias if relative is None else group.encoder_bias
-        y = _attend_group(q, k, v, bias, dropout_rate, relative)  # (B, H, m, Dh)
+        if relative is None:
+            y = _attend_group(q, k, v, group.decoder_bias, dropout_rate)  # (B, H, m, Dh)
+        else:
+            pairs = Pairs(slot_distance(count, group.keys), None if at is None else at.view(group.users, -1))
+            y = _attend_relative(q, k, v, group, dropout_rate, relative, pairs)
         outputs.append(y.transpose(1, 2).reshape(group.users * count, -1))  # (B * m, D)
     return torch.cat(outputs)
 
 
-def _attend_group(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout_rate: float, relative: tuple[Encoding, int] | None
+def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout_rate: float) -> Tensor:
+    weights = _weights(q / math.sqrt(q.shape[3]) @ k.transpose(2, 3), bias)  # (B, H, m, n)
+    return (dropout(weights, dropout_rate) if dropout_rate else weights) @ v
+
+
+def _attend_relative(
+    q: Tensor, k: Tensor, v: Tensor, group: Group, dropout_rate: float, relative: Relative, pairs: Pairs
 ) -> Tensor:
+    encoding, block = relative.encoding, relative.block
     q = q / math.sqrt(q.shape[3])
-    scores = q @ k.transpose(2, 3)  # (B, H, m, n)
-    added = relative[0].scores(q, relative[1]) if relative else None
-    if added is not None:
-        scores = scores + added
-    if bias is not None:
-        scores = scores + bias.to(scores.dtype)
-    weights = scores.softmax(3)
+    scores = q @ k.transpose(2, 3)  # (B, H, n, n)
+    added = encoding.scores(q, pairs, block)
+    weights = _weights(scores if added is None else scores + added, group.encoder_bias)
+    if relative.second_softmax:
+        weights = second_softmax(weights, group.causal)
     if dropout_rate:
         weights = dropout(weights, dropout_rate)
-    y = weights @ v  # (B, H, m, Dh)
-    shifted = relative[0].values(weights, relative[1]) if relative else None
+    y = weights @ v  # (B, H, n, Dh)
+    shifted = encoding.values(weights, pairs, block)
     return y if shifted is None else y + shifted
+
+
+def _weights(scores: Tensor, bias: Tensor | None) -> Tensor:
+    return (scores if bias is None else scores + bias.to(scores.dtype)).softmax(3)
+
+
+def second_softmax(weights: Tensor, causal: bool) -> Tensor:
+    """The released code's second softmax, over all slots, padding included. weights: (B, H, n, n), a softmax's.
+
+    A weight in 0 .. 1 becomes one within a factor e of uniform. Where there is a causal mask, later steps stay hidden:
+    the released code has none, and the switch is not meant to show the future.
+    """
+    later = torch.ones(weights.shape[2:], dtype=torch.bool).triu(1) if causal else torch.zeros((), dtype=torch.bool)
+    return weights.masked_fill(later, -torch.inf).softmax(3)

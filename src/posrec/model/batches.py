@@ -73,7 +73,7 @@ class Sampler:
     Every user with at least 2 training items comes once an epoch, in random order (`order` stream). With
     `targets="all"` every step after the first is a target; with "last" a cut, uniform over the training items from the
     second on, is the only one. A target's negative is uniform over the items outside the user's training items
-    (`negatives` stream).
+    (`negatives` stream). padded: every history has L slots.
     """
 
     def __init__(
@@ -84,11 +84,12 @@ class Sampler:
         batch_size: int,
         order: np.random.Generator,
         negatives: np.random.Generator,
+        padded: bool = False,
         negatives_a_target: int = 1,
     ) -> None:
         self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
-        self.order, self.negative_stream, self.negatives_a_target = order, negatives, negatives_a_target
-        self.released = switches.sampling == "released"
+        self.order, self.negative_stream, self.padded = order, negatives, padded
+        self.negatives_a_target, self.released = negatives_a_target, switches.sampling == "released"
         known = data.n_users - self.released  # released: the last user is never drawn
         self.users = np.flatnonzero(data.train_length[:known] >= 2)
         self.catalogue = data.n_items - self.released  # released: the last item is never a negative
@@ -135,7 +136,8 @@ class Sampler:
 
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
-        slots = np.minimum(LENGTH_CLASSES[np.searchsorted(LENGTH_CLASSES, samples.length)], self.settings.max_length)
+        classes = LENGTH_CLASSES[-1:] if self.padded else LENGTH_CLASSES
+        slots = np.minimum(classes[np.searchsorted(classes, samples.length)], self.settings.max_length)
         histories, candidates, groups = [], [], []
         for keys in np.unique(slots):
             part = samples.take(np.flatnonzero(slots == keys))
@@ -150,7 +152,8 @@ class Sampler:
         )
         distinct, index = np.unique(items, return_inverse=True)
         context = torch.from_numpy(context_at(self.data, interactions))
-        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows))
+        times = torch.from_numpy(self.data.times[interactions])
+        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
         return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
@@ -162,13 +165,13 @@ class Sampler:
         real = step >= 0
         history = np.where(real, samples.start[:, None] + step, 0)
         rows = slot_rows(step, samples.length, self.settings)
+        after = int(self.switches.candidate_position_training == "sound")  # released: the slot's own row
         if self.switches.targets == "all":
-            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + 1
+            target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + after
         else:
             target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)
             real = np.ones_like(target, bool)
-            target_rows = next_rows(samples.length, self.settings)[:, None]
-        target_rows = target_rows - (self.switches.candidate_position_training == "released")
+            target_rows = candidate_rows(samples.length, self.settings, after)[:, None]
         count = self.negatives_a_target
         first = samples.first_negative[:, None] + target_step * count
         negatives = [samples.negatives[first + number] for number in range(count)]
@@ -230,22 +233,22 @@ def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> 
     return np.maximum(step + shift, 0)
 
 
-def next_rows(length: np.ndarray, settings: ModelSettings) -> np.ndarray:
-    """Row after a history of this length: L, or min(n, L) when counted from the begin."""
-    return np.full_like(length, settings.max_length) if settings.position_start == "end" else length.copy()
+def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) -> np.ndarray:
+    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin.
 
-
-def candidate_rows(length: np.ndarray, settings: ModelSettings, switches: TrainingSwitches) -> np.ndarray:
-    """Row of a candidate at test; the last of the history's own where training had L rows alone."""
-    return next_rows(length, settings) - (switches.candidate_position_training == "released")
+    after: 0 where training had L rows (candidate_position_training: released): the last item's row.
+    """
+    rows = np.full_like(length, settings.max_length) if settings.position_start == "end" else length
+    return rows - (1 - after)
 
 
 def distinct_items(data: Prepared, ids: np.ndarray) -> Items:
-    """Items and their attribute bags."""
+    """Items, their attribute bags and their dense features."""
     first = data.attribute_offsets[ids]
     count = data.attribute_offsets[ids + 1] - first
     return Items(
         torch.from_numpy(ids.astype(np.int64)),
         torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
         torch.from_numpy(np.cumsum(count) - count),
+        torch.from_numpy(np.array(data.features[ids])),  # of a memory map only these rows are read
     )

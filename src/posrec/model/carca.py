@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posrec.model.attention import Attention, Layout, attend
-from posrec.model.encodings import Encoding, Shape, build_encoding
+from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, real_slots
+from posrec.model.encodings import Shape, build_encoding
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
@@ -30,29 +30,37 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Items at positions in time: index into the batch's distinct items (T,), context (T, 6), position rows (T,)."""
+    """Items at positions in time: index into the batch's distinct items (T,), context (T, C), position rows (T,).
+
+    times: (T,) int64 seconds, for encodings that ask for them.
+    """
 
     index: Tensor
     context: Tensor
     rows: Tensor
+    times: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Items:
-    """Distinct items: ids (M,), and their attributes as one bag each (attribute ids, offsets (M,))."""
+    """Distinct items: ids (M,), attributes as one bag each (attribute ids, offsets (M,)), dense features (M, F)."""
 
     ids: Tensor
     attribute_ids: Tensor
     attribute_offsets: Tensor
+    features: Tensor
 
 
 class FeedForward(nn.Module):
     """y + dropout(W_2 dropout(act(W_1 y))) on (T, D)."""
 
-    def __init__(self, settings: ModelSettings, generator: torch.Generator) -> None:
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
         super().__init__()
         width = settings.dimension
         self.settings = settings
+        # the released code overwrites every activation but silu by the identity
+        ignored = switches.activation == "released" and settings.activation != "silu"
+        self.activation = "identity" if ignored else settings.activation
         self.weight1 = nn.Parameter(_xavier(width, generator))
         self.bias1 = nn.Parameter(torch.zeros(width))
         self.weight2 = nn.Parameter(_xavier(width, generator))
@@ -61,32 +69,51 @@ class FeedForward(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """y: (T, D). Returns (T, D)."""
         rate = self.settings.dropout if self.training else 0.0
-        activation = ACTIVATIONS[self.settings.activation]
-        hidden = activation(F.linear(y, self.weight1, self.bias1))
+        hidden = ACTIVATIONS[self.activation](F.linear(y, self.weight1, self.bias1))
         return y + _drop(F.linear(_drop(hidden, rate), self.weight2, self.bias2), rate)
 
 
 class Block(nn.Module):
-    """One encoder block: attention with a residual, layer norm, feed-forward with a residual."""
+    """One encoder block: attention with a residual, a norm, feed-forward with a residual.
 
-    def __init__(self, settings: ModelSettings, generator: torch.Generator) -> None:
+    norm_place "before": the first norm makes the attention's query, the second the feed-forward's input; "after": they
+    follow the residuals.
+    """
+
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
         super().__init__()
         self.settings = settings
-        self.norm1 = nn.LayerNorm(settings.dimension, eps=1e-8)
-        self.norm2 = nn.LayerNorm(settings.dimension, eps=1e-8)
+        self.norm1, self.norm2 = make_norm(settings), make_norm(settings)
         self.attention = Attention(settings.dimension, settings.heads, generator)
-        self.feed_forward = FeedForward(settings, generator)
+        self.feed_forward = FeedForward(settings, switches, generator)
+        # the released code's "mul" falls through to the feed-forward once more
+        self.falls_through = switches.ff_residual == "released" and settings.residual == "mul"
 
-    def forward(self, x: Tensor, rows: Tensor, layout: Layout, encoding: Encoding, number: int) -> Tensor:
-        """x: (T, D) history; rows: (T,) position rows; number: which block this is. Returns (T, D)."""
-        normed = self.norm1(x)  # (T, D)
-        query = encoding.rotate(self.attention.project("query", normed), rows)  # (T, H, Dh)
-        key = encoding.rotate(self.attention.project("key", x), rows)
+    def forward(self, x: Tensor, rows: Tensor, layout: Layout, relative: Relative) -> Tensor:
+        """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
+        encoding, number, before = relative.encoding, relative.block, self.settings.norm_place == "before"
+        start = self.norm1(x) if before else x  # (T, D)
+        query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
+        key = encoding.rotate(self.attention.project("key", x), rows, number)
         value = self.attention.project("value", x)
         rate = self.settings.dropout if self.training else 0.0
-        y = encoding.project(attend(query, key, value, layout, rate, (encoding, number)), number)
-        y = self.norm2(combine(self.settings.residual, y, normed))
-        return combine(self.settings.residual, self.feed_forward(y), y)
+        y = encoding.project(attend(query, key, value, layout, rate, relative), number)
+        y = combine(self.settings.residual, y, start)
+        y = self.norm2(y) if before else self.norm1(y)
+        y = self.residual(y, self.feed_forward)
+        return y if before else self.norm2(y)
+
+    def residual(self, y: Tensor, feed_forward: Callable[[Tensor], Tensor]) -> Tensor:
+        """The feed-forward with its residual. y: (..., D). Returns (..., D)."""
+        z = combine(self.settings.residual, feed_forward(y), y)
+        return feed_forward(z) if self.falls_through else z
+
+
+def make_norm(settings: ModelSettings) -> nn.Module:
+    """A layer norm, an RMS norm (Zhang and Sennrich 2019) or nothing, over D."""
+    if settings.norm == "none":
+        return nn.Identity()
+    return (nn.LayerNorm if settings.norm == "layer" else nn.RMSNorm)(settings.dimension, eps=1e-8)
 
 
 class Carca(nn.Module):
@@ -104,29 +131,45 @@ class Carca(nn.Module):
         switches: TrainingSwitches,
         trunk: torch.Generator,
         encoding_generator: torch.Generator,
+        context_width: int = CONTEXT_WIDTH,
+        n_features: int = 0,
     ) -> None:
         super().__init__()
         width = settings.dimension
         self.settings = settings
         self.switches = switches
+        self.feature_widths = [context_width, n_attributes, n_features]  # of the columns of W_f
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0
-        self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, CONTEXT_WIDTH + n_attributes), trunk))
+        self.feature_weight = nn.Parameter(_normal((FEATURE_FACTOR * width, sum(self.feature_widths)), trunk))
         self.feature_bias = nn.Parameter(torch.zeros(FEATURE_FACTOR * width))
         self.item_weight = nn.Parameter(_normal((width, width + FEATURE_FACTOR * width), trunk))
         self.item_bias = nn.Parameter(torch.zeros(width))
-        self.blocks = nn.ModuleList([Block(settings, trunk) for _ in range(settings.blocks)])
-        self.last_norm = nn.LayerNorm(width, eps=1e-8)
+        self.blocks = nn.ModuleList([Block(settings, switches, trunk) for _ in range(settings.blocks)])
+        self.last_norm = make_norm(settings) if settings.norm_place == "before" else nn.Identity()
         self.decoder = Attention(width, settings.heads, trunk)
         self.output_weight = nn.Parameter((torch.rand(width, generator=trunk) * 2 - 1) * math.sqrt(6 / (width + 1)))
         self.output_bias = nn.Parameter(torch.zeros(()))
-        shape = Shape(width, settings.heads, settings.blocks, settings.max_length)
+        if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids, torch's default start
+            self.dot_weight, self.dot_bias = (nn.Parameter(torch.rand((), generator=trunk) * 2 - 1) for _ in range(2))
+        candidate_row = switches.candidate_position_training == "sound"
+        shape = Shape(width, settings.heads, settings.blocks, settings.max_length, self.causal, candidate_row)
         self.encoding = build_encoding(encoding, shape, encoding_generator)
 
     @property
     def causal(self) -> bool:
         """Whether step t sees items 1 .. t only."""
         return self.switches.masked
+
+    @property
+    def released_dot(self) -> bool:
+        """Whether the head is the released code's dot product with its three sigmoids."""
+        return self.settings.head == "dot" and self.switches.dot_head == "released"
+
+    @property
+    def padded(self) -> bool:
+        """Whether histories must be padded to L slots: the second softmax gives padding a weight."""
+        return self.switches.rmha_softmax == "released" and self.encoding.second_softmax
 
     def bound_embedding(self, ids: Tensor) -> None:
         """Renormalise the rows of these items to the upper bound (max_norm), in place.
@@ -136,12 +179,12 @@ class Carca(nn.Module):
         if self.settings.upper_bound is not None:
             with torch.no_grad():
                 rows = self.item_embedding[ids]
-                self.item_embedding[ids] = _bounded(rows, self.settings.upper_bound)
+                self.item_embedding[ids] = _bounded(rows, self.settings.upper_bound, self.settings.upper_bound_norm)
 
     def bounded_embedding(self) -> Tensor:
         """All item embeddings within the upper bound, as a copy: evaluation changes nothing. (I + 1, D)."""
-        table = self.item_embedding.detach()
-        return table if self.settings.upper_bound is None else _bounded(table, self.settings.upper_bound)
+        table, bound = self.item_embedding.detach(), self.settings.upper_bound
+        return table if bound is None else _bounded(table, bound, self.settings.upper_bound_norm)
 
     def item_parts(self, items: Items, embedding: Tensor) -> Tensor:
         """What an item's id and attributes give, without context and position. embedding: (M, D). Returns (M, D)."""
@@ -149,17 +192,20 @@ class Carca(nn.Module):
         of_id, of_features = self.item_weight.split([width, FEATURE_FACTOR * width], dim=1)
         bias = F.linear(of_features, self.feature_bias[None]).squeeze(1) + self.item_bias  # (D,)
         parts = F.linear(embedding * math.sqrt(width), of_id, bias)
-        if len(items.attribute_ids) == 0:
-            return parts
-        table = (of_features @ self.feature_weight[:, CONTEXT_WIDTH:]).T  # (A, D)
-        return parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+        _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
+        if len(items.attribute_ids):
+            table = (of_features @ of_attributes).T  # (A, D)
+            parts = parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+        if items.features.shape[1]:
+            parts = parts + F.linear(items.features.to(parts.dtype), of_features @ of_dense)  # (M, D)
+        return parts
 
     def context_parts(self, context: Tensor) -> Tensor:
-        """What the time features give. context: (T, 6). Returns (T, D)."""
+        """What the time features give. context: (T, C). Returns (T, D)."""
         if not self.settings.context:
             return self.item_weight.new_zeros(len(context), self.settings.dimension)
         of_features = self.item_weight[:, self.settings.dimension :]
-        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, :CONTEXT_WIDTH])
+        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, : self.feature_widths[0]])
 
     def encode_tokens(self, parts: Tensor, tokens: Tokens) -> Tensor:
         """Items with their context and position. parts: (M, D). Returns (T, D)."""
@@ -168,11 +214,15 @@ class Carca(nn.Module):
             x = x + self.context_parts(tokens.context)
         return self.encoding.encode(x, tokens.rows)
 
-    def encode_history(self, x: Tensor, rows: Tensor, layout: Layout) -> Tensor:
-        """The encoder. x: (T, D) encoded history items. Returns (T, D)."""
-        x = _drop(x, self.settings.dropout if self.training else 0.0)
+    def encode_history(self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None) -> Tensor:
+        """The encoder. x: (T, D) encoded history items; rows: (T,); times: (T,) seconds. Returns (T, D)."""
+        real = real_slots(layout) if self.padded else None
+        if self.switches.rope_axis == "released":
+            rows = batch_axis(layout, self.settings.heads)
+        x = _drop(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
         for number, block in enumerate(self.blocks):
-            x = block(x, rows, layout, self.encoding, number)
+            x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
+            x = x if real is None else x * real
         return self.last_norm(x)
 
     def head(self, history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
@@ -181,15 +231,21 @@ class Carca(nn.Module):
         history: (T, D); candidates: (Tq, D), in the layout's order. Returns (Tq,).
         """
         if self.settings.head == "dot":
-            return (self._last_visible(history, layout) * candidates).sum(-1)
+            return self.dot_logits((self._last_visible(history, layout) * candidates).sum(-1))
         query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
         key, value = (self.decoder.project(name, history) for name in ("key", "value"))
         y = attend(query, key, value, layout, self.settings.dropout if self.training else 0.0)
         y = combine(self.settings.decoder_residual, y, candidates)
         return (y * self.output_weight).sum(-1) + self.output_bias
 
+    def dot_logits(self, products: Tensor) -> Tensor:
+        """Logits of the dot head: the products, or as released sigmoid(w sigmoid(product) + b). Any shape."""
+        if not self.released_dot:
+            return products
+        return torch.sigmoid(self.dot_weight * torch.sigmoid(products) + self.dot_bias)
+
     def _last_visible(self, history: Tensor, layout: Layout) -> Tensor:
-        """The encoded history item that a candidate follows: its own step under a causal mask, else the last.
+        """The encoded history item that a candidate follows: its own step where all steps are targets, else the last.
 
         Returns (Tq, D).
         """
@@ -198,7 +254,7 @@ class Carca(nn.Module):
             of_users = part.view(group.users, group.keys, -1)  # (B, n, D)
             step = (
                 torch.arange(group.queries) % group.keys
-                if self.causal
+                if self.switches.targets == "all" and group.queries > 1
                 else torch.full((group.queries,), group.keys - 1)
             )
             outputs.append(of_users.index_select(1, step).flatten(0, 1))
@@ -209,7 +265,8 @@ class Carca(nn.Module):
         parts = self.item_parts(items, F.embedding(items.ids, self.item_embedding))
         length = sum(group.users * group.keys for group in layout)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
-        encoded = self.encode_history(x[:length], tokens.rows[:length], layout)
+        times = None if tokens.times is None else tokens.times[:length]
+        encoded = self.encode_history(x[:length], tokens.rows[:length], layout, times)
         return self.head(encoded, x[length:], layout)
 
 
@@ -220,8 +277,8 @@ def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
     return y * x if kind == "mul" else y + x
 
 
-def _bounded(rows: Tensor, bound: float) -> Tensor:
-    norm = rows.norm(dim=-1, keepdim=True)
+def _bounded(rows: Tensor, bound: float, p: float) -> Tensor:
+    norm = rows.norm(p=p, dim=-1, keepdim=True)
     return torch.where(norm > bound, rows * (bound / norm.clamp_min(1e-30)), rows)
 
 

@@ -140,7 +140,8 @@ class Scorer:
         return context_at(self.data, context_sources(requests.targets, self.model.settings))
 
     def _rows(self, length: np.ndarray) -> np.ndarray:
-        return candidate_rows(length, self.model.settings, self.model.switches)
+        after = int(self.model.switches.candidate_position_training == "sound")
+        return candidate_rows(length, self.model.settings, after)
 
     def _length(self, requests: Requests) -> np.ndarray:
         return np.minimum(requests.targets - self.data.offsets[requests.users], self.model.settings.max_length)
@@ -174,21 +175,25 @@ class Scorer:
         """The encoded history of each request, (n, D) each, in the order of `part`."""
         by_length = np.argsort(length, kind="stable")
         sizes = length[by_length]
-        interactions = ragged_arange(part.targets[by_length] - sizes, sizes)
-        rows = ragged_arange(slot_rows(np.zeros_like(sizes[:, None]), sizes, self.model.settings)[:, 0], sizes)
+        lengths, counts = np.unique(sizes, return_counts=True)
+        slots = np.full_like(sizes, self.model.settings.max_length) if self.model.padded else sizes
+        pad = slots - sizes
+        step = ragged_arange(-pad, slots)  # (T,), below 0: padding
+        interactions = np.repeat(part.targets[by_length] - sizes, slots) + np.maximum(step, 0)
+        rows = slot_rows(step[:, None], np.repeat(sizes, slots), self.model.settings)[:, 0]
         tokens = Tokens(
-            torch.from_numpy(self.data.items[interactions].astype(np.int64)),
+            torch.from_numpy(np.where(step < 0, 0, self.data.items[interactions]).astype(np.int64)),
             torch.from_numpy(self.data.context[interactions]),
             torch.from_numpy(rows),
+            torch.from_numpy(self.data.times[interactions]),
         )
         x = self.model.encode_tokens(self.history_parts, tokens)
-        lengths, counts = np.unique(sizes, return_counts=True)
         layout = [
-            make_group(np.full(count, keys), int(keys), 1, self.model.causal)
+            make_group(np.full(count, keys), int(slots.max() if self.model.padded else keys), 1, self.model.causal)
             for keys, count in zip(lengths, counts, strict=True)
         ]
-        x = self.model.encode_history(x, tokens.rows, layout)
-        parts = x.split(sizes.tolist())
+        x = self.model.encode_history(x, tokens.rows, layout, tokens.times)
+        parts = [user[-size:] for user, size in zip(x.split(slots.tolist()), sizes.tolist(), strict=True)]
         return [parts[place] for place in np.argsort(by_length, kind="stable")]
 
     def _set_request(self, row: int, context: np.ndarray) -> None:
@@ -227,7 +232,7 @@ class Scorer:
         model = self.model
         if model.settings.head == "dot":
             for history, scores in zip(histories, out, strict=False):
-                scores.copy_((self.candidates * history[-1][:, None]).sum(0))
+                scores.copy_(model.dot_logits((self.candidates * history[-1][:, None]).sum(0)))
             return
         packed = torch.cat(histories)
         key, value = (model.decoder.project(name, packed).transpose(0, 1) for name in ("key", "value"))  # (H, T, Dh)

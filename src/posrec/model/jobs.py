@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from posrec import plan, store
+from posrec import inventory, plan, store
 from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
@@ -99,7 +99,10 @@ class Run:
 
     def status(self) -> str | None:
         """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
-        return store.status_of(self.path, **self.identity, evaluation_id=plan.evaluation_id(self.study))
+        return self._status_at(self.path)
+
+    def _status_at(self, path: Path) -> str | None:
+        return store.status_of(path, **self.identity, evaluation_id=plan.evaluation_id(self.study))
 
     def bring(self, again_failed: bool = False) -> bool:
         """Bring the run file into place. Returns whether anything was trained or evaluated for it.
@@ -108,6 +111,9 @@ class Run:
         """
         wanted = ("finished",) if again_failed else ("finished", "failed")
         status = self.status()
+        if status not in wanted and self._status_at(inventory.pruned_place(self.path)) in wanted:
+            inventory.take_back(self.path)  # pulled results are in no store: prune alone has them
+            status = self.status()
         if status in wanted:
             self.failed = status == "failed"
             return False

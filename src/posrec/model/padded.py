@@ -14,15 +14,17 @@ from torch.nn import functional as F
 
 from posrec.model.attention import Attention
 from posrec.model.carca import ACTIVATIONS, Block, Carca, FeedForward, combine
+from posrec.model.encodings import Pairs
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Items in slots, 0 is padding: ids (B, L), context (B, L, 6), position rows (B, L)."""
+    """Items in slots, 0 is padding: ids (B, L), context (B, L, 6), position rows (B, L), times (B, L) in seconds."""
 
     ids: Tensor
     context: Tensor
     rows: Tensor
+    times: Tensor
 
     @property
     def real(self) -> Tensor:
@@ -44,44 +46,68 @@ def encode_items(model: Carca, slots: Slots, attributes: Tensor, embedding: Tens
     return x * slots.real[..., None]
 
 
-def attention(
-    attn: Attention, query_in: Tensor, memory: Tensor, mask: Tensor, model: Carca, rows: Tensor | None, block: int
-) -> Tensor:
+def encoder_attention(block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
+    """The attention of encoder block number n, positions included. query_in, memory: (B, L, D). Returns (B, L, D)."""
+    encoding, attn, causal = model.encoding, block.attention, model.causal
+    rows = history.rows.flatten()  # (B * L,)
+    if model.switches.rope_axis == "released":  # head h of user b is rotated by h * B + b at every slot
+        user = torch.arange(len(history.ids)).repeat_interleave(history.ids.shape[1])
+        rows = user[:, None] + len(history.ids) * torch.arange(attn.heads)
+    query, key, value = (attn.project(*pair) for pair in (("query", query_in), ("key", memory), ("value", memory)))
+    query, key = (encoding.rotate(x.flatten(0, 1), rows, n).view_as(x) for x in (query, key))  # (B, L, H, Dh)
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))  # (B, H, L, Dh)
+    query = query / math.sqrt(query.shape[-1])
+    slot = torch.arange(history.ids.shape[1])
+    pairs = Pairs(slot[None, :] - slot[:, None], history.times)
+    scores, added = query @ key.transpose(2, 3), encoding.scores(query, pairs, n)  # (B, H, L, L)
+    mask = history.real[:, :, None] & history.real[:, None, :]  # (B, L, L)
+    past = torch.ones(mask.shape[1:], dtype=torch.bool).tril() if causal else torch.ones_like(mask[0])
+    weights = masked_softmax(scores if added is None else scores + added, mask & past)
+    if model.switches.rmha_softmax == "released" and encoding.second_softmax:
+        exponent = weights.exp() * past
+        weights = exponent / exponent.sum(-1, keepdim=True)
+    y, shifted = weights @ value, encoding.values(weights, pairs, n)  # (B, H, L, Dh)
+    y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, L, D)
+    return encoding.project(y.flatten(0, 1), n).view_as(y)
+
+
+def decoder_attention(attn: Attention, candidates: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
     """softmax(mask(QK') / sqrt(Dh)) V of each head.
 
-    query_in: (B, M, D); memory: (B, L, D); mask: (B, M, L). Returns (B, M, D).
+    candidates: (B, M, D); memory: (B, L, D); mask: (B, M, L). Returns (B, M, D).
     """
-    query = attn.project("query", query_in)  # (B, M, H, Dh)
-    key, value = (attn.project(name, memory) for name in ("key", "value"))
-    if rows is not None:
-        query = model.encoding.rotate(query.flatten(0, 1), rows.flatten()).view_as(query)
-        key = model.encoding.rotate(key.flatten(0, 1), rows.flatten()).view_as(key)
-    query, key, value = (x.transpose(1, 2) for x in (query, key, value))  # (B, H, ., Dh)
-    scores = query @ key.transpose(2, 3)  # (B, H, M, L)
-    added = model.encoding.scores(query, block) if rows is not None else None
-    scores = (scores if added is None else scores + added) / math.sqrt(query.shape[-1])
-    scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
-    weights = scores.softmax(-1) * mask[:, None]
-    y = weights @ value  # (B, H, M, Dh)
-    shifted = model.encoding.values(weights, block) if rows is not None else None
-    y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, M, D)
-    return y if rows is None else model.encoding.project(y.flatten(0, 1), block).view_as(y)
+    query = attn.project("query", candidates).transpose(1, 2)  # (B, H, M, Dh)
+    key, value = (attn.project(name, memory).transpose(1, 2) for name in ("key", "value"))
+    weights = masked_softmax(query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]), mask)
+    return (weights @ value).transpose(1, 2).flatten(2)
 
 
-def encoder_block(block: Block, x: Tensor, slots: Slots, mask: Tensor, model: Carca, number: int) -> Tensor:
-    """q = LN(x); s = LN(attention(q, x, x) * q); s * FF(s), padding masked to 0. x: (B, L, D)."""
-    q = block.norm1(x)
-    s = block.norm2(
-        combine(model.settings.residual, attention(block.attention, q, x, mask, model, slots.rows, number), q)
-    )
-    s = combine(model.settings.residual, feed_forward(block.feed_forward, s), s)
-    return s * slots.real[..., None]
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the visible slots, 0 elsewhere. scores: (B, H, M, L); mask: (B, M, L)."""
+    hidden = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
+    return hidden.softmax(-1) * mask[:, None]
+
+
+def encoder_block(block: Block, x: Tensor, slots: Slots, model: Carca, number: int) -> Tensor:
+    """One block, padding masked to 0. x: (B, L, D).
+
+    Norm before: q = LN(x); s = LN(attention(q, x, x) * q); s * FF(s). After: s = LN(attention(x, x, x) * x);
+    LN(s * FF(s)). Released "mul": the last product goes through FF once more.
+    """
+    kind, before = model.settings.residual, model.settings.norm_place == "before"
+    q = block.norm1(x) if before else x
+    s = combine(kind, encoder_attention(block, q, x, slots, model, number), q)
+    s = block.norm2(s) if before else block.norm1(s)
+    s = combine(kind, feed_forward(block.feed_forward, s), s)
+    if kind == "mul" and model.switches.ff_residual == "released":
+        s = feed_forward(block.feed_forward, s)
+    return (s if before else block.norm2(s)) * slots.real[..., None]
 
 
 def feed_forward(layer: FeedForward, y: Tensor) -> Tensor:
     """y + W_2 act(W_1 y), with both products as 1x1 convolutions. y: (B, L, D)."""
     hidden = F.conv1d(y.transpose(1, 2), layer.weight1[..., None], layer.bias1)
-    hidden = ACTIVATIONS[layer.settings.activation](hidden)
+    hidden = ACTIVATIONS[layer.activation](hidden)
     return y + F.conv1d(hidden, layer.weight2[..., None], layer.bias2).transpose(1, 2)
 
 
@@ -94,15 +120,16 @@ def logits(
     (I + 1, D), within the upper bound.
     """
     x = encode_items(model, history, attributes, embedding)
-    pair = history.real[:, :, None] & history.real[:, None, :]  # (B, L, L)
-    mask = pair & torch.ones_like(pair).tril() if model.causal else pair
     for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
-        x = encoder_block(block, x, history, mask, model, number)
+        x = encoder_block(block, x, history, model, number)
     x = model.last_norm(x) * history.real[..., None]
     o = encode_items(model, candidates, attributes, embedding)  # (B, M, D)
     if model.settings.head == "dot":
         last = visible.long().mul(torch.arange(1, visible.shape[2] + 1)).argmax(-1)  # (B, M)
-        return (x.gather(1, last[..., None].expand(-1, -1, x.shape[2])) * o).sum(-1)
-    y = attention(model.decoder, o, x, visible & candidates.real[:, :, None], model, None, 0)
+        product = (x.gather(1, last[..., None].expand(-1, -1, x.shape[2])) * o).sum(-1)
+        if model.switches.dot_head == "sound":
+            return product
+        return torch.sigmoid(model.dot_weight * torch.sigmoid(product) + model.dot_bias)
+    y = decoder_attention(model.decoder, o, x, visible & candidates.real[:, :, None])
     return (combine(model.settings.decoder_residual, y, o) * model.output_weight).sum(-1) + model.output_bias

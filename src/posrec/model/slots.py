@@ -49,11 +49,12 @@ class SlotScorer(Scorer):
             return
         for history, scores in zip(histories, out, strict=False):
             slots = self._slots_of(history)  # (L, D)
-            scores.copy_((self.candidates.T * slots[self.item_slots]).sum(1))
+            scores.copy_(self.model.dot_logits((self.candidates.T * slots[self.item_slots]).sum(1)))
 
     def _slots_of(self, history: Tensor) -> Tensor:
         """The L encoded slots of a history (n, D); a padded slot is masked to 0 before the last layer norm."""
-        padding = self.model.last_norm.bias.expand(self.model.settings.max_length - len(history), -1)
+        masked = history.new_zeros(self.model.settings.max_length - len(history), history.shape[1])
+        padding = self.model.last_norm(masked)
         parts = [padding, history] if self.model.settings.position_start == "end" else [history, padding]
         return torch.cat(parts)
 
@@ -77,9 +78,9 @@ class SlotScorer(Scorer):
     def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray) -> Tensor:
         """history: (n, D); candidates: (m, D). Returns (m,)."""
         if self.by_slot:
-            return (self._slots_of(history)[torch.from_numpy(slots)] * candidates).sum(1)
+            return self.model.dot_logits((self._slots_of(history)[torch.from_numpy(slots)] * candidates).sum(1))
         if self.model.settings.head == "dot":
-            return (candidates * history[-1]).sum(1)
+            return self.model.dot_logits((candidates * history[-1]).sum(1))
         group = make_group(np.array([len(history)]), len(history), len(candidates), causal=False)
         return self.model.head(history, candidates, [group])
 

@@ -53,9 +53,10 @@ class Trained:
 def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     """A fresh model with the initial weights of `seed`."""
     seeds = streams.cell_seeds(cell, seed)
-    attributes = data.n_attributes
+    widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
-    model = Carca(cell.model, cell.encoding, data.n_items, attributes, cell.switches, trunk, encoding)
+    switches = cell.switches
+    model = Carca(cell.model, cell.encoding, data.n_items, data.n_attributes, switches, trunk, encoding, **widths)
     return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
 
 
@@ -85,7 +86,9 @@ def train_run(
     seeds = streams.cell_seeds(cell, seed)
     torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
     order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-    sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, settings.negatives)
+    sampler = Sampler(
+        data, cell.model, cell.switches, batch_size(cell), order, negatives, model.padded, settings.negatives
+    )
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
     )

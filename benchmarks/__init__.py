@@ -1,0 +1,1 @@
+"""Measurements behind the figures in docs; `make bench` runs them all."""

@@ -1,0 +1,54 @@
+"""sha256 of local files, computed once for a path, size and time stamps: planning a study reads no large file twice."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from posrec.errors import DataError
+from posrec.files import sha256, write_json
+
+CACHE = Path(".cache/hashes.json")
+SETTLED = 2.0  # seconds: a file that was written just now may change again within one tick of its clock
+State = tuple[int, int, int]  # size, mtime and ctime in nanoseconds
+KNOWN: dict[tuple[str, State], str] = {}  # what this process has looked at
+
+
+def sha256_of(path: str | Path) -> str:
+    """sha256 of a file, from the cache where path, size and time stamps are those of the last time.
+
+    Raises DataError for a file that cannot be read.
+    """
+    try:
+        return _sha256_of(os.path.abspath(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _sha256_of(path: str) -> str:
+    state = _state(path)
+    if (path, state) in KNOWN:
+        return KNOWN[path, state]
+    cached = _read_cache().get(path, [])
+    found = str(cached[-1]) if cached[:-1] == list(state) else sha256(path)
+    if _state(path) == state and time.time() - max(state[1:]) / 1e9 > SETTLED:
+        KNOWN[path, state] = found
+        if cached != [*state, found]:
+            write_json(CACHE, {**_read_cache(), path: [*state, found]})
+    return found
+
+
+def _state(path: str) -> State:
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _read_cache() -> dict[str, list[int | str]]:
+    """What is known; nothing where the file is absent or damaged, since all of it can be computed again."""
+    try:
+        content = json.loads(CACHE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {path: entry for path, entry in content.items() if isinstance(entry, list) and len(entry) == 4}

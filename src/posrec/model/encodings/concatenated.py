@@ -1,0 +1,57 @@
+"""Positions as vectors concatenated to the encoded items, then a linear layer; and that layer without positions."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from posrec.model.encodings.added import Absolute, Learnt, Rotatory, Table
+from posrec.model.encodings.interface import Shape, draw_uniform, register
+
+
+class Concatenated(Table):
+    """[x ; p] through a linear layer 2D -> D, as W_x x + W_p p + b: the position's share is computed once a row."""
+
+    def __init__(self, shape: Shape, generator: torch.Generator, **parameters: Any) -> None:
+        super().__init__(shape, generator, **parameters)
+        bound = 1 / math.sqrt(2 * shape.dimension)  # torch's default for a linear layer with 2D inputs
+        self.weight = nn.Parameter(draw_uniform((shape.dimension, 2 * shape.dimension), bound, generator))
+        self.bias = nn.Parameter(draw_uniform((shape.dimension,), bound, generator))
+
+    def encode(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The linear layer on item and position. x: (T, D); rows: (T,). Returns (T, D)."""
+        of_item, of_position = self.weight.split(self.shape.dimension, dim=1)
+        table = nn.functional.linear(self.table(), of_position, self.bias)  # (rows, D)
+        return nn.functional.linear(x, of_item) + table.index_select(0, rows)
+
+
+@register("abs_con", "concatenated", base=10_000.0)
+class AbsoluteConcatenated(Concatenated, Absolute):
+    """Fixed sinusoids, concatenated."""
+
+
+@register("learnt_con", "concatenated")
+class LearntConcatenated(Concatenated, Learnt):
+    """Learnt vectors, concatenated."""
+
+
+@register("rotatory_con", "concatenated", scale=10_000.0)
+@register("rotatory_unit_con", "concatenated", scale=1.0)
+class RotatoryConcatenated(Concatenated, Rotatory):
+    """Learnt vectors turned into angles, concatenated."""
+
+
+@register("con_control", "control")
+class ConcatenationControl(Concatenated):
+    """The linear layer 2D -> D with a zero vector in every position's place: what a concatenation does without one."""
+
+    zeros: Tensor
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__(shape, generator)
+        self.register_buffer("zeros", torch.zeros(shape.rows, shape.dimension), persistent=False)
+
+    def table(self) -> Tensor:
+        """Zeros: (rows, D)."""
+        return self.zeros

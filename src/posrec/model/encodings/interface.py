@@ -1,0 +1,100 @@
+"""What an encoding is: the places where a position may reach the model, and the registry of kinds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What an encoding must know of the model: width D, heads H, encoder blocks, length L, whether it is causal."""
+
+    dimension: int
+    heads: int
+    blocks: int
+    max_length: int
+    causal: bool = False
+    candidate_row: bool = True  # a row of its own for the candidate after the history (False: as released, L rows)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a position table: L slots of the history and one for the candidate after it."""
+        return self.max_length + self.candidate_row
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Queries i and keys j of a group: distance j - i in slots (m, n) int64, and times in seconds (B, n), or None."""
+
+    distance: Tensor
+    times: Tensor | None = None
+
+
+class Encoding(nn.Module):
+    """The interface, and no position at all: each method leaves things as they are."""
+
+    second_softmax = False  # whether the released code has its second softmax here (switch rmha_softmax)
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def encode(self, x: Tensor, rows: Tensor) -> Tensor:
+        """Put positions into encoded items. x: (T, D); rows: (T,). Returns (T, D); must be affine in x."""
+        return x
+
+    def rotate(self, x: Tensor, rows: Tensor, block: int) -> Tensor:
+        """Rotate queries or keys of encoder block `block`. x: (T, H, Dh); rows: (T,) or (T, H). Returns (T, H, Dh)."""
+        return x
+
+    def scores(self, query: Tensor, pairs: Pairs, block: int) -> Tensor | None:
+        """What is added to the scores of a block. query: (B, H, m, Dh), scaled by 1 / sqrt(Dh).
+
+        Returns (B, H, m, n) or what broadcasts to it.
+        """
+        return None
+
+    def values(self, weights: Tensor, pairs: Pairs, block: int) -> Tensor | None:
+        """What is added to the attention's output. weights: (B, H, m, n). Returns (B, H, m, Dh)."""
+        return None
+
+    def project(self, y: Tensor, block: int) -> Tensor:
+        """After the heads are concatenated. y: (T, D). Returns (T, D)."""
+        return y
+
+
+EncodingType = TypeVar("EncodingType", bound=type[Encoding])
+REGISTRY: dict[str, Callable[..., Encoding]] = {}
+
+
+def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingType], EncodingType]:
+    """Class decorator: make an encoding known as `name`, with its parameters' defaults, all plain values.
+
+    The class is built as cls(shape, generator, **parameters). `posrec.catalogue` reads the same line without running
+    it, so family and defaults stand here alone.
+    """
+
+    def add(cls: EncodingType) -> EncodingType:
+        REGISTRY[name] = cls
+        return cls
+
+    return add
+
+
+def slot_distance(queries: int, keys: int) -> Tensor:
+    """Distance j - i of every query slot i and key slot j. Returns (m, n) int64."""
+    return torch.arange(keys)[None, :] - torch.arange(queries)[:, None]
+
+
+def draw_uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    """Uniform over -bound .. bound."""
+    return (torch.rand(shape, generator=generator) * 2 - 1) * bound
+
+
+def xavier_bound(rows: int, columns: int) -> float:
+    """Bound of Xavier's uniform distribution (Glorot and Bengio 2010, equation 16)."""
+    return math.sqrt(6 / (rows + columns))

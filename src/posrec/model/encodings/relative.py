@@ -1,0 +1,79 @@
+"""Relative positions inside the encoder's attention, with learnt keys and values; and its control without them."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, register, xavier_bound
+
+
+def clipped_distance(distance: Tensor, clip: int) -> Tensor:
+    """Shaw et al. 2018, equation 3: index clip(j - i, -k, k) + k of every pair. distance: (m, n) int64."""
+    return distance.clamp(-clip, clip) + clip
+
+
+def indexed_scores(query: Tensor, keys: Tensor, index: Tensor) -> Tensor:
+    """Products of queries and the key that each pair's index names.
+
+    query: (B, H, m, Dh); keys: (K, Dh); index: (m, n) or (B, 1, m, n), below K. Returns (B, H, m, n).
+    """
+    return (query @ keys.T).gather(3, index.expand(*query.shape[:2], -1, -1))
+
+
+def indexed_values(weights: Tensor, values: Tensor, index: Tensor) -> Tensor:
+    """Weighted sum of the values that each pair's index names.
+
+    weights: (B, H, m, n); values: (K, Dh); index: (m, n) or (B, 1, m, n), below K. Returns (B, H, m, Dh).
+    """
+    by_index = weights.new_zeros(*weights.shape[:3], len(values))
+    return by_index.scatter_add(3, index.expand_as(weights), weights) @ values
+
+
+class Projected(Encoding):
+    """An output projection after the attention of each block: Xavier uniform, bias 0."""
+
+    second_softmax = True
+
+    def make_projection(self, generator: torch.Generator) -> None:
+        """Draw the projection's parameters."""
+        width, blocks = self.shape.dimension, self.shape.blocks
+        self.weight = nn.Parameter(draw_uniform((blocks, width, width), math.sqrt(3 / width), generator))
+        self.bias = nn.Parameter(torch.zeros(blocks, width))
+
+    def project(self, y: Tensor, block: int) -> Tensor:
+        """The output projection of encoder block `block`. y: (T, D). Returns (T, D)."""
+        return nn.functional.linear(y, self.weight[block], self.bias[block])
+
+
+@register("rmha{clip}", "relative", clip=4)
+class RelativeAttention(Projected):
+    """Relative keys and values (Shaw et al. 2018) and an output projection.
+
+    Distances are clipped at k; the keys and values are shared by the heads.
+    """
+
+    def __init__(self, shape: Shape, generator: torch.Generator, clip: int = 4) -> None:
+        super().__init__(shape, generator)
+        self.clip = clip
+        table = (shape.blocks, 2 * clip + 1, shape.dimension // shape.heads)
+        self.keys = nn.Parameter(draw_uniform(table, xavier_bound(*table[1:]), generator))
+        self.relative_values = nn.Parameter(draw_uniform(table, xavier_bound(*table[1:]), generator))
+        self.make_projection(generator)
+
+    def scores(self, query: Tensor, pairs: Pairs, block: int) -> Tensor:
+        """Products of queries and relative keys. query: (B, H, m, Dh), scaled. Returns (B, H, m, n)."""
+        return indexed_scores(query, self.keys[block], clipped_distance(pairs.distance, self.clip))
+
+    def values(self, weights: Tensor, pairs: Pairs, block: int) -> Tensor:
+        """Relative values, weighted. weights: (B, H, m, n). Returns (B, H, m, Dh)."""
+        return indexed_values(weights, self.relative_values[block], clipped_distance(pairs.distance, self.clip))
+
+
+@register("rmha_control", "control")
+class RelativeControl(Projected):
+    """The output projection without relative tables: what rmha adds beside its positions."""
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__(shape, generator)
+        self.make_projection(generator)

@@ -1,0 +1,49 @@
+"""The published cells: read whole, set beside ours, and their spreads tested with their own numbers of runs."""
+
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from posrec.analysis import published, tables
+from posrec.errors import StudyError
+from posrec.settings import ENCODINGS
+from tests.analysis import made_up
+
+
+def test_cells_are_known_and_plausible() -> None:
+    cells = published.published_cells()
+    assert set(cells["encoding"]) <= {*ENCODINGS, "rmha4 + rope_one"}
+    assert cells["hit10"].between(10, 100).all()
+    assert (cells["ndcg10"] < cells["hit10"]).all()
+    assert (cells["tie_suspect"] == "yes").sum() == 69
+
+
+def test_the_spread_of_one_cell_by_hand() -> None:
+    """Submen, leaky, upper bound 1e-4: rotatory_con 11.90 against none 3.72, twelve runs each."""
+    found = published.reanalysis("hit10")
+    row = found[
+        (found["dataset"] == "Submen")
+        & (found["activation"] == "leaky")
+        & (found["upper_bound"] == 1e-4)
+        & (found["encoding"] == "rotatory_con")
+    ].iloc[0]
+    assert row["ratio"] == pytest.approx(11.90 / 3.72)
+    assert row["p"] == pytest.approx(2 * stats.f.sf((11.90 / 3.72) ** 2, 11, 11))
+    assert row["p_holm"] >= row["p"]
+
+
+def test_ours_stand_beside_theirs(here: Path) -> None:
+    study = made_up.make_study(2, report={"published": {"twin1": "Beauty"}})
+    made_up.write_study(study, made_up.plain_score)
+    table = tables.build_tables(study).published
+    assert set(table["dataset"]) == {"twin1"}
+    row = table[(table["encoding"] == "abs") & (table["published_activation"] == "silu")].iloc[0]
+    ours = 100 * tables.build_tables(study).cells.set_index(["dataset", "encoding"]).loc[("twin1", "abs")]
+    assert row["hit10_difference_points"] == pytest.approx(ours["sampled_hit10_mean"] - 67.27)
+    assert row["hit10_sd_ratio"] == pytest.approx(ours["sampled_hit10_sd"] / 10.59)
+
+
+def test_only_data_sets_of_the_study_can_be_the_papers() -> None:
+    with pytest.raises(StudyError, match=r"published.twin: the study has no such data set; did you mean 'twin1'"):
+        made_up.make_study(report={"published": {"twin": "Beauty"}})

@@ -1,0 +1,108 @@
+"""What exists: names with parameters, and a user's own encoding from the folder that the user names."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from posrec import catalogue, plan
+from posrec.errors import StudyError
+from posrec.model.encodings import REGISTRY, Shape, build_encoding
+from tests.model.conftest import make_cell
+from tests.model.toy import make_study
+
+OWN = '''"""A learnt number for all items."""
+import torch
+from posrec.model.encodings import Encoding, register
+
+@register("shift", "added", by=2.0)
+class Shift(Encoding):
+    def __init__(self, shape, generator, by=2.0):
+        super().__init__(shape, generator)
+        self.by = by
+
+    def encode(self, x, rows):
+        return x + self.by
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv(catalogue.FOLDER, str(tmp_path))
+    (tmp_path / "shift.py").write_text(OWN)
+    yield tmp_path / "shift.py"
+    REGISTRY.pop("shift", None)
+    for name in [name for name in sys.modules if name.startswith("posrec_own_")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rop", "did you mean 'rope'"),
+        ("rmha0", "does not exist"),
+        ("rope-bas=100", "did you mean 'base'"),
+        ("rope-base=x", "must be like 1000.0"),
+        ("rope-base=-5", "does not exist"),
+        ("rope-base=1000", "is the default; leave it out"),
+        ("rmha4-clip=5", "no parameter 'clip'"),
+        ("shift", "does not exist"),
+    ],
+)
+def test_bad_names_and_the_way_out(name: str, expected: str) -> None:
+    with pytest.raises(StudyError, match=expected):
+        catalogue.find(name)
+
+
+def test_parameters_reach_the_encoding_and_the_run_id() -> None:
+    assert build_encoding("rope-base=100", Shape(8, 2, 1, 5), torch.Generator()).base == 100
+    assert build_encoding("rmha7", Shape(8, 2, 1, 5), torch.Generator()).keys.shape[1] == 15
+    study = make_study(encodings=["rope", "rope-base=100", "rmha4", "rmha5"])
+    assert len({plan.run_id(study, cell) for cell in study.cells}) == 4
+
+
+def test_an_own_encoding_is_one_file_and_one_line(own: Path) -> None:
+    x = torch.zeros(2, 8)
+    assert build_encoding("shift-by=3", Shape(8, 2, 1, 5), torch.Generator()).encode(x, x).tolist() == (x + 3).tolist()
+    assert catalogue.family_of("shift") == "added"
+    before = plan.run_id(make_study(encodings=["none", "shift"]), make_study(encodings=["none", "shift"]).cells[1])
+    own.write_text(OWN + "\n# another text\n")
+    study = make_study(encodings=["none", "shift"])
+    assert plan.run_id(study, study.cells[1]) != before
+
+
+def test_reading_a_study_runs_no_file(own: Path) -> None:
+    own.write_text(OWN + "\nraise SystemExit('it ran')\n")
+    make_study(encodings=["none", "shift"])
+    with pytest.raises(SystemExit, match="it ran"):
+        build_encoding("shift", Shape(8, 2, 1, 5), torch.Generator())
+
+
+@pytest.mark.parametrize("name", ["../shift", "shift.py", "/tmp/shift.py:Shift", "shift.py:Shift"])
+def test_a_study_cannot_name_a_file(own: Path, name: str) -> None:
+    with pytest.raises(StudyError, match="does not exist"):
+        make_study(encodings=["none", name])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@register('rope', 'added')\nclass A: pass\n", "is registered in .* too"),
+        ("@register('Mine', 'added')\nclass A: pass\n", "a name is made of"),
+        ("@register('mine', 'adde')\nclass A: pass\n", "family 'adde' does not exist"),
+        ("@register('mine', 'added', k=print(1))\nclass A: pass\n", "all plain values"),
+        ("def (:\n", "no Python file"),
+    ],
+)
+def test_bad_registrations_name_their_file(own: Path, text: str, expected: str) -> None:
+    own.write_text(text)
+    with pytest.raises(StudyError, match=expected):
+        catalogue.find("none")
+
+
+def test_the_layout_follows_from_switches_and_encoding() -> None:
+    released = {"name": "mixed", "rmha_softmax": "released"}
+    assert plan.layout_of(make_cell("rmha4", released)) == "padded"
+    assert plan.layout_of(make_cell("rope", released)) == plan.layout_of(make_cell("rmha4")) == "packed"

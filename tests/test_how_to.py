@@ -1,0 +1,68 @@
+"""The how-to's own study runs as it stands there."""
+
+import datetime
+import random
+from pathlib import Path
+
+import pytest
+
+from posrec import cli, plan, study
+from posrec.data import formats, registry
+from posrec.files import read_json
+
+TEXT = (Path(__file__).parents[1] / "docs/how-to.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def blocks(title: str, kind: str) -> list[str]:
+    return [part.partition("```")[0] for part in section(title).split(f"```{kind}\n")[1:]]
+
+
+def purchases(header: str, users: int = 30, items: int = 12) -> str:
+    """A table with the how-to's header: every user buys six things on days of their own."""
+    choice = random.Random(1)
+    lines = [header]
+    for user in range(users):
+        for number, item in enumerate(choice.sample(range(items), 6)):
+            day = datetime.date(2024, 1, 1) + datetime.timedelta(days=choice.randrange(300) + number)
+            values = {
+                "order": len(lines),
+                "customer": f"c{user}",
+                "product": f"p{item}",
+                "bought_at": f"{day}T08:30:00Z",
+            }
+            lines.append("\t".join(str(values[column]) for column in header.split("\t")))
+    return "\n".join(lines) + "\n"
+
+
+def test_a_table_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("POSREC_STORE", raising=False)
+    (text,) = blocks("Use your own table", "yaml")
+    assert len(text.splitlines()) == 10
+    example = next(block for block in blocks("Use your own table", "") if block.startswith("order\t"))
+    header, row = example.splitlines()
+    Path("data").mkdir()
+    Path("shop.yaml").write_text(text)
+    Path("data/purchases.tsv").write_text(f"{header}\n{row}\n")
+    source = plan.source_of("shop", study.load("shop.yaml").settings.datasets["shop"])
+    assert formats.read_reviews(Path(), source).values.tolist() == [["anna", "tea", 1_717_178_400]]
+    Path("data/purchases.tsv").write_text(purchases(header))
+    for verb in ("prepare", "describe", "candidates", "baselines"):
+        assert cli.main([verb, "--study", "shop.yaml", "--dataset", "shop"]) == 0
+    assert cli.main(["train", "--study", "shop.yaml", "--encoding", "rope", "--seed", "1"]) == 0
+    loaded = study.load("shop.yaml")
+    card = read_json(plan.dataset_files(loaded, "shop").card)
+    assert (card["users"], card["items"], card["interactions"]) == (30, 12, 180)
+    (run,) = Path("results/studies/shop/runs").rglob("seed=1.json")
+    assert read_json(run)["status"] == "finished"
+
+
+def test_every_fetch_of_the_how_to_is_known() -> None:
+    lines = [line.split("#")[0].split() for line in section("Get the reviews").splitlines()]
+    names = [word for line in lines if line[:2] == ["posrec", "fetch"] for word in line[2:] if word[0] != "-"]
+    assert {"movielens-100k", "amazon2014-beauty"} <= set(names)
+    assert {name for name in names if not name.endswith(".yaml")} <= set(registry.sources())
