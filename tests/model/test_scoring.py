@@ -17,7 +17,7 @@ from posrec.model.evaluate import Requests, Scorer, model_scores, rank_requests,
 from posrec.model.scoring import DRAWN_USERS, best_of, rank_test, read_test, redraw_candidates
 from posrec.model.slots import SlotScorer, negative_slots, slot_columns, slot_scores
 from posrec.model.streams import cell_seeds, numpy_stream
-from posrec.model.train import build_model
+from posrec.model.train import batch_size, build_model
 from posrec.protocols import PRESETS, EvaluationSwitches
 from tests.model.conftest import make_candidates, make_cell, make_data
 
@@ -281,3 +281,10 @@ def test_released_seeding_is_unrelated_between_encodings_yet_repeatable(data: Pr
     seeds = cell_seeds(held, 1)
     assert seeds["trunk"] == 7
     assert (seeds["order"], seeds["negatives"]) == (1, 1)
+
+
+def test_released_none_trains_with_half_the_batch() -> None:
+    full = make_cell("none", "sound").training.batch_size
+    assert batch_size(make_cell("none", "released")) == full // 2
+    assert batch_size(make_cell("learnt", "released")) == full
+    assert batch_size(make_cell("none", "sound")) == full
