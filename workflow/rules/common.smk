@@ -123,12 +123,11 @@ shell.prefix(
 )
 
 
-def train_runtime(batch) -> int:
-    """Minutes to ask a cluster for: generous, since a job that is cut off is trained again."""
+def train_runtime(batch):
+    """Minutes to ask a cluster for, more at each attempt: generous, and a job that is cut off keeps its finished runs."""
     work = [plan.work(STUDY, cell) for cell in batch.cells]
-    if None in work:
-        return 24 * 60
-    return max(60, min(7 * 24 * 60, round(sum(work) / 1e11)))
+    minutes = 24 * 60 if None in work else round(sum(work) / 1e11)
+    return lambda wildcards, attempt: max(60, min(7 * 24 * 60, minutes)) * attempt
 
 
 def with_caption(path: str):
