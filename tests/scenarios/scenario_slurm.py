@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests import ledger
-
 from tests.workflow.project import ROOT, Project
 
 pytestmark = pytest.mark.workflow
