@@ -23,7 +23,7 @@ RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 STORE = ".cache"  # POSREC_STORE overrides
-FIGURES = ("stability", "spread", "correlation", "levels", "learning_curves")
+FIGURES = ("claims", "stability", "spread", "ranks", "correlation", "levels", "learning_curves")
 TABLES = (
     *("runs.csv", "cells.csv", "datasets.csv", "comparisons.csv", "ranks.csv", "correlation.csv", "claims.csv"),
     *("published.csv", "metrics.json"),

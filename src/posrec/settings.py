@@ -194,6 +194,9 @@ class ModelSettings(Settings):
         "end", description="count positions from the end of the history, or from its begin"
     )
     context: bool = Field(True, description="feed the six time features")
+    candidate_context: Literal["request_time", "last_interaction", "none"] = Field(
+        "request_time", description="time that a candidate carries: the request's, the last interaction's, or none"
+    )
 
 
 class NumericsSettings(Settings):
@@ -226,6 +229,11 @@ class TrainingSettings(Settings):
         default_factory=dict, description="random streams that keep this seed whatever the run's seed"
     )
     numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
+    loss: Literal["bce", "gbce", "ce"] = Field(
+        "bce", description="binary cross-entropy, gBCE (gSASRec, RecSys 2023), or cross-entropy over the candidates"
+    )
+    negatives: int = Field(1, ge=1, description="training negatives a target")
+    gbce_calibration: Number = Field(0.75, ge=0, le=1, description="gBCE's t: 0 is bce, 1 is fully calibrated")
     keep_weights: bool = Field(
         False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
     )

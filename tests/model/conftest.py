@@ -8,6 +8,10 @@ import pytest
 
 from posrec import study
 from posrec.data.prepared import Candidates, Prepared
+from posrec.model.carca import Carca
+from posrec.model.evaluate import Ranks
+from posrec.model.scoring import read_test
+from posrec.protocols import EvaluationSwitches
 from posrec.study import Cell
 from tests.model import toy
 
@@ -79,3 +83,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("POSREC_STORE", raising=False)
     toy.make_data()
     return tmp_path
+
+
+def rank_test_users(model: Carca, data: Prepared, candidates: Candidates) -> Ranks:
+    """Ranks of every test user under the sound evaluation."""
+    return read_test(model, data, candidates, EvaluationSwitches(), seed=1, epoch=1).ranks

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model import streams
-from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, ragged_arange, slot_rows
+from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, ragged_arange, slot_rows
 from tests.model.conftest import make_cell, make_data
 
 
@@ -98,7 +98,7 @@ def test_negatives_are_outside_the_training_items(data: Prepared) -> None:
     draw = sampler(data)
     met = {(int(k) // (data.n_items + 1), int(k) % (data.n_items + 1)) for k in draw.met}
     users = np.repeat(np.arange(data.n_users), 400)
-    items = draw._negatives(users)
+    items = draw_unmet(users, draw.met, data.n_items, data.n_items, draw.negative_stream)
     assert items.min() >= 1
     assert items.max() <= data.n_items
     assert not met & set(zip(users.tolist(), items.tolist(), strict=True))

@@ -13,9 +13,9 @@ from posrec.data.prepared import Prepared
 from posrec.model.carca import Carca
 from posrec.model.evaluate import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.metrics import mean_metrics
-from posrec.model.train import build_model, rank_test_users
+from posrec.model.train import build_model
 from posrec.settings import ENCODINGS
-from tests.model.conftest import make_candidates, make_cell, make_data
+from tests.model.conftest import make_candidates, make_cell, make_data, rank_test_users
 
 MANY = make_data(users=300, items=500, longest=30)
 

@@ -12,7 +12,7 @@ from posrec import cli, inventory, store
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.files import write_json
-from posrec.model import failures, jobs, train
+from posrec.model import failures, jobs, scoring, train
 from posrec.model.carca import Carca
 from posrec.model.encodings.added import Learnt
 from posrec.model.train import TrainingFailed, train_run
@@ -83,7 +83,7 @@ def test_a_model_that_cannot_be_built_failed_at_step_0(data: Prepared, monkeypat
 
 
 def test_a_failing_evaluation_is_a_result(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "rank_test_users", Raises(RuntimeError("shapes differ"), None))
+    monkeypatch.setattr(scoring, "read_test", Raises(RuntimeError("shapes differ"), None))
     failed = run(make_study())
     assert failed.bring()
     content = store.read_content(failed.path)

@@ -15,7 +15,8 @@ from posrec.model import padded, streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.evaluate import model_scores, requests_of
-from posrec.model.train import batch_loss, build_model
+from posrec.model.losses import binary_cross_entropy
+from posrec.model.train import build_model
 from posrec.settings import ENCODINGS
 from posrec.study import Cell
 from tests.model.conftest import make_cell
@@ -147,7 +148,7 @@ def test_loss_logits_and_gradients(data: Prepared, encoding: str, protocol: Any,
     assert real.sum() > 20
     torch.testing.assert_close(packed[real], plain[real], rtol=1e-10, atol=1e-10)
 
-    loss = batch_loss(model, batch)
+    loss = binary_cross_entropy(model(batch.items, batch.tokens, batch.layout), batch)
     expected = softplus(-batch.sign[real].double() * plain[real]).mean()
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -15,7 +15,7 @@ from posrec.model.carca import Tokens
 from posrec.model.evaluate import requests_of
 from posrec.model.train import Curve, TrainingFailed, build_model, learning_rate_factor, train_run, validation_sample
 from posrec.settings import ENCODINGS, STREAMS
-from tests.model.conftest import make_candidates, make_cell, make_data
+from tests.model.conftest import make_candidates, make_cell, make_data, rank_test_users
 
 
 def trained_bytes(data: Prepared, seed: int, **settings: Any) -> dict[str, bytes]:
@@ -188,7 +188,7 @@ def test_golden(data: Prepared, encoding: str) -> None:
     trained = train_run(cell, data, 1)
     model = build_model(cell, data, 1)
     model.load_state_dict(trained.weights[trained.curve.best()[0]])
-    ranks = train.rank_test_users(model, data, make_candidates(data))
+    ranks = rank_test_users(model, data, make_candidates(data))
     found = [
         *trained.curve.loss,
         *trained.curve.validation,

@@ -9,8 +9,10 @@ from posrec.analysis.stability import seeds_note
 from posrec.analysis.tables import Tables
 
 TITLES = {
+    "claims": "Which claims of the paper stand",
     "stability": "Scores of the seeds by encoding",
     "spread": "How much the seeds differ",
+    "ranks": "Which encodings are told apart over all data sets",
     "correlation": "Does what works follow from deviation or from sparsity?",
     "levels": "Mean scores at a glance",
     "learning_curves": "Learning curves",
@@ -39,8 +41,9 @@ def _spread(tables: Tables) -> str:
     n = len(tables.inputs.study.settings.seeds)
     return (
         "The dot is the sample standard deviation over seeds, the bar its exact 95 % interval for normal scores, on a "
-        "logarithmic axis: further left is steadier. Encodings whose bars overlap are not told apart. Where some seeds "
-        f"collapse the scores are not normal and the true interval is wider. {seeds_note(n)}"
+        "logarithmic axis: further left is steadier; the table of comparisons says which are told apart. Where some "
+        "seeds collapse the scores are not normal: the bar is then a bootstrap interval (BCa) from 20 seeds on; with "
+        f"fewer seeds there is none, since no interval is valid. {seeds_note(n)}"
     )
 
 
@@ -75,7 +78,28 @@ def _learning_curves(tables: Tables) -> str:
     )
 
 
+def _claims(tables: Tables) -> str:
+    if not tables.inputs.spread:
+        return NO_SPREAD
+    counts = [f"{n} {name}" for name, n in tables.claims["verdict"].value_counts(sort=False).items()]
+    return (
+        "A row a claim of arXiv 2405.10436, a column a protocol of this study. Grey: these data cannot decide, for too "
+        f"few seeds or data sets, or because the study varies no such thing. Here: {wording.listing(counts)}. The "
+        "reason of each stands in the table of claims."
+    )
+
+
+def _ranks(tables: Tables) -> str:
+    return (
+        "Mean rank of each encoding over the data sets: further left is better. Encodings under one black bar are not "
+        "told apart (Nemenyi, 5 %); the grey bar shows how far apart two must lie. Data sets count as independent, "
+        "which subsets of one another are not."
+    )
+
+
 _WHAT: dict[str, Callable[[Tables], str]] = {
+    "claims": _claims,
+    "ranks": _ranks,
     "stability": _stability,
     "spread": _spread,
     "correlation": _correlation,

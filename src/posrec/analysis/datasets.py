@@ -14,7 +14,10 @@ DEVIATIONS = {
     "deviation_sampled_ndcg10": "sampled_ndcg10",
 }
 CARD_FACTS = ("users", "items", "interactions", "density", "sparsity")
-CARD_EXTRAS = ("mean_length", "tied_pairs_share", "repeat_rate", "popularity_gini")
+CARD_EXTRAS = (
+    *("mean_length", "tied_pairs_share", "one_item_training_share", "repeat_rate", "popularity_gini"),
+    *("days", "sequentiality"),
+)
 DATASET_COLUMNS = [
     *(*GROUP, "title", "simulated", *CARD_FACTS, *CARD_EXTRAS, "deviation_seeds", "deviation_finished"),
     *(f"{name}{bound}_points" for name in DEVIATIONS for bound in ("", "_low", "_high")),

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 
 from posrec import plan
-from posrec.analysis import dataset_figures, marker, seed_figures, style
+from posrec.analysis import dataset_figures, marker, seed_figures, style, verdict_figures
 from posrec.analysis.seed_figures import Drawn
 from posrec.analysis.tables import Tables, build_tables
 from posrec.study import Study
 
 # Name (see plan.FIGURES) -> how it is drawn.
 FIGURES: dict[str, Callable[[Tables], Drawn]] = {
+    "claims": verdict_figures.claims,
     "stability": seed_figures.stability,
     "spread": seed_figures.spread,
+    "ranks": verdict_figures.ranks,
     "correlation": dataset_figures.correlation,
     "levels": dataset_figures.levels,
     "learning_curves": dataset_figures.learning_curves,

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from posrec import plan
-from posrec.analysis import captions, reading, wording
+from posrec.analysis import captions, data_section, reading, wording
 from posrec.analysis.answer import answers
 from posrec.analysis.columns import MEANINGS, TABLES, UNITS
 from posrec.analysis.load import format_setting, settings_of
@@ -116,6 +116,16 @@ def _embedded(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode()
 
 
+def data(tables: Tables) -> Section:
+    """What the data sets are like."""
+    header, rows = data_section.data_rows(tables)
+    blocks = [
+        Block("paragraph", data_section.INTRODUCTION),
+        Block("table", "Data sets after preparation", header=header, rows=rows),
+    ]
+    return Section("data", "Data", blocks)
+
+
 def numbers(tables: Tables) -> Section:
     """The tables, shortened for reading; the files hold all columns."""
     blocks = [
@@ -172,6 +182,7 @@ SECTIONS: list[Callable[[Tables], Section]] = [
     claims,
     how_to_read,
     figures,
+    data,
     published,
     numbers,
     failures,

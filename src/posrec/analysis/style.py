@@ -129,6 +129,11 @@ def baseline_handle(name: str) -> Line2D:
     return line_handle(name, LIGHT, BASELINE_LINES.get(name, "-"))
 
 
+def square_handle(label: str, colour: str) -> Line2D:
+    """Legend entry of a filled square."""
+    return Line2D([], [], color=colour, marker="s", markersize=9, linestyle="", label=label)
+
+
 def save(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
     """Write the figure as svg and png and its data as csv, without dates or versions: the same bytes every time."""
     for kind, metadata in (

@@ -6,9 +6,11 @@ import numpy as np
 
 from posrec import plan
 from posrec.data.prepared import Prepared
+from posrec.data.sequentiality import sequentiality
 from posrec.files import read_json, write_checked_json
 from posrec.study import Study
 
+DAY = 86_400  # seconds
 QUANTILES = {"min": 0.0, "25": 0.25, "50": 0.5, "75": 0.75, "90": 0.9, "max": 1.0}
 
 
@@ -40,10 +42,13 @@ def summary(prepared: Prepared) -> dict[str, Any]:
         "users_with_test_share": float((prepared.test >= 0).mean()),
         "one_item_training_share": float((prepared.train_length == 1).mean()),
         "tied_pairs_share": tied_pairs_share(prepared.offsets, prepared.times),
+        "tied_run_lengths": tied_run_lengths(prepared.offsets, prepared.times),
         "repeat_rate": repeat_rate(prepared.offsets, prepared.items),
         "popularity_gini": gini(np.bincount(prepared.items, minlength=prepared.n_items + 1)[1:]),
         "first_day": _day(prepared.times.min()),
         "last_day": _day(prepared.times.max()),
+        "days": int(prepared.times.max() - prepared.times.min()) // DAY,
+        **_order(prepared),
         "attributes": prepared.n_attributes,
         "attributes_per_item": len(prepared.attribute_ids) / prepared.n_items,
     }
@@ -54,6 +59,23 @@ def tied_pairs_share(offsets: np.ndarray, times: np.ndarray) -> float:
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     pairs = users[1:] == users[:-1]
     return float((times[1:] == times[:-1])[pairs].mean()) if pairs.any() else 0.0
+
+
+def tied_run_lengths(offsets: np.ndarray, times: np.ndarray) -> dict[str, int]:
+    """How many runs of a user's consecutive interactions with one time there are, by length: 1, 2, 3, 4, 5 or more."""
+    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    begins = np.flatnonzero(np.r_[True, (users[1:] != users[:-1]) | (times[1:] != times[:-1])])
+    lengths = np.minimum(np.diff(np.r_[begins, len(times)]), 5)
+    counted = np.bincount(lengths, minlength=6)[1:]
+    return {name: int(count) for name, count in zip(("1", "2", "3", "4", "5 or more"), counted, strict=True)}
+
+
+def _order(prepared: Prepared) -> dict[str, Any]:
+    found = sequentiality(prepared)
+    if found is None:
+        return {"sequentiality": None}
+    figures = {"hit10": found.hit10, "shuffled_hit10": found.shuffled_hit10, "shuffled_sd": found.shuffled_hit10_sd}
+    return {"sequentiality": found.score, "markov_chain": figures}
 
 
 def repeat_rate(offsets: np.ndarray, items: np.ndarray) -> float:

@@ -85,16 +85,20 @@ class Sampler:
         order: np.random.Generator,
         negatives: np.random.Generator,
         padded: bool = False,
+        negatives_a_target: int = 1,
     ) -> None:
         self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
         self.order, self.negative_stream, self.padded = order, negatives, padded
-        self.users = np.flatnonzero(data.train_length >= 2)
+        self.negatives_a_target, self.released = negatives_a_target, switches.sampling == "released"
+        known = data.n_users - self.released  # released: the last user is never drawn
+        self.users = np.flatnonzero(data.train_length[:known] >= 2)
+        self.catalogue = data.n_items - self.released  # released: the last item is never a negative
         self.met = met_keys(data)
         if len(self.users) == 0:
             raise DataError(
                 "no user has two training items: nothing to train on; lower k_core or use a larger data set"
             )
-        if np.bincount(self.met // (data.n_items + 1), minlength=data.n_users).max() >= data.n_items:
+        if np.bincount(self.met // (data.n_items + 1), minlength=data.n_users).max() >= self.catalogue:
             raise DataError(
                 "a user's training items are the whole catalogue, so it has no negatives: use a larger data set"
             )
@@ -102,33 +106,33 @@ class Sampler:
     @property
     def steps(self) -> int:
         """Batches an epoch."""
+        if self.released:
+            return max(1, self.data.n_users // self.batch_size)
         return -(-len(self.users) // self.batch_size)
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch."""
-        samples = self._samples(self.order.permutation(self.users))
-        for first in range(0, len(self.users), self.batch_size):
-            chosen = np.arange(first, min(first + self.batch_size, len(self.users)))
+        users = self._epoch_users()
+        samples = self._samples(users)
+        for first in range(0, len(users), self.batch_size):
+            chosen = np.arange(first, min(first + self.batch_size, len(users)))
             yield self._batch(samples.take(chosen[np.argsort(samples.length[chosen], kind="stable")]))
+
+    def _epoch_users(self) -> np.ndarray:
+        """Every user once in random order; released: full batches of users drawn with replacement."""
+        if self.released:
+            return self.order.choice(self.users, self.steps * self.batch_size)
+        return self.order.permutation(self.users)
 
     def _samples(self, users: np.ndarray) -> Samples:
         begin, last = self.data.offsets[users], self.data.train_length[users].astype(np.int64) - 1
         cut = last if self.switches.targets == "all" else self.order.integers(1, last + 1)  # index of the last target
         length = np.minimum(cut, self.settings.max_length)
         targets = length if self.switches.targets == "all" else np.ones_like(length)
-        negatives = self._negatives(np.repeat(users, targets))
-        return Samples(begin + cut - length, length, np.cumsum(targets) - targets, negatives)
-
-    def _negatives(self, users: np.ndarray) -> np.ndarray:
-        width = self.data.n_items + 1
-        items = self.negative_stream.integers(1, width, len(users))
-        redraw = np.arange(len(users))
-        while len(redraw):
-            keys = users[redraw] * width + items[redraw]
-            found = np.searchsorted(self.met, keys)
-            redraw = redraw[self.met[np.minimum(found, len(self.met) - 1)] == keys]
-            items[redraw] = self.negative_stream.integers(1, width, len(redraw))
-        return items
+        drawn = np.repeat(users, targets * self.negatives_a_target)
+        negatives = draw_unmet(drawn, self.met, self.data.n_items, self.catalogue, self.negative_stream)
+        first = np.cumsum(targets) - targets
+        return Samples(begin + cut - length, length, first * self.negatives_a_target, negatives)
 
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
@@ -141,19 +145,22 @@ class Sampler:
             groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.switches.masked))
             histories.append(history)
             candidates.append(candidate)
-        sign = np.concatenate([_sign(candidate.items).ravel() for candidate in candidates])
+        sign = np.concatenate([self._sign(candidate.items).ravel() for candidate in candidates])
         items, interactions, rows = (
             np.concatenate([getattr(part, name).ravel() for part in histories + candidates])
             for name in ("items", "interactions", "rows")
         )
         distinct, index = np.unique(items, return_inverse=True)
-        context = torch.from_numpy(self.data.context[interactions])
+        context = torch.from_numpy(context_at(self.data, interactions))
         times = torch.from_numpy(self.data.times[interactions])
         tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
         return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
-        """History slots (B, n) and candidate slots (B, 2n), or (B, 2) where the last step is the only target."""
+        """History slots (B, n) and candidate slots (B, n + kn), or (B, 1 + k) where the last step is the only target.
+
+        k: negatives a target.
+        """
         step = np.arange(keys) - (keys - samples.length)[:, None]  # (B, n); below 0: padding
         real = step >= 0
         history = np.where(real, samples.start[:, None] + step, 0)
@@ -163,21 +170,50 @@ class Sampler:
             target, target_step, target_rows = np.where(real, history + 1, 0), np.maximum(step, 0), rows + after
         else:
             target, target_step = (samples.start + samples.length)[:, None], np.zeros((len(step), 1), np.int64)
-            real, target_rows = (
-                np.ones_like(target, bool),
-                candidate_rows(samples.length, self.settings, after)[:, None],
-            )
-        positives = self.data.items[target]
-        negatives = samples.negatives[samples.first_negative[:, None] + target_step]
-        items = np.where(np.tile(real, 2), np.concatenate([positives, negatives], 1), 0)
-        candidates = Slots(items, np.tile(target, 2), np.tile(target_rows, 2))  # a negative has its target's context
+            real = np.ones_like(target, bool)
+            target_rows = candidate_rows(samples.length, self.settings, after)[:, None]
+        count = self.negatives_a_target
+        first = samples.first_negative[:, None] + target_step * count
+        negatives = [samples.negatives[first + number] for number in range(count)]
+        items = np.where(np.tile(real, 1 + count), np.concatenate([self.data.items[target], *negatives], 1), 0)
+        times = context_sources(target, self.settings)  # a negative has its target's context
+        candidates = Slots(items, np.tile(times, 1 + count), np.tile(target_rows, 1 + count))
         return Slots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
 
+    def _sign(self, items: np.ndarray) -> np.ndarray:
+        """+1 for each user's positives, which come first, -1 for negatives, 0 for padding. items: (B, m)."""
+        positives = items.shape[1] // (1 + self.negatives_a_target)
+        return np.where(items == 0, 0, np.where(np.arange(items.shape[1]) < positives, 1, -1))
 
-def _sign(items: np.ndarray) -> np.ndarray:
-    """+1 for the first half of each user's candidates, -1 for the second, 0 for padding. items: (B, m)."""
-    half = items.shape[1] // 2
-    return np.where(items == 0, 0, np.where(np.arange(2 * half) < half, 1, -1))
+
+def draw_unmet(
+    users: np.ndarray, met: np.ndarray, n_items: int, catalogue: int, stream: np.random.Generator
+) -> np.ndarray:
+    """For each of `users` an item of 1 .. `catalogue` that is not among its `met_keys`, uniform and independent."""
+    width = n_items + 1
+    items = stream.integers(1, catalogue + 1, len(users))
+    redraw = np.arange(len(users))
+    while len(redraw):
+        keys = users[redraw] * width + items[redraw]
+        found = np.searchsorted(met, keys)
+        redraw = redraw[met[np.minimum(found, len(met) - 1)] == keys]
+        items[redraw] = stream.integers(1, catalogue + 1, len(redraw))
+    return items
+
+
+def context_sources(targets: np.ndarray, settings: ModelSettings) -> np.ndarray:
+    """The interactions whose time a target's candidates carry; -1: none."""
+    if settings.candidate_context == "none":
+        return np.full_like(targets, -1)
+    return targets - (settings.candidate_context == "last_interaction")
+
+
+def context_at(data: Prepared, interactions: np.ndarray) -> np.ndarray:
+    """Time features of interactions; zeros for -1. Returns (..., 6)."""
+    context: np.ndarray = data.context[interactions]
+    if (interactions < 0).any():
+        context[interactions < 0] = 0
+    return context
 
 
 def met_keys(data: Prepared) -> np.ndarray:

@@ -16,7 +16,14 @@ from torch.nn.functional import leaky_relu, linear
 from posrec.data.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model.attention import make_group
-from posrec.model.batches import candidate_rows, distinct_items, ragged_arange, slot_rows
+from posrec.model.batches import (
+    candidate_rows,
+    context_at,
+    context_sources,
+    distinct_items,
+    ragged_arange,
+    slot_rows,
+)
 from posrec.model.carca import Carca, Tokens
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
@@ -67,13 +74,13 @@ def rank_requests(
 ) -> Ranks:
     """Count ranks from blocks of scores.
 
-    scores yields (positions in `requests` (B,), scores of items 0..I or more (B, >= I + 1)); candidates: (R, n)
-    negatives, 0 = none. The full catalogue leaves out the history's items, never the target. Raises ScoreError on NaN
-    or infinity.
+    scores yields (positions in `requests` (B,), scores of items 0..I and maybe further columns (B, >= I + 1));
+    candidates: (R, n) columns of the negatives, the items' own or further ones, 0 = none. The full catalogue leaves out
+    the history's items, never the target. Raises ScoreError on NaN or infinity.
     """
     counts = np.zeros((4, len(requests.users)), np.int32)
     for where, block in scores:
-        block = block[:, : data.n_items + 1].clone()
+        wide, block = block, block[:, : data.n_items + 1].clone()
         if not torch.isfinite(block[:, 1:]).all():
             raise ScoreError("scores are NaN or infinite: the training has diverged (lower the learning rate)")
         part = requests.take(where)
@@ -81,7 +88,7 @@ def rank_requests(
         of_target = block.gather(1, target[:, None])  # (B, 1)
         negatives = torch.from_numpy(candidates[where].astype(np.int64))  # (B, n)
         block[:, 0] = -math.inf
-        sampled = block.gather(1, negatives)
+        sampled = wide.gather(1, negatives).masked_fill(negatives == 0, -math.inf)
         counts[0, where], counts[1, where] = _count(sampled, of_target)
         start = data.offsets[part.users]
         history = ragged_arange(start, part.targets - start)
@@ -102,15 +109,13 @@ def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[t
     was_training = model.training
     model.eval()
     try:
-        scorer = _Scorer(model, data)
-        order = scorer.request_order(requests)
-        for first in range(0, len(order), ENCODE_BLOCK):
-            yield from scorer.score(requests, order[first : first + ENCODE_BLOCK])
+        scorer = Scorer(model, data)
+        yield from scorer.score_all(requests, scorer.request_order(requests))
     finally:
         model.train(was_training)
 
 
-class _Scorer:
+class Scorer:
     """Scores requests against all items; what depends on the items alone is computed once.
 
     Everything before the query's activation is affine in the encoded item, so a candidate's encoding and query are sums
@@ -129,15 +134,22 @@ class _Scorer:
 
     def request_order(self, requests: Requests) -> np.ndarray:
         """Requests sorted so that those with the same row and context follow one another."""
-        context = self.data.context[requests.targets]
-        return np.lexsort([*context.T, self._candidate_rows(self._length(requests))])
+        return np.lexsort([*self._context(requests).T, self._rows(self._length(requests))])
 
-    def _candidate_rows(self, length: np.ndarray) -> np.ndarray:
+    def _context(self, requests: Requests) -> np.ndarray:
+        return context_at(self.data, context_sources(requests.targets, self.model.settings))
+
+    def _rows(self, length: np.ndarray) -> np.ndarray:
         after = int(self.model.switches.candidate_position_training == "sound")
         return candidate_rows(length, self.model.settings, after)
 
     def _length(self, requests: Requests) -> np.ndarray:
         return np.minimum(requests.targets - self.data.offsets[requests.users], self.model.settings.max_length)
+
+    def score_all(self, requests: Requests, order: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Scores of the requests in this order, in blocks: positions (B,), scores (B, P)."""
+        for first in range(0, len(order), ENCODE_BLOCK):
+            yield from self.score(requests, order[first : first + ENCODE_BLOCK])
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Scores of the requests `where`, (B, P), in blocks.
@@ -146,7 +158,7 @@ class _Scorer:
         """
         part = requests.take(where)
         length = self._length(part)
-        rows, context = self._candidate_rows(length), self.data.context[part.targets]
+        rows, context = self._rows(length), self._context(part)
         encoded = self._encode_histories(part, length)
         for first in range(0, len(where), USER_BLOCK):
             last = min(first + USER_BLOCK, len(where))

@@ -8,7 +8,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,14 @@ from posrec import inventory, plan, store
 from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
-from posrec.model.baselines import chance_ranks, summary
-from posrec.model.evaluate import Ranks, ScoreError, requests_of
+from posrec.model.carca import Carca
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
-from posrec.model.train import Curve, Weights, build_model, rank_test_users, train_run
-from posrec.model.weights import curve_arrays, load_weights, save_weights
+from posrec.model.scoring import Scores
+from posrec.model.train import Curve, Weights, build_model, train_run
+from posrec.model.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.store import Result
 from posrec.study import Cell, Study
 from posrec.versions import STUDY_SCHEMA, TRAINING_VERSION
-
-COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
 
 
 def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
@@ -71,15 +68,14 @@ def train_cells(
 
 
 @lru_cache(maxsize=2)
-def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Candidates, float]:
-    """A prepared data set, its candidates and its chance level (sampled NDCG@10)."""
+def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Candidates]:
+    """A prepared data set and its candidates."""
     data, frozen = Prepared.load(arrays, manifest), Candidates.load(candidates)
     if len(frozen.test) == 0:
         raise PosrecError(
             f"{arrays}: no user has a test interaction (3 or more are needed); lower k_core or use other data"
         )
-    chance = summary(chance_ranks(data, requests_of(data.test), frozen.test))["sampled"]["NDCG@10"]
-    return data, frozen, chance
+    return data, frozen
 
 
 class Run:
@@ -160,32 +156,43 @@ class Run:
     def _compute(self, missing: Sequence[str]) -> None:
         """Write the missing blocks: from kept weights where they are there, else by training."""
         files = plan.dataset_files(self.study, self.cell.dataset)
-        data, candidates, chance = _load(files.arrays, files.manifest, files.candidates)
-        failure = None
-        curve, weights = load_weights(self.stored) or (Curve(), None)
-        if weights is None:
-            try:
-                curve, weights = self._train(data)
-            except TrainingFailed as error:
-                failure, curve = {"step": error.step, "reason": error.reason}, Curve()
-        for name in missing:
-            block: Result | None = None
-            if weights is not None:
-                try:
-                    block = self._evaluate(data, candidates, curve, weights, chance)
-                except ScoreError as error:
-                    failure = {"step": EVALUATION_STEP, "reason": str(error)}
-                except TrainingFailed as error:
-                    failure = {"step": error.step, "reason": error.reason}
-            self._write_block(self.blocks[name], curve, block, failure)
+        data, candidates = _load(files.arrays, files.manifest, files.candidates)
+        named = {protocol.name: protocol.evaluation for protocol in self.cell.protocols}
+        scores = {name: Scores(named[name], data, candidates, self.seed) for name in missing}
+        failure, curve = None, Curve()
+        try:
+            curve = self._from_weights(list(scores.values())) or self._train(data, list(scores.values()))
+        except TrainingFailed as error:
+            failure = {"step": error.step, "reason": error.reason}
+        for name, one in scores.items():
+            failed = failure or one.failure
+            self._write_block(self.blocks[name], curve, None if failed else one.result(), failed)
 
-    def _train(self, data: Prepared) -> tuple[Curve, Weights]:
+    def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
+        """Read the test with the weights that were kept; None where those needed aren't there."""
+        kept = kept_weights(self.stored, any(one.every_epoch for one in scores))
+        if kept is None:
+            return None
+        curve, paths = kept
+        for epoch, path in paths.items():
+            wanted = [one for one in scores if one.every_epoch or epoch == curve.best()[0]]
+            self._read(wanted, scores[0].data, read_weights(path), epoch)
+        return curve
+
+    def _train(self, data: Prepared, scores: Sequence[Scores]) -> Curve:
+        def at_reading(model: Carca, epoch: int) -> None:
+            for one in scores:
+                if one.every_epoch:
+                    one.read(model, epoch)
+
         began = time.perf_counter()
-        trained = train_run(self.cell, data, self.seed, self._log_epoch)
+        trained = train_run(self.cell, data, self.seed, self._log_epoch, at_reading)
         self.seconds["training"] = time.perf_counter() - began
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)
-        return trained.curve, trained.weights[trained.curve.best()[0]]
+        epoch = trained.curve.best()[0]
+        self._read([one for one in scores if not one.every_epoch], data, trained.weights[epoch], epoch)
+        return trained.curve
 
     def _log_epoch(self, curve: Curve) -> None:
         left = (self.cell.training.epochs - curve.epoch[-1]) * float(np.mean(curve.seconds))
@@ -197,18 +204,15 @@ class Run:
             flush=True,
         )
 
-    def _evaluate(
-        self, data: Prepared, candidates: Candidates, curve: Curve, weights: Weights, chance: float
-    ) -> Result:
+    def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> None:
+        """Read the test with these weights under each of the protocols."""
         began = time.perf_counter()
-        progress = Progress(EVALUATION_STEP)
-        with model_code(progress):
+        with model_code(Progress(EVALUATION_STEP)):
             model = build_model(self.cell, data, self.seed)
         model.load_state_dict(weights)
-        with model_code(progress):
-            ranks = rank_test_users(model, data, candidates)
-        self.seconds["evaluation"] = time.perf_counter() - began
-        return _evaluation(ranks, curve.best()[0], chance), asdict(ranks)
+        for one in scores:
+            one.read(model, epoch)
+        self.seconds["evaluation"] = self.seconds.get("evaluation", 0.0) + time.perf_counter() - began
 
     def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell
@@ -224,7 +228,7 @@ class Run:
                 "training": cell.training.model_dump(exclude={"keep_weights"}),
             },
             "protocol": cell.switches.model_dump(),
-            "streams": streams.stream_seeds(self.seed, cell.training.held_streams),
+            "streams": streams.cell_seeds(cell, self.seed),
             "epochs_trained": len(curve.epoch),
             "evaluation": evaluation,
             "collapsed": evaluation is not None and evaluation["collapsed"],
@@ -232,12 +236,3 @@ class Run:
             "failure": failure,
         }
         store.write_result(path, content, {**ranks, **curve_arrays(curve)})
-
-
-def _evaluation(ranks: Ranks, epoch: int, chance: float) -> dict[str, Any]:
-    tied = {"sampled": ranks.sampled_tied, "full": ranks.full_tied}
-    share = {name: float((counts > 0).mean()) for name, counts in tied.items()}
-    means = summary(ranks)
-    collapsed = means["sampled"]["NDCG@10"] < COLLAPSE_FACTOR * chance
-    users = len(ranks.full_greater)
-    return {"selected_epoch": epoch, "users": users, "tie_share": share, "collapsed": collapsed, **means}

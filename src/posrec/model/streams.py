@@ -11,12 +11,29 @@ from typing import Any
 import numpy as np
 import torch
 
+from posrec.files import digest
 from posrec.settings import STREAMS
+from posrec.study import Cell
 
 
 def stream_seeds(seed: int, held: Mapping[Any, int]) -> dict[str, int]:
     """The seed of each stream: the run's own, or the one a study holds it at."""
     return {name: held.get(name, seed) for name in STREAMS}
+
+
+def cell_seeds(cell: Cell, seed: int) -> dict[str, int]:
+    """The seed of each stream of a run.
+
+    Under `seeding: released` initial weights and dropout have seeds hashed from everything of the run: unrelated
+    between encodings, yet repeatable. What a study holds stays held.
+    """
+    seeds = stream_seeds(seed, cell.training.held_streams)
+    if cell.switches.seeding == "released":
+        settings = [cell.encoding, cell.switches.model_dump(), cell.model.model_dump()]
+        training = cell.training.model_dump(exclude={"keep_weights"})
+        for name in {"trunk", "encoding", "dropout"} - set(cell.training.held_streams):
+            seeds[name] = int(digest([*settings, training, seed, name])[:7], 16)
+    return seeds
 
 
 def _entropy(name: str, seed: int) -> np.random.SeedSequence:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
-from posrec.data.prepared import Candidates, Prepared
+from posrec.data.prepared import Prepared
 from posrec.model import metrics, streams
-from posrec.model.batches import Batch, Sampler
+from posrec.model.batches import Sampler
 from posrec.model.carca import Carca
-from posrec.model.evaluate import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
+from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.failures import Progress, TrainingFailed, model_code
+from posrec.model.losses import Loss, loss_function
 from posrec.settings import PRIMARY, TrainingSettings
 from posrec.study import Cell
 
@@ -37,6 +37,10 @@ class Curve:
         place = int(np.nanargmax(self.validation))
         return self.epoch[place], self.validation[place]
 
+    def readings(self) -> list[int]:
+        """The epochs whose validation was read."""
+        return [epoch for epoch, value in zip(self.epoch, self.validation, strict=True) if not np.isnan(value)]
+
 
 @dataclass
 class Trained:
@@ -48,7 +52,7 @@ class Trained:
 
 def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     """A fresh model with the initial weights of `seed`."""
-    seeds = streams.stream_seeds(seed, cell.training.held_streams)
+    seeds = streams.cell_seeds(cell, seed)
     widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
     switches = cell.switches
@@ -56,20 +60,35 @@ def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
 
 
-def train_run(cell: Cell, data: Prepared, seed: int, on_epoch: Callable[[Curve], None] = lambda curve: None) -> Trained:
+def batch_size(cell: Cell) -> int:
+    """Users a batch; under `batch_none: released` the runs without an encoding have half of it."""
+    halved = cell.switches.batch_none == "released" and cell.encoding == "none"
+    return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
+
+
+def train_run(
+    cell: Cell,
+    data: Prepared,
+    seed: int,
+    on_epoch: Callable[[Curve], None] = lambda curve: None,
+    at_reading: Callable[[Carca, int], None] = lambda model, epoch: None,
+) -> Trained:
     """Train a cell with one seed until its epochs or its patience end.
 
     Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch` is
-    told of every finished epoch.
+    told of every finished epoch; `at_reading` gets the model of every epoch whose validation is read, and must leave it
+    as it is.
     """
     progress = Progress()
     with model_code(progress):
         model = build_model(cell, data, seed)
     settings = cell.training
-    seeds = streams.stream_seeds(seed, settings.held_streams)
+    seeds = streams.cell_seeds(cell, seed)
     torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
     order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-    sampler = Sampler(data, cell.model, cell.switches, settings.batch_size, order, negatives, model.padded)
+    sampler = Sampler(
+        data, cell.model, cell.switches, batch_size(cell), order, negatives, model.padded, settings.negatives
+    )
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
     )
@@ -80,13 +99,17 @@ def train_run(cell: Cell, data: Prepared, seed: int, on_epoch: Callable[[Curve],
         began = time.perf_counter()
         due = epoch % settings.validate_every == 0 or epoch == settings.epochs
         with model_code(progress):
-            loss = _train_epoch(model, sampler, optimiser, rate, progress)
+            loss = _train_epoch(model, sampler, loss_function(settings, data.n_items), optimiser, rate, progress)
             value = _validate(model, data, sample, progress.step) if due else float("nan")
         _record(trained, epoch, loss, value, time.perf_counter() - began)
         if due:
             _keep(trained, model, epoch, settings)
+            at_reading(model, epoch)
+            if cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
+                model.bound_embedding(torch.arange(1, data.n_items + 1))
         on_epoch(trained.curve)
-        if due and epoch - trained.curve.best()[0] >= settings.patience * settings.validate_every:
+        patient = cell.switches.early_stopping == "released"
+        if due and not patient and epoch - trained.curve.best()[0] >= settings.patience * settings.validate_every:
             break
     return trained
 
@@ -114,16 +137,10 @@ def validation_sample(data: Prepared, size: int) -> Requests:
     return requests.take(np.sort(chosen))
 
 
-def batch_loss(model: Carca, batch: Batch) -> Tensor:
-    """Binary cross-entropy, mean over unpadded positive and negative positions."""
-    logits = model(batch.items, batch.tokens, batch.layout)
-    sign = batch.sign.to(logits.dtype)
-    return (softplus(-sign * logits) * sign.abs()).sum() / sign.abs().sum()
-
-
 def _train_epoch(
     model: Carca,
     sampler: Sampler,
+    loss_of: Loss,
     optimiser: torch.optim.Optimizer,
     rate: torch.optim.lr_scheduler.LambdaLR,
     progress: Progress,
@@ -133,7 +150,7 @@ def _train_epoch(
     for batch in sampler.epoch():
         progress.step += 1
         model.bound_embedding(batch.items.ids)
-        loss = batch_loss(model, batch)
+        loss = loss_of(model(batch.items, batch.tokens, batch.layout), batch)
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingFailed(progress.step, f"the loss is {value}")
@@ -169,9 +186,3 @@ def _keep(trained: Trained, model: Carca, epoch: int, settings: TrainingSettings
         if not settings.keep_weights:
             trained.weights.clear()
         trained.weights[epoch] = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def rank_test_users(model: Carca, data: Prepared, candidates: Candidates) -> Ranks:
-    """Ranks of every test user, sampled and full."""
-    requests = requests_of(data.test)
-    return rank_requests(model_scores(model, data, requests), data, requests, candidates.test)

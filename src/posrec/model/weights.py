@@ -24,8 +24,11 @@ def save_weights(folder: Path, curve: Curve, weights: dict[int, Weights]) -> Non
     store.write_result(folder / "curve.json", {"weights": checksums}, curve_arrays(curve))
 
 
-def load_weights(folder: Path) -> tuple[Curve, Weights] | None:
-    """The curve and the selected epoch's weights; None where they weren't kept, or are damaged or foreign."""
+def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path]] | None:
+    """The curve and the files of the selected epoch's weights, or of all epochs that were read.
+
+    None where they weren't kept, or are damaged or foreign.
+    """
     try:
         about, arrays = store.read_result(folder / "curve.json")
         curve = Curve(
@@ -33,8 +36,9 @@ def load_weights(folder: Path) -> tuple[Curve, Weights] | None:
             arrays["curve_loss"].tolist(),
             arrays["curve_validation"].tolist(),
         )
-        path = _path(folder, curve.best()[0])
-        return (curve, read_weights(path)) if about["weights"][path.name] == sha256(path) else None
+        paths = {epoch: _path(folder, epoch) for epoch in (curve.readings() if every_epoch else [curve.best()[0]])}
+        whole = all(about["weights"][path.name] == sha256(path) for path in paths.values())
+        return (curve, paths) if whole else None
     except (PosrecError, OSError, KeyError, ValueError):
         return None
 

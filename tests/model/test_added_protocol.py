@@ -1,0 +1,87 @@
+"""An evaluation protocol that is added to a finished study: evaluated from kept weights, else trained again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posrec import inventory, plan, store
+from posrec.model import jobs
+from posrec.study import Study
+from tests.model.toy import make_study, run
+
+ADDED = [{"name": "tied", "ties": "released"}, {"name": "best", "selection": "released", "candidates": "released"}]
+
+
+def train_all(study: Study) -> None:
+    for cell in study.cells:
+        for seed in cell.seeds:
+            jobs.Run(study, cell, seed).bring()
+
+
+def evaluations(study: Study) -> dict[str, Any]:
+    content, arrays = store.read_result(run(study).path)
+    return {"content": content["evaluations"], "arrays": arrays}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_added_protocol(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: bool
+) -> None:
+    settings = {"training": {"keep_weights": kept}}
+    before = make_study(**settings)
+    train_all(before)
+    first = evaluations(before)
+    after = make_study(protocols=["sound", *ADDED], **settings)
+    assert [plan.run_id(after, cell) for cell in after.cells] == [plan.run_id(before, cell) for cell in before.cells]
+    capsys.readouterr()
+    inventory.print_plan(after)
+    row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
+    to_evaluate, to_train = (int(row[3 + inventory.STATES.index(state)]) for state in ("to evaluate", "to train"))
+    assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))
+    trained: list[int] = []
+    train_run = jobs.train_run
+
+    def counted(*arguments: Any) -> Any:
+        trained.append(1)
+        return train_run(*arguments)
+
+    monkeypatch.setattr(jobs, "train_run", counted)
+    train_all(after)
+    assert len(trained) == (0 if kept else 6)
+    found = evaluations(after)
+    assert set(found["content"]) == {"sound", "tied", "best"}
+    assert found["content"]["sound"] == first["content"]["sound"]
+    assert found["arrays"].keys() >= first["arrays"].keys()
+    assert all(np.array_equal(found["arrays"][name], value) for name, value in first["arrays"].items())
+
+
+def test_both_ways_give_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scored while training, or from the weights of a finished training."""
+    study = make_study(protocols=["sound", *ADDED])
+    whole = run(study)
+    whole.bring()
+    monkeypatch.setenv("POSREC_STORE", str(place / "other"))
+    weights = {"training": {"keep_weights": True}}
+    run(make_study(**weights)).bring()
+    late = run(make_study(protocols=["sound", *ADDED], **weights)).beside(place / "late")
+    late.stored = run(make_study(**weights)).stored
+    late.make()
+    for kind in (".json", ".npz"):
+        assert late.path.with_suffix(kind).read_bytes() == whole.path.with_suffix(kind).read_bytes()
+
+
+def test_the_released_selection_is_the_best_of_its_own_curve(place: Path) -> None:
+    job = run(make_study(protocols=[{"name": "best", "selection": "released"}, "sound"]))
+    job.bring()
+    content, arrays = store.read_result(job.path)
+    best, sound = content["evaluations"]["best"], content["evaluations"]["sound"]
+    for kind in ("sampled", "full"):
+        for metric, value in best[kind].items():
+            curve = arrays[f"best.test_{kind}_{metric}"]
+            assert len(curve) == content["epochs_trained"]
+            assert value == curve.max()
+            assert best["selected_epochs"][kind][metric] == arrays["best.test_epoch"][np.argmax(curve)]
+            place_of_sound = list(arrays["best.test_epoch"]).index(sound["selected_epoch"])
+            assert sound[kind][metric] == curve[place_of_sound] <= value
