@@ -23,14 +23,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, reference_loss
+from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, packed_loss, reference_loss
 from posrec.data.prepared import Prepared
 from posrec.files import write_text
 from posrec.model import padded, streams
 from posrec.model.batches import Sampler, candidate_rows, slot_rows
 from posrec.model.carca import Carca
 from posrec.model.evaluate import model_scores, rank_requests, requests_of
-from posrec.model.train import batch_loss, build_model
+from posrec.model.train import build_model
 
 SHAPES = {
     "Games": Work(31_013, 23_715, 9.3, 506, 0, 90, 3, 1, 50, 512),
@@ -62,7 +62,7 @@ def training_step(work: Work, data: Prepared, reference: bool) -> tuple[Step, in
     def step() -> None:
         batch = next(batches)
         model.bound_embedding(batch.items.ids)
-        loss = reference_loss(model, batch, attributes, work.max_length) if reference else batch_loss(model, batch)
+        loss = reference_loss(model, batch, attributes, work.max_length) if reference else packed_loss(model, batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from posrec import study
 from posrec.data.prepared import Prepared
 from posrec.model import padded
 from posrec.model.batches import Batch
 from posrec.model.carca import Carca
+from posrec.model.losses import binary_cross_entropy
 from posrec.study import Cell
 
 
@@ -95,7 +95,12 @@ def reference_loss(model: Carca, batch: Batch, attributes: Tensor, length: int) 
     past = (step <= step[:, None]).repeat(2, 1)  # (2L, L): positives, then negatives
     visible = past & history.real[:, None, :]
     scores = padded.logits(model, history, candidates, visible, attributes, model.item_embedding).flatten()
-    return (softplus(-batch.sign * scores) * batch.sign.abs()).sum() / batch.sign.abs().sum()
+    return binary_cross_entropy(scores, batch)
+
+
+def packed_loss(model: Carca, batch: Batch) -> Tensor:
+    """The same loss by the packed engine."""
+    return binary_cross_entropy(model(batch.items, batch.tokens, batch.layout), batch)
 
 
 def _slots(batch: Batch, users: int, length: int, history: bool) -> padded.Slots:

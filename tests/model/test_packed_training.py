@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from benchmarks.speed_reference import dense_attributes, reference_loss
+from benchmarks.speed_reference import dense_attributes, packed_loss, reference_loss
 
 from posrec.data.prepared import Prepared
 from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
-from posrec.model.train import batch_loss, build_model
+from posrec.model.train import build_model
 from posrec.study import Cell
 from tests.model.conftest import make_cell
 
@@ -41,7 +41,7 @@ def trained(cell: Cell, data: Prepared, padded: bool, steps: int = STEPS) -> np.
     for _, batch in zip(range(steps), endless(cell, data, padded), strict=False):
         model.bound_embedding(batch.items.ids)
         length = cell.model.max_length
-        loss = reference_loss(model, batch, attributes, length) if padded else batch_loss(model, batch)
+        loss = reference_loss(model, batch, attributes, length) if padded else packed_loss(model, batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -77,7 +77,7 @@ def losses_and_gradients(cell: Cell, data: Prepared, padded: bool) -> np.ndarray
     for _, batch in zip(range(3), endless(cell, data, padded), strict=False):
         length = cell.model.max_length
         model.zero_grad()
-        loss = reference_loss(model, batch, attributes, length) if padded else batch_loss(model, batch)
+        loss = reference_loss(model, batch, attributes, length) if padded else packed_loss(model, batch)
         loss.backward()
         gradients = [value.grad for value in model.parameters()]
         parts += [loss.detach().flatten(), *(grad.flatten() for grad in gradients if grad is not None)]
