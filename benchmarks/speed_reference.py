@@ -19,6 +19,8 @@ from posrec.model.carca import Carca
 from posrec.model.losses import binary_cross_entropy
 from posrec.study import Cell
 
+DAYS = 2000  # time features are those of a day: requests of one day share theirs
+
 
 @dataclass(frozen=True)
 class Work:
@@ -50,7 +52,7 @@ def make_data(work: Work) -> Prepared:
         offsets=offsets,
         items=drawn.astype(np.int32),
         times=np.arange(offsets[-1]) * 86_400,
-        context=rng.random((offsets[-1], 6), np.float32),
+        context=rng.random((DAYS, 6), np.float32)[rng.integers(0, DAYS, offsets[-1])],
         train_length=(length - 2).astype(np.int32),
         validation=offsets[1:] - 2,
         test=offsets[1:] - 1,
