@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("coverage", "published")
+MEASUREMENTS = ("coverage", "published", "speed")
 
 
 def main(names: list[str]) -> int:
