@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from posrec.analysis import paired, resampling, spread_tests, stability
+from posrec.analysis import paired, permutation, resampling, spread_tests, stability
 from posrec.files import write_text
 
 SEEDS = (3, 5, 10, 20, 30)
 STUDIES = 2_000
+DATASETS = (5, 6, 7, 8)
+PARTIAL = "false positives over data sets (n: data sets)"
 ALPHA = 0.05
 LEVEL_SHIFT = 3.0  # standard deviations between the levels of two cells
 RATIOS = (1.5, 2.0, 3.0)
@@ -86,6 +88,19 @@ TESTS: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 }
 
 
+def partial_rejects(datasets: int, together: float) -> float:
+    """Share of studies in which the partial rank correlation says p <= 5 % although x and y only share `given`.
+
+    together: correlation of each with it. A test that is refused counts as not significant.
+    """
+    generator = np.random.default_rng([datasets, int(100 * together)])
+    given, first, second = generator.standard_normal((3, STUDIES, datasets))
+    own = np.sqrt(1 - together**2)
+    first, second = together * given + own * first, together * given + own * second
+    tests = [permutation.partial_spearman(x, y, z) for x, y, z in zip(first, second, given, strict=True)]
+    return float(np.mean([test is not None and test.p <= ALPHA for test in tests]))
+
+
 def measure() -> pd.DataFrame:
     """Every method at every n and shape; columns: what, method, shape, n, share."""
     rows = list(tqdm(_rows(), desc="coverage", unit="figure", total=_count()))
@@ -107,6 +122,10 @@ def _jobs() -> Iterator[tuple[str, str, str, int, Callable[[], float]]]:
                 for ratio in RATIOS:
                     job = _bound(rejects, test, shape, n, ratio, LEVEL_SHIFT)
                     yield f"power at ratio {ratio:g}", test, shape, n, job
+    for together in (0.0, 0.5, 0.8, 0.95):
+        for n in DATASETS:
+            shape = f"predictors correlated by {together:g}"
+            yield PARTIAL, "partial rank correlation", shape, n, _bound(partial_rejects, n, together)
     for n in SEEDS:
         yield "power, two modes", "gap", "two modes", n, _bound(rejects, "gap", "two modes", n)
 

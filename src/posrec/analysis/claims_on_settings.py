@@ -24,7 +24,7 @@ def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
     """
     partial = evidence.correlation[evidence.correlation["test"] == "partial"].dropna(subset=["p"])
     if partial.empty:
-        return lacking("four data sets with both figures: a partial correlation needs them")
+        return lacking("four data sets whose deviation and sparsity don't go together, so that they can be told apart")
     tests = partial.assign(adjusted=holm(partial["p"].to_numpy(float)))
     by_predictor = {name: tests[tests["predictor"] == name] for name in ("deviation", "sparsity")}
     below = {name: bool((rows["adjusted"] <= ALPHA).any()) for name, rows in by_predictor.items()}
@@ -35,7 +35,7 @@ def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
         "",
         estimate=float(shown["statistic"]),
         unit="partial rank correlation",
-        test="permutation of residual ranks",
+        test="permutation of ranks, cleared of the other predictor",
         p=float(shown["adjusted"]),
         smallest_p=smallest,
         tests=len(tests),

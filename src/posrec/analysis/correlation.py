@@ -14,6 +14,7 @@ ALPHA = 0.05
 PREDICTORS = {"deviation": "deviation_points", "sparsity": "sparsity"}
 OUTCOMES = {"advantage": "advantage_points", "log spread ratio": "log_sd_ratio"}
 CHOICES = {"best": "best_family", "steadiest": "steadiest_family"}
+NEEDS = "needs four that differ, and deviation and sparsity that do not go together (rank correlation up to 0.7)"
 CORRELATION_COLUMNS = [
     *("protocol", "settings", "test", "predictor", "outcome", "encoding", "datasets", "statistic"),
     *("leave_one_out_low", "leave_one_out_high", "p", "p_method", "orders", "p_holm", "tests"),
@@ -82,7 +83,7 @@ def _partial_row(predictor: str, other: str, outcome: str, encoding: str, runs: 
     row = {"test": "partial", "predictor": predictor, "outcome": outcome, "encoding": encoding, "datasets": len(known)}
     test = permutation.partial_spearman(*known.T)
     if test is None:
-        return {**row, "note": f"{len(known)} data sets: a partial correlation (given {other}) needs four that differ"}
+        return {**row, "note": f"{len(known)} data sets: a partial correlation (given {other}) {NEEDS}"}
     return {**row, **_figures(test)}
 
 

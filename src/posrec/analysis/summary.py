@@ -1,5 +1,9 @@
 """The whole study in a few sentences: what is best, what can be trusted, what cannot be told."""
 
+from typing import Any
+
+import pandas as pd
+
 from posrec.analysis import stability, wording
 from posrec.analysis.correlation import ALPHA
 from posrec.analysis.tables import Tables
@@ -58,10 +62,14 @@ def about_correlation(tables: Tables) -> str:
     found = done[(done["p_holm"] <= ALPHA)]
     if found.empty:
         return f"{question}: no test is below 5 % after Holm, which does not show that there is no relation."
-    named = [
-        f"{r['predictor']} and {r['outcome']}{' of ' + r['encoding'] if r['test'] == 'spearman' else ''}"
-        for _, r in found.iterrows()
-    ]
+    named = [_named(row) for _, row in found.iterrows()]
     return (
         f"{question}: below 5 % after Holm are {wording.listing(named)}. A correlation over data sets shows no cause."
     )
+
+
+def _named(row: "pd.Series[Any]") -> str:
+    """A test of the correlation table in words."""
+    held = " (the other predictor held)" if row["test"] == "partial" else ""
+    of = "" if row["test"] == "family" else f" of {row['encoding']}"
+    return f"{row['predictor']} and {row['outcome']}{of}{held}"
