@@ -36,7 +36,6 @@ def machine_facts() -> dict[str, Any]:
         "kernels": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(),
-        "threads": torch.get_num_threads(),
         "versions": versions,
         **git_state(),
     }
@@ -65,6 +64,7 @@ def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float]) ->
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "finished": time.time(),
         "command": command(),
+        "threads": torch.get_num_threads(),
         **machine_facts(),
     }
     write_json(run_record(study, plan.run_id(study, cell), seed), facts)
