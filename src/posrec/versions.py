@@ -6,5 +6,5 @@ else.
 
 DATA_VERSION = 1  # simulated reviews, prepared data sets
 TRAINING_VERSION = 1  # anything that changes a trained parameter or the selected epoch
-EVALUATION_VERSION = 1  # candidates, ranks, metrics, baselines
-STUDY_SCHEMA = 2  # layout of the run file
+EVALUATION_VERSION = 2  # candidates, ranks, metrics, baselines, diagnostics
+STUDY_SCHEMA = 3  # layout of the run file

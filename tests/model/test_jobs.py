@@ -129,10 +129,11 @@ def test_what_a_run_file_holds(place: Path) -> None:
     content, arrays = store.read_result(first.path)
     keys = (
         "study_schema run_id training_version dataset dataset_id encoding settings protocol seed streams epochs_trained"
+        " diagnostics"
     )
     assert set(content) == {*keys.split(), "evaluation_id", "evaluations", "collapsed", "status", "failure"}
     evaluation = content["evaluations"]["sound"]
-    assert set(evaluation) == {"selected_epoch", "users", "sampled", "full", "tie_share", "collapsed"}
+    assert set(evaluation) == {"selected_epoch", "users", "sampled", "full", "tie_share", "collapsed", "diagnostics"}
     users = evaluation["users"]
     assert {name: len(value) for name, value in arrays.items() if name.startswith("sound.")} == dict.fromkeys(
         ("sound.sampled_greater", "sound.sampled_tied", "sound.full_greater", "sound.full_tied"), users

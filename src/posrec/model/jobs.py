@@ -21,6 +21,7 @@ from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
 from posrec.model.carca import Carca
+from posrec.model.diagnostics import diagnose
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.scoring import Scores
 from posrec.model.train import Curve, Weights, build_model, train_run
@@ -90,6 +91,7 @@ class Run:
         self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in names}
         self.label = f"{cell.dataset} {cell.encoding} seed {seed}"
         self.seconds: dict[str, float] = {}
+        self.diagnostics: dict[str, Any] = {}
         self.failed = False
 
     @property
@@ -176,7 +178,9 @@ class Run:
         curve, paths = kept
         for epoch, path in paths.items():
             wanted = [one for one in scores if one.every_epoch or epoch == curve.best()[0]]
-            self._read(wanted, scores[0].data, read_weights(path), epoch)
+            model = self._read(wanted, scores[0].data, read_weights(path), epoch)
+            if epoch == curve.best()[0]:
+                self._diagnose(model, scores[0].data, curve)
         return curve
 
     def _train(self, data: Prepared, scores: Sequence[Scores]) -> Curve:
@@ -191,8 +195,15 @@ class Run:
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)
         epoch = trained.curve.best()[0]
-        self._read([one for one in scores if not one.every_epoch], data, trained.weights[epoch], epoch)
+        once = [one for one in scores if not one.every_epoch]
+        self._diagnose(self._read(once, data, trained.weights[epoch], epoch), data, trained.curve)
         return trained.curve
+
+    def _diagnose(self, model: Carca, data: Prepared, curve: Curve) -> None:
+        """Measure the model of the selected epoch."""
+        began = time.perf_counter()
+        self.diagnostics = diagnose(model, data, curve)
+        self.seconds["diagnostics"] = time.perf_counter() - began
 
     def _log_epoch(self, curve: Curve) -> None:
         left = (self.cell.training.epochs - curve.epoch[-1]) * float(np.mean(curve.seconds))
@@ -204,8 +215,8 @@ class Run:
             flush=True,
         )
 
-    def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> None:
-        """Read the test with these weights under each of the protocols."""
+    def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> Carca:
+        """Read the test with these weights under each of the protocols. Returns the model that has them."""
         began = time.perf_counter()
         with model_code(Progress(EVALUATION_STEP)):
             model = build_model(self.cell, data, self.seed)
@@ -213,6 +224,7 @@ class Run:
         for one in scores:
             one.read(model, epoch)
         self.seconds["evaluation"] = self.seconds.get("evaluation", 0.0) + time.perf_counter() - began
+        return model
 
     def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell
@@ -231,6 +243,7 @@ class Run:
             "streams": streams.cell_seeds(cell, self.seed),
             "epochs_trained": len(curve.epoch),
             "evaluation": evaluation,
+            "diagnostics": self.diagnostics,
             "collapsed": evaluation is not None and evaluation["collapsed"],
             "status": "finished" if evaluation is not None else "failed",
             "failure": failure,

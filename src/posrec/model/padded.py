@@ -1,7 +1,7 @@
 """CARCA as its equations read: every slot padded, features dense, history and candidates encoded apart.
 
-Slow and plain on purpose. It computes with the parameters of a `Carca` and checks the packed engine; nothing trains
-with it.
+Slow and plain on purpose. It computes with the parameters of a `Carca`: it checks the packed engine and shows the
+attention weights, which no fast kernel keeps (`diagnostics.py`); nothing trains with it.
 Source: Rashed et al., RecSys 2022, sections 3 and 4; encodings as in arXiv 2405.10436.
 """
 
@@ -46,29 +46,44 @@ def encode_items(model: Carca, slots: Slots, attributes: Tensor, embedding: Tens
     return x * slots.real[..., None]
 
 
-def encoder_attention(block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
-    """The attention of encoder block number n, positions included. query_in, memory: (B, L, D). Returns (B, L, D)."""
-    encoding, attn, causal = model.encoding, block.attention, model.causal
+def attention_weights(
+    block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int
+) -> tuple[Tensor, Tensor]:
+    """The attention weights of encoder block number n, positions included, and which slots they may fall on.
+
+    query_in, memory: (B, L, D). Returns (B, H, L, L) and (B, L, L) bool.
+    """
+    encoding, attn = model.encoding, block.attention
     rows = history.rows.flatten()  # (B * L,)
     if model.switches.rope_axis == "released":  # head h of user b is rotated by h * B + b at every slot
         user = torch.arange(len(history.ids)).repeat_interleave(history.ids.shape[1])
         rows = user[:, None] + len(history.ids) * torch.arange(attn.heads)
-    query, key, value = (attn.project(*pair) for pair in (("query", query_in), ("key", memory), ("value", memory)))
+    query, key = attn.project("query", query_in), attn.project("key", memory)
     query, key = (encoding.rotate(x.flatten(0, 1), rows, n).view_as(x) for x in (query, key))  # (B, L, H, Dh)
-    query, key, value = (x.transpose(1, 2) for x in (query, key, value))  # (B, H, L, Dh)
-    query = query / math.sqrt(query.shape[-1])
-    slot = torch.arange(history.ids.shape[1])
-    pairs = Pairs(slot[None, :] - slot[:, None], history.times)
-    scores, added = query @ key.transpose(2, 3), encoding.scores(query, pairs, n)  # (B, H, L, L)
+    query, key = query.transpose(1, 2) / math.sqrt(query.shape[-1]), key.transpose(1, 2)  # (B, H, L, Dh)
+    scores, added = query @ key.transpose(2, 3), encoding.scores(query, slot_pairs(history), n)  # (B, H, L, L)
     mask = history.real[:, :, None] & history.real[:, None, :]  # (B, L, L)
-    past = torch.ones(mask.shape[1:], dtype=torch.bool).tril() if causal else torch.ones_like(mask[0])
+    past = torch.ones(mask.shape[1:], dtype=torch.bool).tril() if model.causal else torch.ones_like(mask[0])
     weights = masked_softmax(scores if added is None else scores + added, mask & past)
-    if model.switches.rmha_softmax == "released" and encoding.second_softmax:
-        exponent = weights.exp() * past
-        weights = exponent / exponent.sum(-1, keepdim=True)
-    y, shifted = weights @ value, encoding.values(weights, pairs, n)  # (B, H, L, Dh)
+    if not (model.switches.rmha_softmax == "released" and encoding.second_softmax):
+        return weights, mask & past
+    exponent = weights.exp() * past
+    return exponent / exponent.sum(-1, keepdim=True), past.expand_as(mask)
+
+
+def slot_pairs(history: Slots) -> Pairs:
+    """Distance of every two slots, and their times."""
+    slot = torch.arange(history.ids.shape[1])
+    return Pairs(slot[None, :] - slot[:, None], history.times)
+
+
+def encoder_attention(block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
+    """The attention of encoder block number n, positions included. query_in, memory: (B, L, D). Returns (B, L, D)."""
+    weights, _ = attention_weights(block, query_in, memory, history, model, n)
+    value = block.attention.project("value", memory).transpose(1, 2)  # (B, H, L, Dh)
+    y, shifted = weights @ value, model.encoding.values(weights, slot_pairs(history), n)
     y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, L, D)
-    return encoding.project(y.flatten(0, 1), n).view_as(y)
+    return model.encoding.project(y.flatten(0, 1), n).view_as(y)
 
 
 def decoder_attention(attn: Attention, candidates: Tensor, memory: Tensor, mask: Tensor) -> Tensor:

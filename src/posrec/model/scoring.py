@@ -22,6 +22,7 @@ from posrec.settings import PRIMARY
 from posrec.store import Result
 
 COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
+HISTORY_CLASSES = (1, 2, 3, 6, 11, 21)  # each from here up to the next
 DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
 
 
@@ -29,7 +30,8 @@ DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
 class Reading:
     """One reading of the test: who was asked, how they ranked, and what chance gives on the same candidates.
 
-    users: (R,) in the order of the ranks; tie_share: share of requests whose target ties, sampled and full.
+    users: (R,) in the order of the ranks; tie_share: share of requests whose target ties, sampled and full;
+    ties_by_history: the same by the length of the history that the model sees.
     """
 
     epoch: int
@@ -37,6 +39,7 @@ class Reading:
     ranks: Ranks
     means: dict[str, dict[str, float]]
     tie_share: dict[str, float]
+    ties_by_history: dict[str, dict[str, float]]
     chance: float
 
 
@@ -57,10 +60,27 @@ def read_test(
     ranks = rank_test(model, data, requests, negatives, switches)
     shares = {"sampled": ranks.sampled_tied, "full": ranks.full_tied}
     ties = {name: float((tied > 0).mean()) for name, tied in shares.items()}
+    length = np.minimum(requests.targets - data.offsets[requests.users], model.settings.max_length)
+    by_history = {name: share_by_length(tied > 0, length) for name, tied in shares.items()}
     if switches.ties == "released":
         ranks = positive_wins(ranks)
     chance = mean_metrics(np.zeros(len(negatives), np.int32), (negatives > 0).sum(1))["NDCG@10"]
-    return Reading(epoch, requests.users, ranks, summary(ranks), ties, chance)
+    return Reading(epoch, requests.users, ranks, summary(ranks), ties, by_history, chance)
+
+
+def share_by_length(tied: np.ndarray, length: np.ndarray) -> dict[str, float]:
+    """Share of the requests that tie, by class of their histories' length; classes that nobody is in are left out.
+
+    tied: (R,) bool; length: (R,).
+
+    >>> share_by_length(np.array([True, False, False]), np.array([2, 2, 4]))
+    {'2': 0.5, '3-5': 0.0}
+    """
+    place = np.digitize(length, HISTORY_CLASSES[1:])
+    upper = [first - 1 for first in HISTORY_CLASSES[1:]]
+    names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(HISTORY_CLASSES, upper, strict=False)]
+    names.append(f"{HISTORY_CLASSES[-1]}+")
+    return {names[number]: float(tied[place == number].mean()) for number in np.unique(place)}
 
 
 def redraw_candidates(data: Prepared, users: np.ndarray, count: int, stream: np.random.Generator) -> np.ndarray:
@@ -149,7 +169,8 @@ class Scores:
         if self.switches.eval_users == "released":
             arrays["users"] = best.users
         collapsed = means["sampled"]["NDCG@10"] < COLLAPSE_FACTOR * best.chance
-        return {**about, "tie_share": best.tie_share, "collapsed": collapsed, **means}, arrays
+        watched = {"diagnostics": {"tie_share_by_history": best.ties_by_history}}
+        return {**about, "tie_share": best.tie_share, "collapsed": collapsed, **means, **watched}, arrays
 
     def _curves(self) -> dict[str, np.ndarray]:
         """The test's metrics by reading, (readings,) each."""

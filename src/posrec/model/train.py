@@ -25,11 +25,16 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Curve:
-    """What happened epoch by epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read)."""
+    """What happened epoch by epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read).
+
+    gradient_mean, gradient_variance: of the norm of all gradients together, over the steps of the epoch.
+    """
 
     epoch: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
+    gradient_mean: list[float] = field(default_factory=list)
+    gradient_variance: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # machine facts: never in a run file
 
     def best(self) -> tuple[int, float]:
@@ -40,6 +45,14 @@ class Curve:
     def readings(self) -> list[int]:
         """The epochs whose validation was read."""
         return [epoch for epoch, value in zip(self.epoch, self.validation, strict=True) if not np.isnan(value)]
+
+
+@dataclass
+class Steps:
+    """Loss and norm of all gradients of each step of an epoch."""
+
+    loss: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -99,9 +112,9 @@ def train_run(
         began = time.perf_counter()
         due = epoch % settings.validate_every == 0 or epoch == settings.epochs
         with model_code(progress):
-            loss = _train_epoch(model, sampler, loss_function(settings, data.n_items), optimiser, rate, progress)
+            steps = _train_epoch(model, sampler, loss_function(settings, data.n_items), optimiser, rate, progress)
             value = _validate(model, data, sample, progress.step) if due else float("nan")
-        _record(trained, epoch, loss, value, time.perf_counter() - began)
+        _record(trained.curve, epoch, steps, value, time.perf_counter() - began)
         if due:
             _keep(trained, model, epoch, settings)
             at_reading(model, epoch)
@@ -144,9 +157,9 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     rate: torch.optim.lr_scheduler.LambdaLR,
     progress: Progress,
-) -> float:
+) -> Steps:
     model.train()
-    total, before = 0.0, progress.step
+    steps = Steps()
     for batch in sampler.epoch():
         progress.step += 1
         model.bound_embedding(batch.items.ids)
@@ -156,10 +169,16 @@ def _train_epoch(
             raise TrainingFailed(progress.step, f"the loss is {value}")
         optimiser.zero_grad()
         loss.backward()
+        steps.loss.append(value)
+        steps.gradient_norm.append(gradient_norm(model))
         optimiser.step()
         rate.step()
-        total += value
-    return total / (progress.step - before)
+    return steps
+
+
+def gradient_norm(model: Carca) -> float:
+    """Euclidean norm of the gradients of all parameters together."""
+    return float(torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]))
 
 
 def _validate(model: Carca, data: Prepared, sample: Requests, step: int) -> float:
@@ -171,11 +190,12 @@ def _validate(model: Carca, data: Prepared, sample: Requests, step: int) -> floa
     return metrics.mean_metrics(ranks.full_greater, ranks.full_tied)[PRIMARY]
 
 
-def _record(trained: Trained, epoch: int, loss: float, value: float, seconds: float) -> None:
-    curve = trained.curve
+def _record(curve: Curve, epoch: int, steps: Steps, value: float, seconds: float) -> None:
     curve.epoch.append(epoch)
-    curve.loss.append(loss)
+    curve.loss.append(sum(steps.loss) / len(steps.loss))
     curve.validation.append(value)
+    curve.gradient_mean.append(float(np.mean(steps.gradient_norm)))
+    curve.gradient_variance.append(float(np.var(steps.gradient_norm)))
     curve.seconds.append(seconds)
 
 

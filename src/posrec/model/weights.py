@@ -35,6 +35,8 @@ def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path
             arrays["curve_epoch"].astype(int).tolist(),
             arrays["curve_loss"].tolist(),
             arrays["curve_validation"].tolist(),
+            arrays["curve_gradient_mean"].tolist(),
+            arrays["curve_gradient_variance"].tolist(),
         )
         paths = {epoch: _path(folder, epoch) for epoch in (curve.readings() if every_epoch else [curve.best()[0]])}
         whole = all(about["weights"][path.name] == sha256(path) for path in paths.values())
@@ -56,8 +58,8 @@ def read_weights(path: Path) -> Weights:
 
 def curve_arrays(curve: Curve) -> dict[str, np.ndarray]:
     """The curve as float64 arrays (epochs,), as they stand in a run's npz."""
-    columns = {"curve_epoch": curve.epoch, "curve_loss": curve.loss, "curve_validation": curve.validation}
-    return {name: np.array(values, np.float64) for name, values in columns.items()}
+    columns = ("epoch", "loss", "validation", "gradient_mean", "gradient_variance")
+    return {f"curve_{name}": np.array(getattr(curve, name), np.float64) for name in columns}
 
 
 def _path(folder: Path, epoch: int) -> Path:

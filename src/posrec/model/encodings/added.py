@@ -44,6 +44,12 @@ class Table(Encoding):
         """Add each row's vector. x: (T, D); rows: (T,). Returns (T, D)."""
         return x + self.table().index_select(0, rows)
 
+    def measures(self) -> dict[str, float]:
+        """How much the vectors differ from position to position, beside their size: 0 is one vector for all."""
+        table = self.table().detach().double()
+        apart, size = (table - table.mean(0)).square().sum(), table.square().sum()
+        return {**super().measures(), "position_spread": math.sqrt(apart / size) if size else 0.0}
+
 
 @register("abs", "added", base=10_000.0)
 class Absolute(Table):
@@ -85,3 +91,12 @@ class Rotatory(Learnt):
     def table(self) -> Tensor:
         """Sines and cosines of the learnt angles: (rows, D)."""
         return rotatory_table(self.vectors, self.scale)
+
+    def measures(self) -> dict[str, float]:
+        """Beside the table's: standard deviation of the angles over positions, mean over channels, in radians.
+
+        angle_spread_at_start is what N(0, 1) vectors give.
+        """
+        angle = 2 * math.pi * self.vectors.detach().double()[:, 0::2] / self.scale  # (rows, D / 2)
+        spread = float(angle.std(0, correction=0).mean())
+        return {**super().measures(), "angle_spread": spread, "angle_spread_at_start": 2 * math.pi / self.scale}

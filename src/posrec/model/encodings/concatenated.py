@@ -25,6 +25,22 @@ class Concatenated(Table):
         table = nn.functional.linear(self.table(), of_position, self.bias)  # (rows, D)
         return nn.functional.linear(x, of_item) + table.index_select(0, rows)
 
+    def measures(self) -> dict[str, float]:
+        """Beside the table's: how the layer's halves W_p and W_x compare.
+
+        position_weight: norm of W_p over that of W_x. halves_overlap: whether they write into the same directions, as
+        the cosine of W_p W_p' and W_x W_x': 0 where position and item have directions of their own, 0.5 in random
+        square matrices, 1 where the halves are equal.
+        """
+        of_item, of_position = self.weight.detach().double().split(self.shape.dimension, dim=1)
+        item, position = (half @ half.T for half in (of_item, of_position))  # (D, D)
+        sizes = item.norm() * position.norm()
+        return {
+            **super().measures(),
+            "position_weight": float(of_position.norm() / of_item.norm()),
+            "halves_overlap": float((item * position).sum() / sizes) if sizes else 0.0,
+        }
+
 
 @register("abs_con", "concatenated", base=10_000.0)
 class AbsoluteConcatenated(Concatenated, Absolute):

@@ -66,6 +66,10 @@ class Encoding(nn.Module):
         """After the heads are concatenated. y: (T, D). Returns (T, D)."""
         return y
 
+    def measures(self) -> dict[str, float]:
+        """Figures of the encoding's own parameters that the diagnostics of a run show, by name."""
+        return {}
+
 
 EncodingType = TypeVar("EncodingType", bound=type[Encoding])
 REGISTRY: dict[str, Callable[..., Encoding]] = {}
