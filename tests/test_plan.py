@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from posrec import plan, study, versions
+from posrec.data import prepare, registry
 from posrec.errors import StudyError
 from posrec.files import sha256
 
@@ -138,10 +139,18 @@ def test_an_unknown_source_names_the_nearest() -> None:
         plan.source_of("toy", loaded.settings.datasets["toy"])
 
 
-def test_a_source_that_was_never_recorded_is_not_planned() -> None:
+def test_a_source_that_was_never_recorded_is_planned_but_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = small(datasets={"toy": {"source": "amazon2014-beauty"}})
+    dataset = loaded.settings.datasets["toy"]
+    assert any("posrec fetch amazon2014-beauty --record" in warning for warning in loaded.warnings)
     with pytest.raises(StudyError, match=r"toy.source: .* no recorded sha256 of .*; run `posrec fetch amazon"):
-        plan.dataset_id("toy", loaded.settings.datasets["toy"])
+        plan.source_of("toy", dataset)
+    with pytest.raises(StudyError, match="no recorded sha256"):
+        prepare.prepare_dataset(loaded, "toy")
+    provisional = plan.dataset_id("toy", dataset)
+    records = {file: registry.FileRecord(1, "0" * 64) for file in plan.planned_source("toy", dataset)["files"]}
+    monkeypatch.setattr(registry, "locked", lambda name: records)
+    assert plan.dataset_id("toy", dataset) != provisional  # nothing that was planned before can be taken for its data
 
 
 def own_table_id(**table: Any) -> str:

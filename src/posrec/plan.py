@@ -22,6 +22,7 @@ STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
+UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURES = ("claims", "stability", "spread", "ranks", "correlation", "levels", "learning_curves")
 TABLES = (
@@ -37,6 +38,21 @@ def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
 
     Raises StudyError for an unknown source, one without a recorded sha256, and a table that is not there.
     """
+    source = planned_source(name, dataset)
+    if missing := [file for file, checksum in source["files"].items() if checksum == UNRECORDED]:
+        raise StudyError(
+            f"datasets.{name}.source: '{dataset.source}' has no recorded sha256 of {', '.join(missing)}; run "
+            f"`posrec fetch {dataset.source} --record` once and commit {registry.LOCK.name}"
+        )
+    return source
+
+
+def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    """As `source_of`, but for planning alone: a file without a recorded sha256 has UNRECORDED in its place.
+
+    The ids that follow from it are provisional: nothing is ever prepared under them, since `source_of` refuses.
+    Raises StudyError for an unknown source and a table that is not there.
+    """
     common = {"bad_lines": dataset.bad_lines, "options": {}, "title": "simulated"}
     if dataset.table is not None:
         return {**common, **_own_source(name, dataset.table)}
@@ -48,17 +64,15 @@ def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
 
 
 def _known_source(name: str, source: str) -> dict[str, Any]:
-    known, key = registry.sources(), f"datasets.{name}.source"
+    known = registry.sources()
     if source not in known:
         hint = nearest(source, list(known))
-        raise StudyError(f"{key}: '{source}' is not known{hint}; `posrec fetch --list` shows all that are")
-    recorded = registry.locked(source)
-    if missing := registry.unrecorded(source):
         raise StudyError(
-            f"{key}: '{source}' has no recorded sha256 of {', '.join(missing)}; run `posrec fetch {source} --record` "
-            f"once and commit {registry.LOCK.name}"
+            f"datasets.{name}.source: '{source}' is not known{hint}; `posrec fetch --list` shows all that are"
         )
-    return {**known[source], "files": {file: recorded[file].sha256 for file in registry.file_names(known[source])}}
+    recorded = {file: record.sha256 for file, record in registry.locked(source).items()}
+    files = {file: recorded.get(file, UNRECORDED) for file in registry.file_names(known[source])}
+    return {**known[source], "files": files}
 
 
 def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
@@ -88,11 +102,14 @@ def raw_folder(name: str, dataset: DatasetSettings) -> Path:
 
 
 def dataset_id(name: str, dataset: DatasetSettings) -> str:
-    """Id of the prepared data: raw content and every preparation setting, but no model or training setting."""
+    """Id of the prepared data: raw content and every preparation setting, but no model or training setting.
+
+    Provisional where the source is not recorded (see `planned_source`).
+    """
     place: Any = {"path", "sha256"}  # a table is known by its content, wherever it lies
     without: Any = {"model", "training", "expect", "source"}
     settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
-    source = source_of(name, dataset)
+    source = planned_source(name, dataset)
     if dataset.table is None:
         return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
     items = dataset.table.items and dataset.table.items.model_dump(exclude=place)

@@ -305,6 +305,11 @@ def _check_only(
 
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
     for name, dataset in settings.datasets.items():
+        if dataset.source in registry.sources() and registry.unrecorded(dataset.source):
+            yield (
+                f"datasets.{name}: source '{dataset.source}' was never recorded, so this is a plan alone, with ids "
+                f"that will change: `posrec fetch {dataset.source} --record` once, and commit {registry.LOCK.name}"
+            )
         if not registry.has_times(dataset):
             bare = not registry.has_attributes(dataset) and any(
                 c.dataset == name and c.model.head == "carca" for c in cells
@@ -316,7 +321,7 @@ def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterat
             yield f"datasets.{name}: the data have no times, so context is switched off" + (dot if bare else "")
         bounds = {c.model.upper_bound for c in cells if c.dataset == name and c.model.upper_bound is not None}
         blind = sorted(bound for bound in bounds if bound <= 1e-3)
-        if blind and not registry.has_attributes(dataset):
+        if blind and not (registry.has_attributes(dataset) or dataset.dense_features):
             yield (
                 f"datasets.{name}: upper bound {blind[0]:g} shrinks every item embedding to almost nothing, and "
                 "without attributes the model is blind to which item it sees: expect chance level"

@@ -36,7 +36,7 @@ def read_study() -> Study:
     try:
         study = from_dict(config, given[0] if given else "params.yaml")
         for name, dataset in study.settings.datasets.items():
-            plan.source_of(name, dataset)
+            plan.planned_source(name, dataset)
     except PosrecError as error:
         raise WorkflowError(str(error)) from None
     return study
