@@ -78,13 +78,56 @@ def test_the_lock_has_what_is_asked_for_and_what_the_package_needs() -> None:
     assert names - {"torch"} <= set(locked())
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "workflow/profiles").iterdir()))
+PROFILES = sorted(path.name for path in (ROOT / "workflow/profiles").iterdir())
+CLUSTERS = [name for name in PROFILES if name != "default"]
+
+
+def test_every_profile_is_there() -> None:
+    assert PROFILES == ["default", "generic", "kubernetes", "slurm", "slurm-gpu"]
+
+
+@pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_has_what_caching_rests_on(name: str) -> None:
     profile = read_yaml(f"workflow/profiles/{name}/config.yaml")
     assert profile["rerun-triggers"] == ["mtime"]
     assert profile["ignore-incomplete"] is True
     assert profile["keep-incomplete"] is True
     assert "cores" in profile or "jobs" in profile
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_has_what_the_default_profile_has(name: str) -> None:
+    default = read_yaml("workflow/profiles/default/config.yaml")
+    profile = read_yaml(f"workflow/profiles/{name}/config.yaml")
+    assert {key: profile.get(key) for key in default if key != "cores"} == {
+        key: value for key, value in default.items() if key != "cores"
+    }
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_every_profile_of_a_cluster_retries_waits_for_files_and_has_one_place_for_the_site(name: str) -> None:
+    profile = read_yaml(f"workflow/profiles/{name}/config.yaml")
+    assert profile["retries"] >= 1
+    assert profile["latency-wait"] >= 30
+    assert {"mem_mb", "runtime"} <= {entry.split("=")[0] for entry in profile["default-resources"]}
+    text = (ROOT / f"workflow/profiles/{name}/config.yaml").read_text()
+    assert text.count("# --- the site: the one place to edit ---") == 1
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_entry_of_a_profile_has_a_comment(name: str) -> None:
+    lines = (ROOT / f"workflow/profiles/{name}/config.yaml").read_text().splitlines()
+    entries = [number for number, line in enumerate(lines) if re.match(r"[a-z]", line)]
+    assert [lines[number] for number in entries if not lines[number - 1].startswith("#")] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda path: path.stem)
+def test_every_rule_asks_for_threads_and_for_more_memory_and_time_at_each_attempt(path: Path) -> None:
+    rules = re.split(r"\n *rule\b", path.read_text())[1:]
+    for rule in rules:
+        assert re.search(r"threads: \d", rule), rule
+        assert re.search(r"mem_mb=(lambda wildcards, attempt: .*attempt|train_)", rule), rule
+        assert re.search(r"runtime=(lambda wildcards, attempt: .*attempt|train_)", rule), rule
 
 
 def test_the_default_profile_takes_all_cores_so_that_no_stage_names_a_number() -> None:

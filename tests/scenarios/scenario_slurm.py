@@ -1,106 +1,95 @@
-"""A real Slurm of one node: a cancelled job, a drained node, and the same bytes as on one machine."""
+"""Faults of a cluster on a real Slurm of one node: memory, time, the controller; and the generic profile."""
 
 import os
-import platform
-import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import ledger
-from tests.workflow.project import ROOT, Project
+from tests.workflow.project import Project
+from tests.workflow.slurm import SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
 
+__all__ = ["slurm", "start"]  # fixtures
 pytestmark = pytest.mark.workflow
-SCRIPTS = ROOT / "tests/slurm"
-NODE = platform.node().split(".")[0]
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-PATIENCE = 240  # seconds for any one step: a busy machine is no failure
-# The first job that trains says that it runs, and waits to be cancelled.
-STUCK_ONCE = "if [[ $1 == train ]] && mkdir stuck 2>/dev/null; then sleep 900; fi"
-QUICK = ("--seconds-between-status-checks", "2", "--latency-wait", "30")
+# The first job that trains says that it runs, and then ...
+ONCE = "if [[ $1 == train ]] && mkdir stuck 2>/dev/null; then {}; fi"
+WAITS = ONCE.format("sleep 900")
+WAITS_FOR_US = ONCE.format("while [[ ! -e go_on ]]; do sleep 0.2; done")
+EATS = ONCE.format("""exec python3 -c 'import time; held = b"x" * (4500 << 20); time.sleep(900)'""")
+GENERIC = ("snakemake", "--workflow-profile", "workflow/profiles/generic", "--seconds-between-status-checks", "2")
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Slurm on this machine until the module's tests end."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"Slurm can't be started here: {', '.join(missing) or 'root'} is missing (see tests/slurm/start)")
-    folder = str(tmp_path_factory.mktemp("slurm"))
-    started = subprocess.run([SCRIPTS / "start", folder], capture_output=True, text=True, timeout=PATIENCE)
-    if "another Slurm's" in started.stderr:
-        pytest.skip(started.stderr.strip())
-    assert started.returncode == 0, started.stderr
-    try:
-        yield
-    finally:
-        subprocess.run([SCRIPTS / "stop", folder], check=True, timeout=PATIENCE)
-
-
-@pytest.fixture
-def start(fresh: Project, slurm: None) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command, and end it and its jobs when the test fails half way."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*command: str) -> subprocess.Popen[str]:
-        started.append(fresh.start(*command))
-        return started[-1]
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    subprocess.run(["scancel", "--user=root"], check=False, timeout=60)
-
-
-def queue(*states: str) -> list[str]:
-    """Numbers of Slurm's jobs in these states."""
-    command = ["squeue", "--noheader", "--format=%A", f"--states={','.join(states)}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-
-
-def slurm_command(*command: str) -> None:
-    """A command to Slurm, as a step of the scenario."""
-    ledger.note(f"`{' '.join(command).replace(NODE, 'NODE')}`")
-    subprocess.run(command, check=True, timeout=60)
-
-
-def wait_for(reached: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Wait until something is reached while snakemake runs."""
-    end = time.monotonic() + PATIENCE
-    while not reached():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, "not reached"
-        time.sleep(0.2)
-
-
-@pytest.mark.parametrize(
-    ("profile", "options"), [("slurm", ("--slurm-init-seconds-before-status-checks", "2")), ("generic", ())]
-)
-def test_a_cancelled_job_and_a_drained_node_leave_the_study_complete_and_the_same(
-    fresh: Project,
-    finished: Project,
-    wrap_posrec: Callable[[Project, str], None],
-    start: Callable[..., subprocess.Popen[str]],
-    profile: str,
-    options: tuple[str, ...],
-) -> None:
-    """The node is drained before the job is cancelled: what is sent again must wait, until the node is back."""
-    wrap_posrec(fresh, STUCK_ONCE)
-    process = start("snakemake", "--workflow-profile", f"workflow/profiles/{profile}", *QUICK, *options, "all")
-    wait_for((fresh.folder / "stuck").exists, process)
-    stuck = queue("RUNNING")
-    assert stuck
-    slurm_command("scontrol", "update", f"nodename={NODE}", "state=drain", "reason=test")
-    slurm_command("scancel", *stuck)
-    wait_for(lambda: queue("PENDING") and not queue("RUNNING", "COMPLETING"), process)
-    assert fresh.runs() == []  # nothing trains on a drained node
-    slurm_command("scontrol", "update", f"nodename={NODE}", "state=resume")
-    output = fresh.finish(process, {})
+def ended(process: subprocess.Popen[str], project: Project, like: Project) -> str:
+    """Wait for the end: the study is complete, and the bytes are those of one machine."""
+    output = project.finish(process, {})
     assert process.returncode == 0, output
+    assert project.hashes() == like.hashes()
+    return output
+
+
+def trainings(project: Project, shown: str) -> list[str]:
+    """What Slurm says of each job of the project that trains or trained, the first attempt first."""
+    lines = [line.split("|") for line in queue("all", shown=f"%Z|%k|{shown}")]
+    return [line[2] for line in lines if line[0] == str(project.folder) and "train" in line[1]]
+
+
+def test_a_cancelled_job_is_sent_again_by_the_generic_profile(
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start
+) -> None:
+    wrap_posrec(fresh, WAITS)
+    process = start(*GENERIC, "all")
+    wait_for((fresh.folder / "stuck").exists, process)
+    slurm_command("scancel", *queue("RUNNING"))
+    assert "Trying to restart job" in ended(process, fresh, finished)
+
+
+def test_a_job_over_its_memory_is_sent_again_with_more(
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start
+) -> None:
+    wrap_posrec(fresh, EATS)
+    output = ended(start(*SNAKEMAKE, "all"), fresh, finished)
     assert "Trying to restart job" in output
-    assert fresh.hashes() == finished.hashes()
+    states, memory = trainings(fresh, "%T"), trainings(fresh, "%m")
+    assert states[0] in ("OUT_OF_MEMORY", "CANCELLED", "FAILED"), states
+    assert states[1] == "COMPLETED", states
+    assert float(memory[1].rstrip("M")) > float(memory[0].rstrip("M")), memory
+
+
+def test_a_job_over_its_time_is_sent_again_with_more(
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start
+) -> None:
+    """A rule asks for an hour at least, so its limit is cut here; the second attempt has the limit of the rule."""
+    wrap_posrec(fresh, WAITS)
+    process = start(*SNAKEMAKE, "all")
+    wait_for((fresh.folder / "stuck").exists, process)
+    (stuck,), asked = trainings(fresh, "%A"), trainings(fresh, "%l")
+    slurm_command("scontrol", "update", f"jobid={stuck}", "timelimit=1")
+    assert "Trying to restart job" in ended(process, fresh, finished)
+    assert trainings(fresh, "%T") == ["TIMEOUT", "COMPLETED"]
+    assert asked == ["1:00:00"]
+    assert trainings(fresh, "%l")[1] == "2:00:00"
+
+
+def test_a_killed_controller_that_comes_back_costs_nothing(
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start, slurm: Path
+) -> None:
+    wrap_posrec(fresh, WAITS_FOR_US)
+    process = start(*SNAKEMAKE, "all")
+    wait_for((fresh.folder / "stuck").exists, process)
+    kill_controller(slurm)
+    (fresh.folder / "go_on").touch()  # the job ends while nobody counts
+    wait_for(lambda: len(fresh.runs()) == len(finished.runs()), process)
+    restart_controller(slurm)
+    ended(process, fresh, finished)
+    assert trainings(fresh, "%T") == ["COMPLETED"]
+
+
+def kill_controller(slurm: Path) -> None:
+    ledger.note("`kill -9` of slurmctld")
+    os.kill(int((slurm / "run/slurmctld.pid").read_text()), signal.SIGKILL)
+
+
+def restart_controller(slurm: Path) -> None:
+    slurm_command("slurmctld", "-f", str(slurm / "slurm.conf"))

@@ -15,7 +15,7 @@ rule write_tables:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=STUDY_FILE,
     message:
@@ -37,7 +37,7 @@ rule draw_figures:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=STUDY_FILE,
     message:

@@ -130,6 +130,12 @@ def train_runtime(batch):
     return lambda wildcards, attempt: max(60, min(7 * 24 * 60, minutes)) * attempt
 
 
+def train_gpu(batch):
+    """One GPU for trainings whose study names cuda; nothing at all for others, since some executors take 0 for a wish."""
+    cuda = any(cell.training.numerics.device == "cuda" for cell in batch.cells)
+    return {"gpu": 1} if cuda else {}
+
+
 def with_caption(path: str):
     """A figure as it stands in Snakemake's own report; its PNG and its data are plain outputs."""
     if not path.endswith(".svg"):

@@ -11,8 +11,8 @@ rule fetch_source:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=24 * 60,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 24 * 60 * attempt,
     message:
         "Fetching {wildcards.source}"
     shell:
@@ -30,8 +30,8 @@ rule simulate_reviews:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=STUDY_FILE,
         dataset=lambda wildcards: SIMULATIONS[wildcards.simulation],
@@ -54,7 +54,7 @@ rule prepare_dataset:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         study=STUDY_FILE,
     message:
@@ -75,7 +75,7 @@ rule draw_candidates:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=STUDY_FILE,
     message:
@@ -96,7 +96,7 @@ rule describe_dataset:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=STUDY_FILE,
     message:
@@ -120,7 +120,7 @@ rule score_baselines:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=60,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         study=STUDY_FILE,
     message:

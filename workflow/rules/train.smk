@@ -25,6 +25,7 @@ for batch in BATCHES:
             "../../envs/environment.yaml"
         threads: 1
         resources:
+            **train_gpu(batch),
             mem_mb=lambda wildcards, attempt: 4000 * attempt,
             runtime=train_runtime(batch),
         params:
