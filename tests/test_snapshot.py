@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from posrec import plan, snapshot
+from posrec import outputs, plan, snapshot
 from posrec.analysis import plots, tables
 from posrec.errors import DataError
 from posrec.files import write_json
@@ -53,7 +53,7 @@ def test_page_and_copies(finished: tuple[Path, Study], monkeypatch: pytest.Monke
     snapshot.write_snapshot(finished[1], "make all", Path("docs/results"))
     folder = Path("docs/results") / finished[1].name
     text = (folder / "README.md").read_text()
-    for name in plan.FIGURES:
+    for name in [entry.name for entry in outputs.figures(finished[1])]:
         assert "![" in text
         assert (folder / f"{name}.png").read_bytes() == (
             plan.STUDIES / finished[1].name / "figures" / f"{name}.png"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posrec import versions
+from posrec import outputs, versions
 from posrec.catalogue import find
 from posrec.data import registry
 from posrec.data.hashes import sha256_of
@@ -24,11 +24,7 @@ PROVENANCE = Path("results/provenance")
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
-FIGURES = ("claims", "stability", "spread", "ranks", "correlation", "levels", "learning_curves")
-TABLES = (
-    *("runs.csv", "cells.csv", "datasets.csv", "comparisons.csv", "ranks.csv", "correlation.csv", "claims.csv"),
-    *("published.csv", "metrics.json"),
-)
+FIGURE_FILES = ("svg", "png", "csv", "rst")  # drawing, drawing, data, caption
 BATCH_WORK = 6e11  # multiply-adds a training job should hold at least, about a minute
 
 
@@ -242,6 +238,7 @@ def analysis_id(study: Study) -> str:
     It covers the planned run files, the text of the analysis code and the report settings.
     """
     code = sorted((Path(__file__).parent / "analysis").rglob("*"))
+    code.append(Path(outputs.__file__))
     texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".css", ".js")]
     runs = [str(path) for cell in study.cells for path in run_files(study, cell)]
     return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
@@ -251,9 +248,11 @@ def analysis_files(study: Study) -> dict[str, list[Path]]:
     """Outputs of the analysis rules; the last of each carries the analysis id and is written last."""
     folder = STUDIES / study.name
     marker = f"analysis={analysis_id(study)}.json"
-    figures = [folder / "figures" / f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")]
+    drawn = outputs.figures(study)
+    figures = [folder / "figures" / f"{figure.name}.{kind}" for figure in drawn for kind in FIGURE_FILES]
+    tables = [*(f"{table.name}.csv" for table in outputs.tables(study)), "metrics.json"]
     return {
-        "tables": [*(folder / "tables" / name for name in TABLES), folder / "tables" / marker],
+        "tables": [*(folder / "tables" / name for name in tables), folder / "tables" / marker],
         "figures": [*figures, folder / "figures" / marker],
         "report": [folder / "report.html", folder / "report" / marker],
     }

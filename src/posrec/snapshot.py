@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from posrec import plan
+from posrec import outputs, plan
 from posrec.analysis.answer import answers
-from posrec.analysis.captions import TITLES, caption
+from posrec.analysis.captions import caption
 from posrec.analysis.marker import check_marker
 from posrec.analysis.summary import summary
 from posrec.analysis.tables import Tables, build_tables
@@ -29,7 +29,10 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
     tables = build_tables(study)
     folder = to / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [*figures, *(path for path in files["tables"] if path.name in COPIED)]:
+    for path in [
+        *(path for path in figures if path.suffix != ".rst"),
+        *(path for path in files["tables"] if path.name in COPIED),
+    ]:
         shutil.copyfile(path, folder / path.name)
     notes = "[Notes on this run](notes.md)." if (folder / "notes.md").exists() else ""
     write_text(folder / "README.md", page(tables, command, costs(study), notes))
@@ -71,7 +74,10 @@ def page(tables: Tables, command: str, spent: dict[str, Any], notes: str = "") -
         *(f"**{title}**\n\n{_bullets(sentences)}" for title, sentences in answers(tables)),
         "## Means and spreads, in points",
         _cells(tables),
-        *(f"## {TITLES[name]}\n\n![{TITLES[name]}]({name}.png)\n\n{caption(name, tables)}" for name in plan.FIGURES),
+        *(
+            f"## {entry.title}\n\n![{entry.title}]({entry.name}.png)\n\n{caption(entry, tables)}"
+            for entry in outputs.figures(study)
+        ),
         "## Cost",
         _cost(spent),
         "The tables in full: " + ", ".join(f"[{name}]({name})" for name in COPIED) + ".",

@@ -9,7 +9,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from posrec import holder, plan
+from posrec import holder, outputs, plan
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.study import Study, from_dict
@@ -65,6 +65,7 @@ ANALYSIS = {
     for step, paths in plan.analysis_files(STUDY).items()
 }
 PROVENANCE = [str(path) for path in plan.provenance_files(STUDY)]
+FIGURE_TITLES = {figure.name: figure.title for figure in outputs.figures(STUDY)}
 TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "report"))
 
 
@@ -140,12 +141,12 @@ def with_caption(path: str):
     """A figure as it stands in Snakemake's own report; its PNG and its data are plain outputs."""
     if not path.endswith(".svg"):
         return path
-    name = Path(path).stem
+    # The caption says how many seeds and which candidates, so the rule that draws the figure writes it beside it.
     return report(
         path,
-        caption=f"../report/{name}.rst",
+        caption=os.path.abspath(Path(path).with_suffix(".rst")),
         category="Figures",
-        labels={"figure": name.replace("_", " ")},
+        labels={"figure": FIGURE_TITLES[Path(path).stem]},
     )
 
 

@@ -1,30 +1,21 @@
 """The text below each figure: what to see in it, and what it rests on."""
 
-from collections.abc import Callable
-
+from posrec import outputs
 from posrec.analysis import wording
 from posrec.analysis.correlation import ALPHA
 from posrec.analysis.seed_figures import NO_SPREAD
 from posrec.analysis.stability import seeds_note
 from posrec.analysis.tables import Tables
-
-TITLES = {
-    "claims": "Which claims of the paper stand",
-    "stability": "Scores of the seeds by encoding",
-    "spread": "How much the seeds differ",
-    "ranks": "Which encodings are told apart over all data sets",
-    "correlation": "Does what works follow from deviation or from sparsity?",
-    "levels": "Mean scores at a glance",
-    "learning_curves": "Learning curves",
-}
+from posrec.outputs import Figure
 
 
-def caption(name: str, tables: Tables) -> str:
-    """The caption of a figure."""
-    return f"{_WHAT[name](tables)} {wording.design(tables)}"
+def caption(figure: Figure, tables: Tables) -> str:
+    """The caption of a figure: what to see in it, then seeds, protocols and candidates."""
+    return f"{outputs.of_analysis(figure.caption)(tables)} {wording.design(tables)}"
 
 
-def _stability(tables: Tables) -> str:
+def stability(tables: Tables) -> str:
+    """What the points, ticks and lines are."""
     if not tables.inputs.spread:
         return f"The tick is the mean over seeds; grey lines are baselines near it. {NO_SPREAD}"
     return (
@@ -35,7 +26,8 @@ def _stability(tables: Tables) -> str:
     )
 
 
-def _spread(tables: Tables) -> str:
+def spread(tables: Tables) -> str:
+    """How to read a spread with its interval."""
     if not tables.inputs.spread:
         return NO_SPREAD
     n = len(tables.inputs.study.settings.seeds)
@@ -47,7 +39,8 @@ def _spread(tables: Tables) -> str:
     )
 
 
-def _correlation(tables: Tables) -> str:
+def correlation(tables: Tables) -> str:
+    """What the panels plot, and whether any test can decide."""
     if not tables.inputs.spread:
         return NO_SPREAD
     tests = tables.correlation[tables.correlation["test"] == "spearman"].dropna(subset=["p"])
@@ -62,7 +55,8 @@ def _correlation(tables: Tables) -> str:
     return text
 
 
-def _levels(tables: Tables) -> str:
+def levels(tables: Tables) -> str:
+    """What the colours compare."""
     return (
         "Means over seeds in points; the colour is the distance to the best encoding of the row, in percent of it "
         "(bold: the best). Baselines stand at the right, uncoloured. The two halves can order encodings differently: "
@@ -70,7 +64,8 @@ def _levels(tables: Tables) -> str:
     )
 
 
-def _learning_curves(tables: Tables) -> str:
+def learning_curves(tables: Tables) -> str:
+    """What line and band are."""
     band = ", the band reaches from the lowest to the highest seed" if tables.inputs.spread else ""
     return (
         "NDCG@10 on the full catalogue over a fixed sample of validation users, by epoch. The line is the mean over "
@@ -78,7 +73,8 @@ def _learning_curves(tables: Tables) -> str:
     )
 
 
-def _claims(tables: Tables) -> str:
+def claims(tables: Tables) -> str:
+    """What the colours say, and how often each verdict fell."""
     if not tables.inputs.spread:
         return NO_SPREAD
     counts = [f"{n} {name}" for name, n in tables.claims["verdict"].value_counts(sort=False).items()]
@@ -89,20 +85,10 @@ def _claims(tables: Tables) -> str:
     )
 
 
-def _ranks(tables: Tables) -> str:
+def ranks(tables: Tables) -> str:
+    """How to read a critical difference."""
     return (
         "Mean rank of each encoding over the data sets: further left is better. Encodings under one black bar are not "
         "told apart (Nemenyi, 5 %); the grey bar shows how far apart two must lie. Data sets count as independent, "
         "which subsets of one another are not."
     )
-
-
-_WHAT: dict[str, Callable[[Tables], str]] = {
-    "claims": _claims,
-    "ranks": _ranks,
-    "stability": _stability,
-    "spread": _spread,
-    "correlation": _correlation,
-    "levels": _levels,
-    "learning_curves": _learning_curves,
-}

@@ -1,5 +1,6 @@
 """What each column of the tables means; the report prints it beside them."""
 
+from posrec import outputs
 from posrec.analysis.cells import CELL_COLUMNS
 from posrec.analysis.claims import CLAIM_COLUMNS
 from posrec.analysis.comparisons import COMPARISON_COLUMNS, RANK_COLUMNS
@@ -7,8 +8,10 @@ from posrec.analysis.correlation import CORRELATION_COLUMNS
 from posrec.analysis.datasets import DATASET_COLUMNS
 from posrec.analysis.load import RUN_COLUMNS
 from posrec.analysis.published import PUBLISHED_COLUMNS
+from posrec.outputs import Table
+from posrec.study import Study
 
-TABLES = {
+CORE = {
     "runs": RUN_COLUMNS,
     "cells": CELL_COLUMNS,
     "datasets": DATASET_COLUMNS,
@@ -167,3 +170,15 @@ MEANINGS: dict[str, str] = {
         for key, of in _DEVIATIONS.items()
     },
 }
+
+
+def documented(study: Study) -> dict[str, dict[str, str]]:
+    """For each table of a study its columns, in order, with what they mean."""
+    return {table.name: _columns(table) for table in outputs.tables(study)}
+
+
+def _columns(table: Table) -> dict[str, str]:
+    if table.columns:
+        meanings: dict[str, str] = outputs.of_analysis(table.columns)
+        return meanings
+    return {name: MEANINGS[name] for name in CORE[table.name]}

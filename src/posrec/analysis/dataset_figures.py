@@ -14,10 +14,11 @@ from posrec import plan
 from posrec.analysis import style
 from posrec.analysis.cells import POINTS
 from posrec.analysis.correlation import OUTCOMES, points
-from posrec.analysis.load import GROUP, settings_label, varied_settings
+from posrec.analysis.load import GROUP
 from posrec.analysis.seed_figures import NO_SPREAD, Drawn, groups, panel_title, plain_log_axis
 from posrec.analysis.tables import Tables
 from posrec.files import read_npz
+from posrec.variation import settings_label, varied_settings
 
 LEVEL_TITLES = {
     "full_ndcg10": "NDCG@10, full catalogue (points): the primary metric",

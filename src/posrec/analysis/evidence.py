@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from posrec.analysis.load import Inputs, settings_label, settings_of, varied_settings
+from posrec.analysis.load import Inputs
+from posrec.variation import settings_label, settings_of, varied_settings
 
 ALPHA = 0.05
 Row: TypeAlias = "pd.Series[Any]"

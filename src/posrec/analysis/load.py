@@ -1,6 +1,5 @@
 """Read what a study's runs, cards and baselines say into one table of runs."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from posrec.catalogue import family_of
 from posrec.errors import DataError
 from posrec.files import REMEDY, read_checked_json
 from posrec.study import Cell, Study
+from posrec.variation import settings_label, varied_settings
 
 GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
 METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10", "mrr": "MRR"}
@@ -74,36 +74,6 @@ def _check_present(paths: Iterable[Path]) -> None:
         first = "\n  ".join(str(path) for path in missing[:SHOWN])
         more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise DataError(f"{len(missing)} result files are missing:\n  {first}{more}\nmake them with `{COMMAND}`")
-
-
-def settings_of(cell: Cell) -> dict[str, Any]:
-    """All settings of a cell that can change its numbers, by name."""
-    return {**cell.model.model_dump(), **cell.training.model_dump(exclude={"keep_weights"})}
-
-
-def varied_settings(cells: Iterable[Cell]) -> list[str]:
-    """Names of the settings that differ between cells of one data set, in the order of the schema.
-
-    A setting that differs only from data set to data set belongs to the data set and isn't named.
-    """
-    values: dict[str, dict[str, set[str]]] = {}
-    for cell in cells:
-        for name, value in settings_of(cell).items():
-            values.setdefault(name, {}).setdefault(cell.dataset, set()).add(json.dumps(value, sort_keys=True))
-    return [name for name, of_dataset in values.items() if any(len(found) > 1 for found in of_dataset.values())]
-
-
-def settings_label(cell: Cell, varied: list[str]) -> str:
-    """A label of the settings that vary, such as "upper_bound=0.1, activation=silu"; empty where none does."""
-    values = settings_of(cell)
-    return ", ".join(f"{name}={format_setting(values[name])}" for name in varied)
-
-
-def format_setting(value: Any) -> str:
-    """A setting's value as it would stand in a study file."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _cell_rows(study: Study, cell: Cell, varied: list[str]) -> list[dict[str, Any]]:

@@ -1,31 +1,26 @@
-"""The figures of a study, each as svg, png and the data behind it."""
+"""The figures of a study, each as svg and png, with the data behind it and its caption."""
 
-from collections.abc import Callable
+import re
 
-from posrec import plan
-from posrec.analysis import dataset_figures, marker, seed_figures, style, verdict_figures
-from posrec.analysis.seed_figures import Drawn
-from posrec.analysis.tables import Tables, build_tables
+from posrec import outputs, plan
+from posrec.analysis import captions, marker, style
+from posrec.analysis.tables import build_tables
+from posrec.files import write_text
 from posrec.study import Study
-
-# Name (see plan.FIGURES) -> how it is drawn.
-FIGURES: dict[str, Callable[[Tables], Drawn]] = {
-    "claims": verdict_figures.claims,
-    "stability": seed_figures.stability,
-    "spread": seed_figures.spread,
-    "ranks": verdict_figures.ranks,
-    "correlation": dataset_figures.correlation,
-    "levels": dataset_figures.levels,
-    "learning_curves": dataset_figures.learning_curves,
-}
 
 
 def write_figures(study: Study) -> None:
-    """Draw every figure of a study, and write last the marker with the analysis id."""
+    """Draw the figures that a study has, and write last the marker with the analysis id."""
     tables = build_tables(study)
     *paths, last = plan.analysis_files(study)["figures"]
-    for name in plan.FIGURES:
+    for entry in outputs.figures(study):
         with style.house_style():
-            figure, data = FIGURES[name](tables)
-            style.save(figure, paths[0].parent / name, data)
+            figure, data = outputs.of_analysis(entry.draw)(tables)
+            style.save(figure, paths[0].parent / entry.name, data)
+        write_text(paths[0].parent / f"{entry.name}.rst", _plain(captions.caption(entry, tables)))
     marker.write_marker(last, paths)
+
+
+def _plain(text: str) -> str:
+    """Text as reStructuredText in which no character is markup: Snakemake's report shows it below the figure."""
+    return re.sub(r"([\\*`|_])", r"\\\1", text) + "\n"

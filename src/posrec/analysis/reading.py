@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from posrec import outputs
 from posrec.analysis.cells import POINTS
 from posrec.analysis.tables import Tables
 from posrec.analysis.wording import between, number
@@ -21,10 +22,26 @@ def shown_tables(tables: Tables) -> list[tuple[str, bool, Shown]]:
         ("Encodings compared, two by two", True, _comparisons(tables)),
         ("Mean ranks over data sets", True, _ranks(tables)),
         ("Correlation over data sets", True, _correlation(tables)),
+        *(
+            (entry.title, True, _plain(tables.more[entry.name]))
+            for entry in outputs.tables(tables.inputs.study)
+            if entry.build
+        ),
         (_runs_title(tables), True, _runs(tables)),
     ]
     several = len(tables.inputs.study.settings.protocols) > 1
     return [(title, folded, _without_idle(content, several)) for title, folded, content in shown]
+
+
+def _plain(table: pd.DataFrame) -> Shown:
+    """A table of the registry as it is, rounded to four digits."""
+    shown = table.head(MOST_ROWS)
+    rows = (tuple("" if pd.isna(value) else _short(value) for value in row) for row in shown.itertuples(index=False))
+    return tuple(str(name).replace("_", " ") for name in shown.columns), tuple(rows)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _without_idle(shown: Shown, several_protocols: bool) -> Shown:

@@ -11,16 +11,16 @@ from typing import Any
 
 import yaml
 
-from posrec import plan
+from posrec import outputs, plan
 from posrec.analysis import captions, data_section, reading, wording
 from posrec.analysis.answer import answers
-from posrec.analysis.columns import MEANINGS, TABLES, UNITS
-from posrec.analysis.load import format_setting, settings_of
+from posrec.analysis.columns import UNITS, documented
 from posrec.analysis.summary import summary
 from posrec.analysis.tables import Tables
 from posrec.analysis.terms import TERMS
 from posrec.analysis.verdict import OPEN
 from posrec.errors import DataError
+from posrec.variation import format_setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Block:
     name: str = ""
     alt: str = ""
     source: str = ""
+    numbers: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,30 @@ def figures(tables: Tables) -> Section:
     """Every figure with its caption."""
     folder = plan.STUDIES / tables.inputs.study.name / "figures"
     blocks = []
-    for name in plan.FIGURES:
-        title = captions.TITLES[name]
-        simulated = " (simulated data)" if tables.inputs.simulated else ""
-        text = captions.caption(name, tables)
-        blocks.append(Block("heading", title))
-        blocks.append(Block("figure", text, name=name, alt=title + simulated, source=_embedded(folder / f"{name}.svg")))
+    simulated = " (simulated data)" if tables.inputs.simulated else ""
+    for entry in outputs.figures(tables.inputs.study):
+        stem = folder / entry.name
+        blocks.append(Block("heading", entry.title))
+        blocks.append(
+            Block(
+                "figure",
+                captions.caption(entry, tables),
+                name=entry.name,
+                alt=entry.title + simulated,
+                source=_embedded(stem.with_suffix(".svg"), "image/svg+xml"),
+                numbers=_embedded(stem.with_suffix(".csv"), "text/csv"),
+            )
+        )
     return Section("figures", "Figures", blocks)
 
 
-def _embedded(path: Path) -> str:
-    """An image as a data URI: nothing inside it can clash with another figure's ids or reach the network."""
+def _embedded(path: Path, kind: str) -> str:
+    """A file as a data URI: nothing inside it can clash with another figure's ids or reach the network."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); run `posrec figures`") from None
-    return "data:image/svg+xml;base64," + base64.b64encode(content).decode()
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def data(tables: Tables) -> Section:
@@ -136,8 +145,8 @@ def numbers(tables: Tables) -> Section:
     ]
     for title, folded, (header, rows) in reading.shown_tables(tables):
         blocks.append(Block("table", title, header=header, rows=rows, folded=folded))
-    for name, columns in TABLES.items():
-        rows = tuple((column, MEANINGS[column]) for column in columns)
+    for name, meanings in documented(tables.inputs.study).items():
+        rows = tuple(meanings.items())
         blocks.append(Block("table", f"Columns of {name}.csv", header=("column", "meaning"), rows=rows, folded=True))
     return Section("tables", "Tables", blocks)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from posrec import plan
+from posrec import outputs, plan
 from posrec.analysis import marker
 from posrec.analysis.cells import cell_table
 from posrec.analysis.claims import claim_table
@@ -33,6 +33,7 @@ class Tables:
     correlation: pd.DataFrame
     claims: pd.DataFrame
     published: pd.DataFrame
+    more: dict[str, pd.DataFrame]  # those that the registry adds, by name
 
 
 def build_tables(study: Study) -> Tables:
@@ -43,7 +44,17 @@ def build_tables(study: Study) -> Tables:
     comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
     claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
     ranks, published = rank_table(cells), published_table(inputs, cells)
-    return Tables(inputs, inputs.runs, cells, datasets, comparisons, ranks, correlation, claims, published)
+    tables = Tables(inputs, inputs.runs, cells, datasets, comparisons, ranks, correlation, claims, published, {})
+    for entry in outputs.tables(study):
+        if entry.build:
+            tables.more[entry.name] = outputs.of_analysis(entry.build)(tables)
+    return tables
+
+
+def table_of(tables: Tables, name: str) -> pd.DataFrame:
+    """A table by its name in the registry."""
+    found: pd.DataFrame = tables.more[name] if name in tables.more else getattr(tables, name)
+    return found
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -70,7 +81,7 @@ def write_tables(study: Study) -> None:
     *paths, last = plan.analysis_files(study)["tables"]
     for path in paths:
         if path.suffix == ".csv":
-            write_text(path, csv_text(getattr(tables, path.stem)))
+            write_text(path, csv_text(table_of(tables, path.stem)))
         else:
             write_json(path, metrics(tables.cells))
     marker.write_marker(last, paths)

@@ -1,0 +1,118 @@
+"""The one registry of what the analysis writes: an entry here is all that a new figure or table needs.
+
+The workflow reads it while it parses, so functions of posrec.analysis are named, not imported: "module.function".
+A page of the report is a function in posrec.analysis.sections.SECTIONS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from posrec.study import Study
+from posrec.variation import settings_of, varied_settings
+
+Applies = Callable[[Study], bool]
+
+
+def always(study: Study) -> bool:
+    """For every study."""
+    return True
+
+
+def several_datasets(study: Study) -> bool:
+    """For studies of two data sets or more."""
+    return len(study.settings.datasets) > 1
+
+
+def several_protocols(study: Study) -> bool:
+    """For studies with a second protocol."""
+    return len(study.protocols) > 1
+
+
+def holds_streams(study: Study) -> bool:
+    """For studies in which some cells hold random streams that others let vary."""
+    return "held_streams" in varied_settings(study.cells)
+
+
+def varies_a_number(study: Study) -> bool:
+    """For studies that vary a setting that is a number (or none), such as the upper bound or the length."""
+    return bool(varied_numbers(study))
+
+
+def varied_numbers(study: Study) -> list[str]:
+    """Names of the varied settings whose values are numbers or none; a switch is none such."""
+    values = {name: [settings_of(cell)[name] for cell in study.cells] for name in varied_settings(study.cells)}
+    return [name for name, found in values.items() if all(_is_number(value) for value in found)]
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: `draw` takes the tables and gives figure and data, `caption` takes them and says what to see."""
+
+    name: str
+    title: str
+    draw: str
+    caption: str
+    applies: Applies = always
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `build` takes the tables made before it; `columns` names a mapping of its columns to their meaning.
+
+    Without `build` it is one of those that `analysis.tables.Tables` holds.
+    """
+
+    name: str
+    title: str = ""
+    build: str = ""
+    columns: str = ""
+    applies: Applies = always
+
+
+FIGURES = (
+    Figure("claims", "Which claims of the paper stand", "verdict_figures.claims", "captions.claims"),
+    Figure("stability", "Scores of the seeds by encoding", "seed_figures.stability", "captions.stability"),
+    Figure("spread", "How much the seeds differ", "seed_figures.spread", "captions.spread"),
+    Figure(
+        "ranks",
+        "Which encodings are told apart over all data sets",
+        "verdict_figures.ranks",
+        "captions.ranks",
+        several_datasets,
+    ),
+    Figure(
+        "correlation",
+        "Does what works follow from deviation or from sparsity?",
+        "dataset_figures.correlation",
+        "captions.correlation",
+        several_datasets,
+    ),
+    Figure("levels", "Mean scores at a glance", "dataset_figures.levels", "captions.levels"),
+    Figure("learning_curves", "Learning curves", "dataset_figures.learning_curves", "captions.learning_curves"),
+)
+TABLES = (
+    *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
+    Table("published"),
+)
+
+
+def figures(study: Study) -> list[Figure]:
+    """The figures of a study: those that apply to it."""
+    return [figure for figure in FIGURES if figure.applies(study)]
+
+
+def tables(study: Study) -> list[Table]:
+    """The tables of a study: those that apply to it."""
+    return [table for table in TABLES if table.applies(study)]
+
+
+def of_analysis(name: str) -> Any:
+    """The function or mapping of posrec.analysis that an entry names, such as "verdict_figures.claims"."""
+    module, attribute = name.rsplit(".", 1)
+    return getattr(import_module(f"posrec.analysis.{module}"), attribute)
