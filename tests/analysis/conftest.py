@@ -23,7 +23,7 @@ def _score(cell: Cell, seed: int) -> float:
     return made_up.plain_score(cell, seed) + 0.001 * number * (seed % 3) + 0.002 * number * place * (seed % 2)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Study]:
     """Four simulated data sets with 3 seeds, one failed and one collapsed run: everything written once."""
     folder = tmp_path_factory.mktemp("rendered")
