@@ -107,21 +107,6 @@ def test_a_seed_more_adds_files_and_moves_none() -> None:
         assert set(plan.run_files(fewer, old)) < set(plan.run_files(more, new))
 
 
-def test_batches_hold_every_cell_once_and_one_dataset_each() -> None:
-    both = {"a": {"simulate": SIMULATION}, "b": {"simulate": {**SIMULATION, "seed": 1}}}
-    loaded = small(datasets=both, training={"epochs": [1, 2, 3]})
-    batches = plan.batches(loaded)
-    assert sorted(id(cell) for batch in batches for cell in batch.cells) == sorted(id(cell) for cell in loaded.cells)
-    assert all({cell.dataset for cell in batch.cells} == {batch.dataset} for batch in batches)
-    assert len({batch.name for batch in batches}) == len(batches)
-
-
-def test_big_cells_get_jobs_of_their_own_and_small_ones_share() -> None:
-    big = {"toy": {"simulate": {**SIMULATION, "users": 100_000}}}
-    assert len(plan.batches(small(datasets=big, model={"dimension": 256}))) == 2
-    assert len(plan.batches(small())) == 1
-
-
 def test_simulated_reviews_are_shared_by_equal_settings_alone() -> None:
     datasets = {
         "a": {"simulate": SIMULATION},

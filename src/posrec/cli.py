@@ -27,7 +27,7 @@ EXAMPLES = {
     "analyse": "posrec analyse --study studies/beauty.yaml",
     "figures": "posrec figures",
     "report": "posrec report",
-    "plan": "posrec plan\n  posrec plan studies/beauty.yaml",
+    "plan": "posrec plan\n  posrec plan studies/beauty.yaml --budget 2h\n  posrec plan --no-calibration",
     "prune": "posrec prune\n  posrec prune studies/beauty.yaml",
     "snapshot": "posrec snapshot studies/beauty.yaml --command 'make all STUDY=studies/beauty.yaml'",
     "verify": "posrec verify\n  posrec verify studies/beauty.yaml --repair\n  posrec verify --retrain 3",
@@ -121,9 +121,19 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from posrec import inventory
+    from posrec import estimate, inventory, work
 
-    inventory.print_plan(study.load(arguments.study))
+    loaded = study.load(arguments.study)
+    if arguments.no_calibration:
+        speed, source = work.SPEED, "the speed of a machine of 2024, not of this one"
+    else:
+        from posrec.model import calibration
+
+        speed, source = calibration.speed(), "measured on this machine"
+    inventory.print_plan(loaded)
+    estimate.print_estimate(loaded, speed, source)
+    if arguments.budget:
+        estimate.print_budget(loaded, speed, arguments.budget)
 
 
 def _prune(arguments: argparse.Namespace) -> None:
@@ -233,7 +243,11 @@ def _parser() -> argparse.ArgumentParser:
     verb("analyse", _analyse, "write the tables")
     verb("figures", _figures, "draw the figures")
     verb("report", _report, "write the report")
-    verb("plan", _plan, "show what a study would train and what of it is there")
+    planned = verb("plan", _plan, "show what a study would train, what of it is there, and what it costs")
+    planned.add_argument("--budget", metavar="TIME", help="how many epochs fit into 90m, 2h or 1d of this machine")
+    planned.add_argument(
+        "--no-calibration", action="store_true", help="measure nothing; take a typical machine's speed"
+    )
     prune = verb("prune", _prune, "move what the study no longer plans out of its folder; deletes nothing")
     prune.add_argument("--only", choices=("data", "runs"), help="only this part of the study's folder")
     snapshot = verb("snapshot", _snapshot, "copy a finished study's tables and figures into the documentation")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from posrec import holder, plan, store
+from posrec import holder, plan, store, work
 from posrec.errors import PosrecError
 from posrec.files import read_json
 from posrec.study import Cell, Study
@@ -17,6 +17,7 @@ REPAIRED = Path(".cache/repaired")  # what `posrec verify --repair` moved: never
 STATES = ("there", "failed", "in the store", "to evaluate", "to train")
 COLUMNS = ("data set", "cells", "runs", *STATES)
 SHOWN = 3  # examples in an error
+SHOWN_JOBS = 40
 
 
 def print_plan(study: Study) -> None:
@@ -32,9 +33,13 @@ def print_plan(study: Study) -> None:
     print(f"study {study.name}\n")
     print(_table([_row(study, name, counts) for name, counts in states.items()], total=len(states) > 1))
     print()
-    for batch in plan.batches(study):
+    jobs = work.batches(study)
+    for batch in jobs[:SHOWN_JOBS]:
         runs = sum(len(cell.seeds) for cell in batch.cells)
-        print(f"batch {batch.name}: {len(batch.cells)} cells, {runs} runs")
+        minutes = "" if batch.seconds is None else f", nominally {batch.seconds / 60:.1f} minutes"
+        print(f"batch {batch.name}: {len(batch.cells)} cells, {runs} runs{minutes}")
+    if len(jobs) > SHOWN_JOBS:
+        print(f"and {len(jobs) - SHOWN_JOBS} more, {len(jobs)} batches in all")
     if failed := sum(counts["failed"] for counts in states.values()):
         print(f"{failed} runs failed: the report names step and reason; `posrec train --again-failed` trains them anew")
     for warning in study.warnings:

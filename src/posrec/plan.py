@@ -1,10 +1,9 @@
-"""From a study to ids, paths and batches: everything that the workflow needs to know before it runs.
+"""From a study to ids and paths: what the workflow needs to know before it runs.
 
 Ids are hashes of exactly what can change the bytes they name; they stand in paths, and existence decides. Importing
 this module imports neither torch nor pandas.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmh
 UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURE_FILES = ("svg", "png", "csv", "rst")  # drawing, drawing, data, caption
-BATCH_WORK = 6e11  # multiply-adds a training job should hold at least, about a minute
 
 
 def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
@@ -185,51 +183,6 @@ def run_files(study: Study, cell: Cell) -> list[Path]:
     """The json and npz of every seed of a cell."""
     folder = run_folder(study, cell)
     return [folder / f"seed={seed}.{kind}" for seed in cell.seeds for kind in ("json", "npz")]
-
-
-def work(study: Study, cell: Cell) -> float | None:
-    """Multiply-adds of a cell's trainings, from the counts that the study declares; None where it declares none."""
-    dataset = study.settings.datasets[cell.dataset]
-    if dataset.expect is not None:
-        interactions: float = dataset.expect.interactions
-    elif dataset.simulate is not None:
-        interactions = dataset.simulate.users * dataset.simulate.mean_length
-    else:
-        return None
-    width = cell.model.dimension
-    products = 5 * cell.model.blocks + 8
-    return 3 * cell.training.epochs * interactions * products * width * width * len(cell.seeds)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Cells of one data set that share a training job."""
-
-    name: str
-    dataset: str
-    cells: tuple[Cell, ...]
-
-
-def batches(study: Study) -> list[Batch]:
-    """Pack cells into jobs by their work: a function of the study alone, never of what is already there."""
-    result: list[Batch] = []
-    for dataset in study.settings.datasets:
-        groups = _packed(study, [cell for cell in study.cells if cell.dataset == dataset])
-        result += [Batch(f"{dataset}-{number}", dataset, tuple(group)) for number, group in enumerate(groups, 1)]
-    return result
-
-
-def _packed(study: Study, cells: list[Cell]) -> Iterator[list[Cell]]:
-    group: list[Cell] = []
-    total = 0.0
-    for cell in cells:
-        group.append(cell)
-        total += work(study, cell) or BATCH_WORK
-        if total >= BATCH_WORK:
-            yield group
-            group, total = [], 0.0
-    if group:
-        yield group
 
 
 def analysis_id(study: Study) -> str:

@@ -9,7 +9,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from posrec import holder, outputs, plan
+from posrec import holder, outputs, plan, work
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.study import Study, from_dict
@@ -59,7 +59,7 @@ if workflow.is_main_process:
         print(f"posrec: warning: {warning}", file=sys.stderr)
 
 DATASETS = {name: plan.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
-BATCHES = plan.batches(STUDY)
+BATCHES = work.batches(STUDY)
 ANALYSIS = {
     step: [str(path) for path in paths]
     for step, paths in plan.analysis_files(STUDY).items()
@@ -125,10 +125,15 @@ shell.prefix(
 
 
 def train_runtime(batch):
-    """Minutes to ask a cluster for, more at each attempt: generous, and a job that is cut off keeps its finished runs."""
-    work = [plan.work(STUDY, cell) for cell in batch.cells]
-    minutes = 24 * 60 if None in work else round(sum(work) / 1e11)
-    return lambda wildcards, attempt: max(60, min(7 * 24 * 60, minutes)) * attempt
+    """Minutes to ask a cluster for, more at each attempt: a job that is cut off keeps its finished runs."""
+    minutes = 24 * 60 if batch.seconds is None else round(3 * batch.seconds / 60) + 30
+    return lambda wildcards, attempt: min(7 * 24 * 60, minutes * attempt)
+
+
+def train_memory(batch):
+    """MB to ask a cluster for, more at each attempt."""
+    memory = 4000 if batch.memory is None else round(1.5 * batch.memory)
+    return lambda wildcards, attempt: memory * attempt
 
 
 def train_gpu(batch):

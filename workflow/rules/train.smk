@@ -26,7 +26,7 @@ for batch in BATCHES:
         threads: 1
         resources:
             **train_gpu(batch),
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            mem_mb=train_memory(batch),
             runtime=train_runtime(batch),
         params:
             study=STUDY_FILE,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from posrec import inventory, plan, store
+from posrec import inventory, plan, store, work
 from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
@@ -35,7 +35,7 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     """The cells of `--batch`, or those that match `--dataset` and `--encoding`. Raises StudyError when none does."""
     cells: Sequence[Cell] = study.cells
     if arguments.batch:
-        batches = {batch.name: batch.cells for batch in plan.batches(study)}
+        batches = {batch.name: batch.cells for batch in work.batches(study)}
         if arguments.batch not in batches:
             raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(batches)}")
         cells = batches[arguments.batch]

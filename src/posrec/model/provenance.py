@@ -75,7 +75,7 @@ def write_job(study: Study, cells: Sequence[Cell], runs: int, trained: int) -> N
     if not trained:
         return
     wall = time.time() - psutil.Process().create_time()
-    name = digest([plan.run_id(study, cell) for cell in cells])
+    name = digest([[plan.run_id(study, cell), *cell.seeds] for cell in cells])
     content = {"wall_seconds": wall, "runs": runs, "trained": trained, "datasets": sorted({c.dataset for c in cells})}
     write_json(plan.PROVENANCE / study.name / "jobs" / f"{name}.json", content)
 

@@ -1,0 +1,117 @@
+"""Work is counted from what the study declares, and packed into jobs that depend on the study alone."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posrec import estimate, plan, study, work
+from posrec.errors import StudyError
+from posrec.work import Counts, Load
+from tests.test_plan import SIMULATION, small
+
+BIG = {"toy": {"simulate": {**SIMULATION, "users": 100_000, "items": 5000}}}
+
+
+def runs_of(batches: list[work.Batch]) -> list[tuple[str, int]]:
+    """Dataset, encoding and settings of every run, in the order of the jobs."""
+    cells = [cell for batch in batches for cell in batch.cells]
+    return [(f"{cell.dataset} {cell.encoding} {cell.model} {cell.training}", s) for cell in cells for s in cell.seeds]
+
+
+@given(st.integers(1, 4), st.integers(50, 200_000), st.integers(1, 60), st.integers(3, 12))
+def test_every_run_is_in_exactly_one_job_of_one_data_set(kinds: int, users: int, epochs: int, seeds: int) -> None:
+    loaded = small(
+        datasets={f"d{n}": {"simulate": {**SIMULATION, "users": users, "seed": n}} for n in range(kinds)},
+        training={"epochs": epochs},
+        seeds=list(range(seeds)),
+    )
+    batches = work.batches(loaded)
+    wanted = [(f"{c.dataset} {c.encoding} {c.model} {c.training}", seed) for c in loaded.cells for seed in c.seeds]
+    assert runs_of(batches) == wanted
+    assert all({cell.dataset for cell in batch.cells} == {batch.dataset} for batch in batches)
+    assert len({batch.name for batch in batches}) == len(batches)
+
+
+def test_jobs_are_near_their_length_and_a_long_cell_is_cut_between_seeds() -> None:
+    loaded = small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30)))
+    batches = work.batches(loaded)
+    wanted = work.job_seconds(loaded)
+    seconds = [batch.seconds or 0.0 for batch in batches]
+    run = work.run_load(loaded.cells[0], Counts(100_000, 5000, 500_000)).seconds()
+    assert work.SHORTEST_JOB < wanted <= work.LONGEST_JOB
+    assert max(seconds) - min(seconds) <= run * 1.01  # whole runs: no more even than that
+    assert all(abs(each - wanted) <= run for each in seconds)
+    assert len(batches) > len(loaded.cells)
+
+
+def test_small_cells_share_a_job() -> None:
+    assert len(work.batches(small())) == 1
+
+
+def test_a_large_study_has_jobs_of_twenty_minutes() -> None:
+    assert work.job_seconds(small(datasets=BIG, training={"epochs": 2000}, seeds=list(range(50)))) == 20 * 60
+
+
+def test_the_parts_of_a_cell_share_its_run_id() -> None:
+    loaded = small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30)))
+    parts = [cell for batch in work.batches(loaded) for cell in batch.cells]
+    assert {plan.run_id(loaded, cell) for cell in parts} == {plan.run_id(loaded, cell) for cell in loaded.cells}
+    files = [path for cell in parts for path in plan.run_files(loaded, cell)]
+    assert sorted(files) == sorted(path for cell in loaded.cells for path in plan.run_files(loaded, cell))
+
+
+def test_work_of_an_epoch_by_hand() -> None:
+    """100 users of 2 + 3 interactions: 300 history slots, 600 candidates of 10 items, width 4, 2 blocks, carca head."""
+    cell = small(model={"dimension": 4, "blocks": 2}, training={"epochs": 1, "batch_size": 50}).cells[0]
+    load = work.epoch_load(cell, Counts(100, 10, 500))
+    layers = 16 * (300 * (10 + 2) + 600 + 20)
+    context, attention = 6 * 4 * 900, 2 * 4 * 3 * (600 + 600)
+    elements = 4 * (300 * 18 + 600 * 6) + 2 * 10 * 4
+    assert load == Load(steps=2, elements=elements, products=3 * (layers + context + attention))
+
+
+def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time() -> None:
+    counts = Counts(1000, 100, 9000)
+    cell = small(training={"epochs": 4}).cells[0]
+    one, two = (work.run_load(cell, counts, epochs) for epochs in (1, 2))
+    assert two.steps == 2 * one.steps
+    protocol = {"name": "mine", "base": "sound", "selection": "released"}
+    released = small(training={"epochs": 4}, protocols=[protocol]).cells[0]
+    assert work.run_load(released, counts).scores - work.run_load(cell, counts).scores == (
+        3 * 1000 * 100 * 7 * cell.model.dimension
+    )
+
+
+def own_table(**more: Any) -> study.Study:
+    table = {"path": "reviews.tsv", "sha256": "0" * 64}
+    return small(datasets={"toy": {"table": table, **more}})
+
+
+def test_without_counts_a_cell_is_a_job_and_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = own_table()
+    assert len(work.batches(loaded)) == len(loaded.cells)
+    estimate.print_estimate(loaded, work.SPEED, "typical")
+    assert "datasets.toy: the study declares no counts" in capsys.readouterr().out
+    with pytest.raises(StudyError, match="declares no counts"):
+        estimate.print_budget(loaded, work.SPEED, "2h")
+
+
+def test_a_budget_becomes_epochs_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = small(datasets=BIG)
+    estimate.print_budget(loaded, work.SPEED, "2h")
+    line = capsys.readouterr().out.splitlines()[-1]
+    epochs = int(line.removeprefix("training: {epochs: ").removesuffix("}"))
+    cores = len(estimate.os.sched_getaffinity(0))
+    spent, more = (estimate.study_load(loaded, n).seconds() / cores for n in (epochs, epochs + 1))
+    assert spent <= 7200 < more
+    with pytest.raises(StudyError, match="one epoch of every run takes"):
+        estimate.print_budget(small(datasets=BIG, seeds=list(range(500))), work.SPEED, "1m")
+
+
+@pytest.mark.parametrize("budget", ["2", "h", "-1h", "0h", "2 weeks"])
+def test_a_budget_has_a_unit(budget: str) -> None:
+    with pytest.raises(StudyError, match="such as 90m, 2h or"):
+        estimate.seconds_of(budget)
+    assert estimate.seconds_of("1.5h") == 5400
