@@ -74,7 +74,7 @@ def test_planning_imports_neither_torch_nor_pandas(small: study.Study) -> None:
 
 
 def state_line(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    assert cli.main(["plan"]) == 0
+    assert cli.main(["plan", "--no-calibration"]) == 0
     lines = capsys.readouterr().out.splitlines()
     return next(line for line in lines if line.startswith("toy")).split()
 
