@@ -1,5 +1,6 @@
 """`--scenarios FILE` writes the table of what the tests of the workflow did (see tests/ledger.py)."""
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from posrec.files import write_text
 
 from . import ledger
+
+# Before torch is imported: tiny models gain nothing from threads, which wait for each other on a loaded machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tests.workflow.fixtures"]
 ROWS = pytest.StashKey[list[ledger.Row]]()

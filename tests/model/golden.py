@@ -1,0 +1,194 @@
+"""What must give the same numbers as long as no version is raised: a case for every encoding, setting and switch.
+
+The cases come from the schema, the protocols and the catalogue, so that a new setting needs numbers of its own. After a
+version was raised, and for new cases, write the numbers anew:
+
+    python -m tests.model.golden
+    ATEN_CPU_CAPABILITY=avx2 python -m tests.model.golden
+
+Random numbers, and so initial weights, differ in the last digits between torch's kernels: each has its own numbers.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from posrec import catalogue, versions
+from posrec.data.prepared import Prepared
+from posrec.files import read_json, write_json
+from posrec.model.baselines import chance_ranks, markov_scores, month_popularity_scores, popularity_scores, summary
+from posrec.model.evaluate import rank_requests, requests_of
+from posrec.model.scoring import Scores
+from posrec.model.train import build_model, train_run
+from posrec.protocols import EvaluationSwitches, TrainingSwitches
+from posrec.settings import ModelSettings, TrainingSettings
+from tests.model.conftest import make_candidates, make_cell, make_data
+
+FILE = Path(__file__).with_name("golden.json")
+VERSIONS = {"training": versions.TRAINING_VERSION, "evaluation": versions.EVALUATION_VERSION}
+KERNELS = torch.backends.cpu.get_cpu_capability()
+NOT_HERE = {"keep_weights", "numerics"}  # the first changes no number; the cases are all of one numerics class
+# A value that isn't the default, where the schema lists none, and what it takes to be seen.
+VALUES: dict[str, dict[str, Any]] = {
+    "dimension": {"dimension": 16},
+    "blocks": {"blocks": 1},
+    "heads": {"heads": 3},
+    "max_length": {"max_length": 5},
+    "upper_bound": {"upper_bound": 1.0},
+    "upper_bound_norm": {"upper_bound": 1.0, "upper_bound_norm": 1.0},
+    "dropout": {"dropout": 0.2},
+    "learning_rate": {"learning_rate": 0.02},
+    "batch_size": {"batch_size": 8},
+    "epochs": {"epochs": 2},
+    "patience": {"learning_rate": 0.3, "patience": 1, "epochs": 6},
+    "validate_every": {"validate_every": 2},
+    "validation_users": {"validation_users": 10},
+    "warmup_steps": {"warmup_steps": 5},
+    "weight_decay": {"weight_decay": 0.5},
+    "held_streams": {"held_streams": {"trunk": 5, "order": 6}},
+    "negatives": {"negatives": 3},
+    "gbce_calibration": {"loss": "gbce", "negatives": 3, "gbce_calibration": 0.5},
+}
+WITH: dict[str, dict[str, Any]] = {
+    "loss": {"negatives": 3},
+    "dot_head": {"head": "dot"},
+    "dot_head_test": {"head": "dot"},
+    "early_stopping": VALUES["patience"],
+    "seeding": {"dropout": 0.2},
+}
+ENCODING_OF = {"rope_axis": "rope", "rmha_softmax": "rmha4", "batch_none": "none"}  # switches of one encoding
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training on the small random data set, and how it is scored."""
+
+    encoding: str = "learnt"
+    protocol: str | dict[str, str] = "sound"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def cases() -> dict[str, Case]:
+    """All cases by name."""
+    found = dict(_encodings())
+    for settings in (ModelSettings, TrainingSettings):
+        found |= dict(_settings(settings))
+    found |= {name: Case(protocol=name, settings={"dropout": 0.2}) for name in ("sound_last", "released")}
+    for switches in (TrainingSwitches, EvaluationSwitches):
+        names = (name for name in switches.model_fields if name != "targets")
+        found |= {f"{name}: released": _switched(name) for name in names}
+    return found
+
+
+def _encodings() -> Iterator[tuple[str, Case]]:
+    """Every kind, and every parameter of it at another value than its default."""
+    for kind in catalogue.kinds().values():
+        name = catalogue.EXAMPLES.get(kind.name, kind.name)
+        yield name, Case(name)
+        for key, default in kind.parameters.items():
+            if key != kind.pattern:
+                text = f"{name}-{key}={_other(default)}"
+                yield text, Case(text)
+
+
+def _other(default: bool | int | float) -> str:
+    """Another value of a parameter, as it stands in an encoding's name."""
+    if isinstance(default, bool):
+        return str(not default).lower()
+    return str(default // 2 if isinstance(default, int) else default / 2)
+
+
+def _settings(settings: type[ModelSettings] | type[TrainingSettings]) -> Iterator[tuple[str, Case]]:
+    for key, info in settings.model_fields.items():
+        if key in VALUES:
+            yield key, Case(settings=VALUES[key])
+        elif key not in NOT_HERE:
+            values = (True, False) if info.annotation is bool else get_args(info.annotation)
+            for value in values:
+                if value != info.default:
+                    yield f"{key}: {value}", Case(settings={key: value, **WITH.get(key, {})})
+
+
+def _switched(name: str) -> Case:
+    protocol = {"name": "one", "base": "sound", name: "released"}
+    return Case(ENCODING_OF.get(name, "learnt"), protocol, WITH.get(name, {}))
+
+
+def numbers(case: Case, data: Prepared) -> dict[str, list[float]]:
+    """Training: losses, validations and the sum of the weights; evaluation: metrics, ties and ranks. Float64."""
+    cell = make_cell(case.encoding, case.protocol, **case.settings)
+    trained = train_run(cell, data, 1)
+    epoch, _ = trained.curve.best()
+    weights = trained.weights[epoch]
+    model = build_model(cell, data, 1)
+    model.load_state_dict(weights)
+    scores = Scores(cell.protocol.evaluation, data, make_candidates(data), 1)
+    scores.read(model, epoch)
+    about, arrays = scores.result()
+    read = [value for value in trained.curve.validation if not np.isnan(value)]
+    size = sum(float(value.abs().sum()) for value in weights.values())
+    return {
+        "training": [*trained.curve.loss, *read, float(epoch), size],
+        "evaluation": [*_flat(about), *(float(arrays[name].mean()) for name in sorted(arrays))],
+    }
+
+
+def baselines(data: Prepared) -> dict[str, list[float]]:
+    """Metrics of all baselines."""
+    candidates, requests = make_candidates(data), requests_of(data.test)
+    ranks = [chance_ranks(data, requests, candidates.test)]
+    for scorer in (popularity_scores, month_popularity_scores, markov_scores):
+        ranks.append(rank_requests(scorer(data, requests), data, requests, candidates.test))
+    return {"evaluation": [value for found in ranks for value in _flat(summary(found))]}
+
+
+def _flat(content: dict[str, Any]) -> Iterator[float]:
+    """All numbers of nested mappings, in the order of their keys."""
+    for key in sorted(content):
+        value = content[key]
+        yield from _flat(value) if isinstance(value, dict) else [float(value)]
+
+
+def all_numbers() -> dict[str, dict[str, list[float]]]:
+    """The numbers of every case as the code is now."""
+    data = make_data()
+    found = {"baselines": baselines(data), **{name: numbers(case, data) for name, case in cases().items()}}
+    return {
+        name: {part: [float(f"{value:.12g}") for value in values] for part, values in parts.items()}
+        for name, parts in found.items()
+    }
+
+
+def close(first: list[float], second: list[float]) -> bool:
+    """Whether numbers are equal to 1e-9."""
+    return len(first) == len(second) and bool(np.allclose(first, second, rtol=1e-9, atol=1e-12))
+
+
+def known() -> dict[str, dict[str, list[float]]]:
+    """The numbers in the file of this machine's kernels, by case; none where the versions are others."""
+    content = read_json(FILE) if FILE.exists() else {}
+    cases_: dict[str, dict[str, list[float]]] = {}
+    return content["cases"].get(KERNELS, cases_) if content.get("versions") == VERSIONS else cases_
+
+
+def write() -> None:
+    """Write the numbers of this machine's kernels; numbers that changed under the same version are refused."""
+    torch.set_num_threads(1)
+    found, before = all_numbers(), known()
+    for name in sorted(before.keys() & found.keys()):
+        for part, old in before[name].items():
+            if not close(old, found[name][part]):
+                sys.exit(f"{name}: {part} changed: raise {part.upper()}_VERSION in src/posrec/versions.py first")
+    content = read_json(FILE) if FILE.exists() else {}
+    others = content["cases"] if content.get("versions") == VERSIONS else {}
+    write_json(FILE, {"versions": VERSIONS, "cases": {**others, KERNELS: found}})
+    print(f"{FILE}: {len(found)} cases of {KERNELS} kernels")
+
+
+if __name__ == "__main__":
+    write()
