@@ -51,10 +51,15 @@ def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     if dataset.table is not None:
         return {**common, **_own_source(name, dataset.table)}
     if dataset.source is None:
-        files = {"reviews.json.gz": None, "meta.json.gz": None}
+        files: dict[str, str | None] = dict.fromkeys(_simulated_files(dataset))
         remedy = f"run `posrec simulate --dataset {name}`"
         return {**common, "format": "amazon2018", "files": files, "remedy": remedy}
     return {**common, **_known_source(name, dataset.source), "remedy": f"run `posrec fetch {dataset.source}`"}
+
+
+def _simulated_files(dataset: DatasetSettings) -> list[str]:
+    images = dataset.simulate is not None and dataset.simulate.features == "image"
+    return ["reviews.json.gz", "meta.json.gz", *(["image_features.b"] if images else [])]
 
 
 def _known_source(name: str, source: str) -> dict[str, Any]:

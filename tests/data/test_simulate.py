@@ -9,8 +9,8 @@ import pytest
 
 from posrec.data import formats
 from posrec.data.simulate import DAY, draw_simulation, simulate
-from posrec.data.walks import FIRST_DAY, LAG_WEIGHTS, RULES, SUCCESSOR_WEIGHTS, Walks
-from posrec.data.world import World
+from posrec.data.walks import RULES, SUCCESSOR_WEIGHTS, Walks, season_of
+from posrec.data.world import FIRST_DAY, SEASON, TREND, Pool, World
 from posrec.files import read_json
 from posrec.settings import SimulationSettings
 
@@ -88,7 +88,7 @@ def test_order_follows_the_lags(drawn: tuple[World, Walks]) -> None:
     """Successors carry their lag's weight, and the two lags' successors differ: where an item lies matters."""
     world, walks = drawn
     shares = lag_shares(world, walks, "order")
-    np.testing.assert_allclose(shares, np.outer(LAG_WEIGHTS, SUCCESSOR_WEIGHTS), atol=0.06)
+    np.testing.assert_allclose(shares, np.outer(SETTINGS.lag_weights, SUCCESSOR_WEIGHTS), atol=0.06)
     assert (world.successors[0] == world.successors[1]).mean() < 0.1
     assert np.sum(lag_shares(world, walks, "popularity")) < 0.1
     rules = walks.rules[:, 1:][walks.items[:, 1:] >= 0]
@@ -121,3 +121,45 @@ def test_small_catalogues(change: dict[str, int]) -> None:
         first = row[: min(length, world.n_items)].tolist()
         assert len(set(first)) == len(first)
         assert (np.diff(row[:length]) != 0).all()
+
+
+def test_order_reaches_as_far_back_as_the_weights_say() -> None:
+    settings = SETTINGS.model_copy(update={"lag_weights": [0.0, 0.0, 1.0], "order": 1.0, "users": 300})
+    world, walks, _ = draw_simulation(settings)
+    users, steps = np.nonzero(walks.rules == RULES.index("order"))
+    assert steps.min() == 3  # the fourth review is the first with an item three before
+    item, before = walks.items[users, steps], walks.items[users, steps - 3]
+    assert (world.successors[2, before] == item[:, None]).any(axis=1).all()
+
+
+def test_seasons_bring_their_items() -> None:
+    changes = {"order": 0.0, "season": 1.0, "seasons": 3, "users": 300, "mean_length": 5}
+    world, walks, _ = draw_simulation(SETTINGS.model_copy(update=changes))
+    season = {item: number for number, items in enumerate(in_groups(world.pools[SEASON])) for item in items}
+    assert season_of(np.array([0, 119, 120, 364]), 3).tolist() == [0, 0, 1, 2]  # April ends with day 119
+    real = walks.items >= 0
+    expected = season_of(walks.days[real], 3)
+    assert (np.array([season[item] for item in walks.items[real]]) == expected).all()
+
+
+def test_a_trend_brings_what_came_out_lately() -> None:
+    changes = {"order": 0.0, "trend": 1.0, "trend_days": 60, "users": 300, "mean_length": 5, "popularity": 0.0}
+    world, walks, _ = draw_simulation(SETTINGS.model_copy(update=changes))
+    release = dict(zip(world.pools[TREND].items.tolist(), world.release.tolist(), strict=True))
+    real = (walks.items >= 0) & (walks.days < FIRST_DAY + 4 * 365)
+    age = walks.days[real] - np.array([release[item] for item in walks.items[real].tolist()])
+    assert age.min() >= 0
+    assert (age < 60).mean() > 0.99  # but for days on which all that is new was met
+
+
+def test_noise_is_drawn_evenly() -> None:
+    changes = {"order": 0.0, "noise": 1.0, "popularity": 2.0, "mean_length": 5}
+    world, walks, _ = draw_simulation(SETTINGS.model_copy(update=changes))
+    counts = np.bincount(walks.items[walks.items >= 0], minlength=world.n_items)
+    assert counts.max() < 3 * counts.mean()
+
+
+def in_groups(pool: Pool) -> list[list[int]]:
+    """The items of each group of a pool, by its bounds."""
+    ends = np.searchsorted(pool.cumulated, pool.bounds[1:], side="left") + 1
+    return [part.tolist() for part in np.split(pool.items, ends[:-1])]

@@ -15,41 +15,53 @@ from typing import Any
 import numpy as np
 
 from posrec import versions
-from posrec.data.walks import LAG_WEIGHTS, RULES, SUCCESSOR_WEIGHTS, Walks, draw_walks
+from posrec.data.formats.images import FEATURES, RECORD
+from posrec.data.truth import best_achievable
+from posrec.data.twins import BRANDS
+from posrec.data.walks import RULES, SUCCESSOR_WEIGHTS, Walks, draw_walks
 from posrec.data.world import World, draw_world
-from posrec.files import write_bytes, write_json
+from posrec.files import write_bytes, write_json, write_stream
 from posrec.settings import SimulationSettings
 
 DAY = 86_400
-BRANDS = 5  # of each category
+IMAGES = "image_features.b"
+IMAGE_BLOCK = 1024  # items whose vectors are drawn at once
+IMAGE_NOISE = 1.0  # standard deviation of an item's vector about its category's, whose entries have 1
 PRICED = 0.8  # share of items with a price
 NOTES = (
     "The next item is, with probability `order`, a successor of the item before (weight lag_weights[0]) or of the item "
-    "two before (lag_weights[1]): the first, second or third with successor_weights, among those that the user has not "
-    "reviewed. Each lag has its own successors, the next items on a random cycle through the item's category. Else the "
-    "item is, with probability `category_loyalty`, of a favourite category, drawn by popularity; else any, drawn by "
-    "popularity. A user reviews an item once while there are others. Lines are grouped by item, so the order within a "
-    "user's day says nothing."
+    "two before (lag_weights[1]), and so on: the first, second or third with successor_weights, among those that the "
+    "user has not reviewed. Each lag has its own successors, the next items on a random cycle through the item's "
+    "category. Else the item is, with probability `noise`, any, drawn evenly; with `season`, one of the day's season; "
+    "with `trend`, one that came out in the trend_days before; both by popularity. Else it is, with probability "
+    "`category_loyalty`, of a favourite category, drawn by popularity; else any, drawn by popularity. A user reviews "
+    "an item once while there are others. Lines are grouped by item, so the order within a user's day says nothing."
 )
 
 
 def simulate(settings: SimulationSettings, folder: Path) -> None:
     """Write reviews.json.gz, meta.json.gz and, last, simulation.json (settings, counts, truth) into `folder`.
 
-    The same settings give the same bytes.
+    Before it image_features.b, where the settings want such features. The same settings give the same bytes.
     """
     world, walks, meta_rng = draw_simulation(settings)
+    if settings.features == "image":
+        write_stream(folder / IMAGES, _images(world, np.random.default_rng(_streams(settings)[4])))
     write_bytes(folder / "reviews.json.gz", _json_lines(_reviews(walks)))
-    write_bytes(folder / "meta.json.gz", _json_lines(_meta(world, meta_rng)))
-    write_json(folder / "simulation.json", _truth(settings, walks))
+    write_bytes(folder / "meta.json.gz", meta_file(world, meta_rng))
+    write_json(folder / "simulation.json", _truth(settings, world, walks))
 
 
 def draw_simulation(settings: SimulationSettings) -> tuple[World, Walks, np.random.Generator]:
     """The catalogue with its successors, the users' reviews in their true order, and the generator of the meta data."""
-    streams = np.random.SeedSequence(settings.seed).spawn(3)
-    world_rng, walk_rng, meta_rng = (np.random.default_rng(stream) for stream in streams)
-    world = draw_world(settings, world_rng)
-    return world, draw_walks(settings, world, walk_rng), meta_rng
+    world_rng, walk_rng, meta_rng, time_rng = (np.random.default_rng(stream) for stream in _streams(settings)[:4])
+    world = draw_world(settings, world_rng, time_rng)
+    return world, draw_walks(settings, world, walk_rng, time_rng), meta_rng
+
+
+def _streams(settings: SimulationSettings) -> list[np.random.SeedSequence]:
+    """Of the catalogue, the users, the meta data, time, and images."""
+    return np.random.SeedSequence(settings.seed).spawn(5)
 
 
 def _asin(item: int) -> str:
@@ -78,6 +90,23 @@ def _meta(world: World, rng: np.random.Generator) -> Iterable[dict[str, Any]]:
         }
 
 
+def meta_file(world: World, rng: np.random.Generator) -> bytes:
+    """The catalogue's meta data as gzipped JSON lines."""
+    return _json_lines(_meta(world, rng))
+
+
+def _images(world: World, rng: np.random.Generator) -> Iterable[bytes]:
+    """Records of Amazon's image features: a vector about its category's centre, as images of a kind look alike."""
+    centres = rng.standard_normal((world.n_categories, FEATURES), dtype=np.float32)
+    for start in range(0, world.n_items, IMAGE_BLOCK):
+        category = world.category[start : start + IMAGE_BLOCK]
+        block = np.zeros(len(category), RECORD)
+        block["asin"] = [_asin(start + place).encode() for place in range(len(category))]
+        noise = rng.standard_normal((len(category), FEATURES), dtype=np.float32)
+        block["features"] = centres[category] + np.float32(IMAGE_NOISE) * noise
+        yield block.tobytes()
+
+
 def _json_lines(records: Iterable[dict[str, Any]]) -> bytes:
     text = "".join(json.dumps(record) + "\n" for record in records)
     buffer = io.BytesIO()
@@ -88,7 +117,7 @@ def _json_lines(records: Iterable[dict[str, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _truth(settings: SimulationSettings, walks: Walks) -> dict[str, Any]:
+def _truth(settings: SimulationSettings, world: World, walks: Walks) -> dict[str, Any]:
     rules = walks.rules[walks.rules >= 0]
     shares = {rule: float((rules == number).mean()) for number, rule in enumerate(RULES)}
     return {
@@ -96,7 +125,8 @@ def _truth(settings: SimulationSettings, walks: Walks) -> dict[str, Any]:
         "data_version": versions.DATA_VERSION,
         "reviews": len(rules),
         "truth": {
-            "lag_weights": LAG_WEIGHTS,
+            **best_achievable(settings, world, walks),
+            "lag_weights": settings.lag_weights,
             "successor_weights": SUCCESSOR_WEIGHTS,
             "share_of_reviews_drawn_by": shares,
             "notes": NOTES,

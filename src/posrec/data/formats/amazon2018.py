@@ -14,7 +14,7 @@ PRICE = re.compile(r"\$\s*([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?")
 
 def read_reviews(raw: Raw) -> pd.DataFrame:
     """Reviews (keys reviewerID, asin, unixReviewTime) in the order of the file. Raises DataError."""
-    path = raw.only("reviews", [name for name in raw.files if not name.startswith("meta")])
+    path = raw.only("reviews", [name for name in raw.files if not name.startswith(("meta", "image"))])
     return review_table(path, read_json_lines(path, review, raw.bad_lines))
 
 
