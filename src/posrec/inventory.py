@@ -29,7 +29,7 @@ def print_plan(study: Study) -> None:
     """
     states = {name: Counter[str]() for name in study.settings.datasets}
     for cell in study.cells:
-        states[cell.dataset].update(_state(study, cell, seed) for seed in cell.seeds)
+        states[cell.dataset].update(_states(study, cell))
     print(f"study {study.name}\n")
     print(_table([_row(study, name, counts) for name, counts in states.items()], total=len(states) > 1))
     print()
@@ -46,12 +46,17 @@ def print_plan(study: Study) -> None:
         print(f"warning: {warning}")
 
 
-def _state(study: Study, cell: Cell, seed: int) -> str:
-    placed = plan.run_folder(study, cell) / f"seed={seed}.json"
+def _states(study: Study, cell: Cell) -> Iterator[str]:
+    """The state of each seed's run; ids are the cell's, so they are hashed once."""
+    folder, run_id = plan.run_folder(study, cell), plan.run_id(study, cell)
+    blocks = [plan.block_id(study, protocol.name) for protocol in cell.protocols]
+    for seed in cell.seeds:
+        yield _state(folder / f"seed={seed}.json", store.seed_folder(run_id, seed), blocks)
+
+
+def _state(placed: Path, stored: Path, blocks: list[str]) -> str:
     if _readable(placed):
         return "failed" if _says_failed(placed) else "there"
-    stored = store.seed_folder(plan.run_id(study, cell), seed)
-    blocks = [plan.block_id(study, protocol.name) for protocol in cell.protocols]
     if all(_readable(stored / f"{block}.json") for block in blocks) or _readable(pruned_place(placed)):
         return "in the store"
     kept = _readable(stored / "curve.json") and next(stored.glob("weights-epoch=*.pt"), None)

@@ -9,7 +9,7 @@ import pytest
 
 from tests import ledger
 from tests.workflow.project import Project
-from tests.workflow.slurm import SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
+from tests.workflow.slurm import LONG, SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
 
 __all__ = ["slurm", "start"]  # fixtures
 pytestmark = pytest.mark.workflow
@@ -23,7 +23,7 @@ GENERIC = ("snakemake", "--workflow-profile", "workflow/profiles/generic", "--se
 
 def ended(process: subprocess.Popen[str], project: Project, like: Project) -> str:
     """Wait for the end: the study is complete, and the bytes are those of one machine."""
-    output = project.finish(process, {})
+    output = project.finish(process, {}, LONG)
     assert process.returncode == 0, output
     assert project.hashes() == like.hashes()
     return output

@@ -100,9 +100,9 @@ class Project:
             preexec_fn=hear_interrupts,
         )
 
-    def finish(self, process: subprocess.Popen[str], before: ledger.Stored) -> str:
-        """Wait for the end of a process that was started; `before` is the store's content at its start."""
-        output = process.communicate(timeout=240)[0]
+    def finish(self, process: subprocess.Popen[str], before: ledger.Stored, patience: float = 240) -> str:
+        """Wait seconds for the end of a process that was started; `before` is the store's content at its start."""
+        output = process.communicate(timeout=patience)[0]
         ledger.note(f"it ends with {process.returncode}", output, ledger.trained(before, ledger.stored(self.store)))
         return output
 

@@ -23,6 +23,7 @@ LOCK = Path("/run/lock/posrec-slurm-tests")  # one Slurm a machine: its configur
 NODE = platform.node().split(".")[0]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 PATIENCE = 240  # seconds for any one step: a busy machine is no failure
+LONG = 900  # and for a whole study
 # Looks at the queue more often than on a real cluster.
 QUICK = ("--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2")
 SNAKEMAKE = ("snakemake", "--workflow-profile", "workflow/profiles/slurm", *QUICK, "--latency-wait", "30")

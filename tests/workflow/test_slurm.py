@@ -3,7 +3,7 @@
 import pytest
 
 from .project import Project
-from .slurm import NODE, SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
+from .slurm import LONG, NODE, SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
 
 __all__ = ["slurm", "start"]  # fixtures
 pytestmark = pytest.mark.workflow
@@ -25,7 +25,7 @@ def test_a_cancelled_job_and_a_drained_node_leave_the_study_complete_and_the_sam
     wait_for(lambda: queue("PENDING") and not queue("RUNNING", "COMPLETING"), process)
     assert fresh.runs() == []  # nothing trains on a drained node
     slurm_command("scontrol", "update", f"nodename={NODE}", "state=resume")
-    output = fresh.finish(process, {})
+    output = fresh.finish(process, {}, LONG)
     assert process.returncode == 0, output
     assert "Trying to restart job" in output
     assert fresh.hashes() == finished.hashes()

@@ -5,7 +5,6 @@ rule write_report:
     input:
         tables=TABLES,
         figures=FIGURES,
-        runs=RUNS,
     output:
         page=report(REPORT[0], caption="../report/page.rst", category="Report"),
         marker=REPORT[1:],
@@ -27,8 +26,7 @@ rule write_report:
 
 rule write_provenance:
     input:
-        data=DATA,
-        runs=RUNS,
+        TABLES,
     output:
         PROVENANCE,
     log:
