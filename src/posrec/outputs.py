@@ -95,10 +95,22 @@ FIGURES = (
     ),
     Figure("levels", "Mean scores at a glance", "dataset_figures.levels", "captions.levels"),
     Figure("learning_curves", "Learning curves", "dataset_figures.learning_curves", "captions.learning_curves"),
+    Figure(
+        "diagnostics",
+        "What the trained models do with positions",
+        "diagnostic_figures.diagnostics",
+        "captions.diagnostics",
+    ),
 )
 TABLES = (
     *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
     Table("published"),
+    Table(
+        "diagnostics",
+        "Diagnostics by cell, measure and place",
+        "diagnostics.diagnostic_table",
+        "diagnostics.COLUMNS",
+    ),
 )
 
 

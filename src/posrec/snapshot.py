@@ -15,7 +15,7 @@ from posrec.files import read_json, write_text
 from posrec.study import Study
 
 TABLE_HEADER = ("data set", "settings", "encoding", "seeds", "NDCG@10 full", "sd", "Hit@10 full", "Hit@10 sampled")
-COPIED = ("cells.csv", "datasets.csv", "correlation.csv", "runs.csv")
+COPIED = ("cells.csv", "datasets.csv", "correlation.csv", "diagnostics.csv", "runs.csv")
 
 
 def write_snapshot(study: Study, command: str, to: Path) -> None:

@@ -92,3 +92,14 @@ def ranks(tables: Tables) -> str:
         "told apart (Nemenyi, 5 %); the grey bar shows how far apart two must lie. Data sets count as independent, "
         "which subsets of one another are not."
     )
+
+
+def diagnostics(tables: Tables) -> str:
+    """What the three panels of a data set are."""
+    return (
+        "Means over seeds. Left: entropy of the attention by encoder block, as a share of the most possible. Middle: "
+        "how well a linear probe reads the number of steps to the end of the history from the items (cross), from the "
+        "encoded items (ring) and after the first block (dot); what an encoding adds is the way from the cross, and at "
+        "the grey tick nothing is read. Right: norm of the gradient of a step, on a logarithmic axis; the bar is a "
+        "factor of 1 + standard deviation / mean of the steps of an epoch."
+    )

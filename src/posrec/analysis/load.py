@@ -27,7 +27,7 @@ SHOWN = 3  # how many missing files an error names
 class Inputs:
     """A study's results as read from its files.
 
-    runs: one row a planned run, see RUN_COLUMNS; baselines: data set -> baseline -> metric, such as "full_ndcg10";
+    runs: one row a planned run, see KEPT; baselines: data set -> baseline -> metric, such as "full_ndcg10";
     cards: data set -> card. Metrics are fractions.
     """
 
@@ -54,6 +54,7 @@ RUN_COLUMNS = [
     *(f"{kind}_tie_share" for kind in KINDS),
     *("collapsed", "run_id"),
 ]
+KEPT = [*RUN_COLUMNS, "diagnostics"]  # diagnostics: what the run file says, for their own table
 
 
 def load_inputs(study: Study) -> Inputs:
@@ -63,7 +64,7 @@ def load_inputs(study: Study) -> Inputs:
     _check_present([*needed, *(path for entry in files.values() for path in (entry.card, entry.baselines))])
     varied = varied_settings(study.cells)
     rows = [row for cell in study.cells for row in _cell_rows(study, cell, varied)]
-    runs = pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"selected_epoch": "Int64", "epochs_trained": "Int64"})
+    runs = pd.DataFrame(rows, columns=KEPT).astype({"selected_epoch": "Int64", "epochs_trained": "Int64"})
     baselines = {name: _baselines(entry.baselines) for name, entry in files.items()}
     return Inputs(study, runs, baselines, {name: _card(entry.card) for name, entry in files.items()})
 
@@ -105,21 +106,24 @@ def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, dict[str
         if found != (run_id, folder.name, seed, versions.STUDY_SCHEMA):
             raise DataError(f"{path}: holds another run (run and evaluation id, seed, schema: {found}); {REMEDY}")
         row = {"seed": seed, "status": record["status"], "epochs_trained": record.get("epochs_trained")}
+        row["diagnostics"] = record["diagnostics"]
         if record["status"] == "failed":
             failure = record.get("failure") or {}
             row |= {"failure": f"{failure.get('step', '?')}: {failure.get('reason', '?')}", "collapsed": False}
             return {protocol.name: row for protocol in cell.protocols}
         evaluations = {protocol.name: record["evaluations"][protocol.name] for protocol in cell.protocols}
-        return {name: {**row, "failure": "", **_scores(scores)} for name, scores in evaluations.items()}
+        return {
+            name: {**row, "failure": "", **_scores(scores, row["diagnostics"])} for name, scores in evaluations.items()
+        }
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
 
 
-def _scores(scores: dict[str, Any]) -> dict[str, Any]:
+def _scores(scores: dict[str, Any], of_training: dict[str, Any]) -> dict[str, Any]:
     metrics = {f"{kind}_{name}": float(scores[kind][title]) for kind in KINDS for name, title in METRICS.items()}
     ties = {f"{kind}_tie_share": float(scores["tie_share"][kind]) for kind in KINDS}
     facts = {"selected_epoch": scores["selected_epoch"], "collapsed": bool(scores["collapsed"])}
-    return {**facts, **metrics, **ties}
+    return {**facts, **metrics, **ties, "diagnostics": {**of_training, **scores["diagnostics"]}}
 
 
 def _baselines(path: Path) -> dict[str, Any]:

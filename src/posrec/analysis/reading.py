@@ -23,19 +23,19 @@ def shown_tables(tables: Tables) -> list[tuple[str, bool, Shown]]:
         ("Mean ranks over data sets", True, _ranks(tables)),
         ("Correlation over data sets", True, _correlation(tables)),
         *(
-            (entry.title, True, _plain(tables.more[entry.name]))
+            (entry.title, True, _plain(tables.more[entry.name], tables.inputs.simulated))
             for entry in outputs.tables(tables.inputs.study)
             if entry.build
         ),
         (_runs_title(tables), True, _runs(tables)),
     ]
     several = len(tables.inputs.study.settings.protocols) > 1
-    return [(title, folded, _without_idle(content, several)) for title, folded, content in shown]
+    return [(title, folded, without_idle(content, several)) for title, folded, content in shown]
 
 
-def _plain(table: pd.DataFrame) -> Shown:
-    """A table of the registry as it is, rounded to four digits."""
-    shown = table.head(MOST_ROWS)
+def _plain(table: pd.DataFrame, simulated: list[str]) -> Shown:
+    """A table of the registry as it is, rounded to four digits; simulated data sets are said to be."""
+    shown = table.head(MOST_ROWS).replace({"dataset": {name: f"{name} (simulated)" for name in simulated}})
     rows = (tuple("" if pd.isna(value) else _short(value) for value in row) for row in shown.itertuples(index=False))
     return tuple(str(name).replace("_", " ") for name in shown.columns), tuple(rows)
 
@@ -44,7 +44,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _without_idle(shown: Shown, several_protocols: bool) -> Shown:
+def without_idle(shown: Shown, several_protocols: bool) -> Shown:
     """Leave out columns that hold nothing, and the protocol where there is only one."""
     header, rows = shown
     idle = {name for name, *values in zip(header, *rows, strict=True) if not any(values)}
@@ -212,7 +212,7 @@ def claim_rows(tables: Tables) -> Shown:
         )
         for _, row in tables.claims.sort_values("claim", kind="stable").iterrows()
     ]
-    return _without_idle((header, tuple(rows)), len(tables.inputs.study.settings.protocols) > 1)
+    return without_idle((header, tuple(rows)), len(tables.inputs.study.settings.protocols) > 1)
 
 
 def _estimate(row: Row) -> str:

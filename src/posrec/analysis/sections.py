@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from posrec import outputs, plan
-from posrec.analysis import captions, data_section, reading, wording
+from posrec.analysis import captions, data_section, diagnostic_figures, reading, wording
 from posrec.analysis.answer import answers
 from posrec.analysis.columns import UNITS, documented
 from posrec.analysis.summary import summary
@@ -125,6 +125,16 @@ def _embedded(path: Path, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def diagnostics(tables: Tables) -> Section:
+    """What the trained models do with positions."""
+    header, rows = diagnostic_figures.diagnostic_rows(tables)
+    if not rows:
+        return Section("diagnostics", "Diagnostics", [Block("paragraph", diagnostic_figures.NOTHING)])
+    blocks = [Block("paragraph", text) for text in diagnostic_figures.INTRODUCTION]
+    blocks.append(Block("table", "Diagnostics by cell, means over seeds", header=header, rows=rows))
+    return Section("diagnostics", "Diagnostics", blocks)
+
+
 def data(tables: Tables) -> Section:
     """What the data sets are like."""
     header, rows = data_section.data_rows(tables)
@@ -191,6 +201,7 @@ SECTIONS: list[Callable[[Tables], Section]] = [
     claims,
     how_to_read,
     figures,
+    diagnostics,
     data,
     published,
     numbers,

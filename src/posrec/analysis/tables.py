@@ -14,7 +14,7 @@ from posrec.analysis.comparisons import comparison_table, rank_table
 from posrec.analysis.correlation import correlation_table
 from posrec.analysis.datasets import dataset_table
 from posrec.analysis.evidence import Evidence
-from posrec.analysis.load import Inputs, load_inputs
+from posrec.analysis.load import RUN_COLUMNS, Inputs, load_inputs
 from posrec.analysis.published import published_table
 from posrec.files import write_json, write_text
 from posrec.study import Study
@@ -44,7 +44,9 @@ def build_tables(study: Study) -> Tables:
     comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
     claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
     ranks, published = rank_table(cells), published_table(inputs, cells)
-    tables = Tables(inputs, inputs.runs, cells, datasets, comparisons, ranks, correlation, claims, published, {})
+    tables = Tables(
+        inputs, inputs.runs[RUN_COLUMNS], cells, datasets, comparisons, ranks, correlation, claims, published, {}
+    )
     for entry in outputs.tables(study):
         if entry.build:
             tables.more[entry.name] = outputs.of_analysis(entry.build)(tables)
