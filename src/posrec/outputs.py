@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from posrec.settings import DatasetSettings
 from posrec.study import Study
 from posrec.variation import settings_of, varied_settings
 
@@ -33,6 +34,21 @@ def several_protocols(study: Study) -> bool:
 def holds_streams(study: Study) -> bool:
     """For studies in which some cells hold random streams that others let vary."""
     return "held_streams" in varied_settings(study.cells)
+
+
+def shares_sources(study: Study) -> bool:
+    """For studies in which two data sets come from the same source, so that they are not independent."""
+    origins = [origin(name, dataset) for name, dataset in study.settings.datasets.items()]
+    return len(set(origins)) < len(origins)
+
+
+def origin(name: str, dataset: DatasetSettings) -> str:
+    """What a data set's interactions are taken from: its source, its own table, or its own simulation."""
+    if dataset.table is not None:
+        return dataset.table.path
+    if dataset.simulate is not None:
+        return f"simulated {dataset.simulate.model_dump()}"
+    return dataset.source or name
 
 
 def varies_a_number(study: Study) -> bool:
@@ -93,6 +109,27 @@ FIGURES = (
         "captions.correlation",
         several_datasets,
     ),
+    Figure(
+        "settings",
+        "Level and spread against what the study varies",
+        "setting_figures.by_setting",
+        "captions.by_setting",
+        varies_a_number,
+    ),
+    Figure(
+        "protocols",
+        "The protocols side by side",
+        "setting_figures.by_protocol",
+        "captions.by_protocol",
+        several_protocols,
+    ),
+    Figure(
+        "components",
+        "Where the spread comes from",
+        "component_table.components",
+        "captions.components",
+        holds_streams,
+    ),
     Figure("levels", "Mean scores at a glance", "dataset_figures.levels", "captions.levels"),
     Figure("learning_curves", "Learning curves", "dataset_figures.learning_curves", "captions.learning_curves"),
     Figure(
@@ -101,6 +138,7 @@ FIGURES = (
         "diagnostic_figures.diagnostics",
         "captions.diagnostics",
     ),
+    Figure("ties", "How often scores tie", "setting_figures.ties", "captions.ties"),
 )
 TABLES = (
     *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
@@ -110,6 +148,33 @@ TABLES = (
         "Diagnostics by cell, measure and place",
         "diagnostics.diagnostic_table",
         "diagnostics.COLUMNS",
+    ),
+    Table(
+        "user_intervals",
+        "Lead over none, with seeds and test users resampled",
+        "user_intervals.user_table",
+        "user_intervals.COLUMNS",
+    ),
+    Table(
+        "thresholds",
+        "From which deviation or sparsity on another encoding is best",
+        "thresholds.threshold_table",
+        "thresholds.COLUMNS",
+        several_datasets,
+    ),
+    Table(
+        "independent",
+        "Correlation over independent data sets only",
+        "independence.independent_table",
+        "independence.COLUMNS",
+        shares_sources,
+    ),
+    Table(
+        "components",
+        "Where the spread comes from",
+        "component_table.component_table",
+        "component_table.COLUMNS",
+        holds_streams,
     ),
 )
 

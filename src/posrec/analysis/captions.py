@@ -103,3 +103,41 @@ def diagnostics(tables: Tables) -> str:
         "the grey tick nothing is read. Right: norm of the gradient of a step, on a logarithmic axis; the bar is a "
         "factor of 1 + standard deviation / mean of the steps of an epoch."
     )
+
+
+def by_setting(tables: Tables) -> str:
+    """How to read level and spread against a varied setting."""
+    return (
+        "Left: means over seeds with their 95 % intervals (Student's t); right: standard deviations over seeds with "
+        "theirs, where one is valid, on a logarithmic axis. One line an encoding, moved a little sideways so that "
+        "intervals don't cover each other. Lines that cross: which encoding is ahead depends on the setting, as far as "
+        "their intervals part. Values stand evenly spaced. Panels beyond the first two dozen are in the numbers alone."
+    )
+
+
+def by_protocol(tables: Tables) -> str:
+    """How to read the protocols side by side."""
+    return (
+        "Mean (left) and standard deviation over seeds (right) with 95 % intervals, a colour and a marker a protocol. "
+        "A level that one protocol shows higher can be the protocol's own doing (its ties, its choice of the epoch): "
+        "compare the order of the encodings within each, not one protocol's scores with another's."
+    )
+
+
+def components(tables: Tables) -> str:
+    """How to read shares of variance."""
+    return (
+        "The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that when all "
+        "do (dashed line: 1); the bar is its 95 % interval for normal scores (F). Intervals that reach from far below "
+        "to above 1 say nothing yet. Shares need not add up to 1. Evaluation sampling is no part of it: candidates are "
+        "frozen."
+    )
+
+
+def ties(tables: Tables) -> str:
+    """What a tie share warns of."""
+    return (
+        "Each point is a seed: filled on the full catalogue, hollow among the sampled candidates. Ties are broken at "
+        "random by expectation. A share above a few percent says that scores saturate or that a run collapsed; an "
+        "evaluation that hands ties to the right item would look better there than it is."
+    )

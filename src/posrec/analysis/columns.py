@@ -171,6 +171,8 @@ MEANINGS: dict[str, str] = {
     },
 }
 
+CORRELATION_MEANINGS = {name: MEANINGS[name] for name in CORRELATION_COLUMNS}
+
 
 def documented(study: Study) -> dict[str, dict[str, str]]:
     """For each table of a study its columns, in order, with what they mean."""

@@ -165,12 +165,13 @@ def _draw_spread(panel: Axes, cells: pd.DataFrame) -> None:
     plain_log_axis(panel)
 
 
-def plain_log_axis(panel: Axes, decades: float = 1.6) -> None:
-    """Plain numbers on a logarithmic x axis; more of them where it spans little."""
-    low, high = sorted(panel.get_xlim())
+def plain_log_axis(panel: Axes, decades: float = 1.6, vertical: bool = False) -> None:
+    """Plain numbers on a logarithmic x axis (or y, if vertical); more of them where it spans little."""
+    axis = panel.yaxis if vertical else panel.xaxis
+    low, high = sorted(panel.get_ylim() if vertical else panel.get_xlim())
     span = np.log10(high / low)
     steps = (1.0, 2.0, 5.0) if span < decades + 1 else (1.0,)
     # LogLocator labels far too many places of an axis on which fewer than two of its steps lie
-    panel.xaxis.set_major_locator(MaxNLocator(4) if span < 0.7 else LogLocator(subs=steps))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(MaxNLocator(4) if span < 0.7 else LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
