@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from posrec.protocols import single_switches
 from posrec.settings import DatasetSettings
 from posrec.study import Study
 from posrec.variation import settings_of, varied_settings
@@ -29,6 +30,11 @@ def several_datasets(study: Study) -> bool:
 def several_protocols(study: Study) -> bool:
     """For studies with a second protocol."""
     return len(study.protocols) > 1
+
+
+def turns_a_switch(study: Study) -> bool:
+    """For studies with a protocol that is one switch away from a preset that the study has, too."""
+    return bool(single_switches(study.protocols))
 
 
 def holds_streams(study: Study) -> bool:
@@ -139,6 +145,13 @@ FIGURES = (
         "captions.diagnostics",
     ),
     Figure("ties", "How often scores tie", "setting_figures.ties", "captions.ties"),
+    Figure(
+        "switches",
+        "What each switch of the released code does",
+        "switch_figures.switches",
+        "captions.switches",
+        turns_a_switch,
+    ),
 )
 TABLES = (
     *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
@@ -175,6 +188,13 @@ TABLES = (
         "component_table.component_table",
         "component_table.COLUMNS",
         holds_streams,
+    ),
+    Table(
+        "switches",
+        "What each switch of the released code does",
+        "switches.switch_table",
+        "switches.MEANINGS",
+        turns_a_switch,
     ),
 )
 

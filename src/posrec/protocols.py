@@ -5,6 +5,7 @@ that one training serves every evaluation. What each switch does and the evidenc
 """
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -105,6 +106,32 @@ def parse(entries: Sequence[str | dict[str, Any]], where: str) -> tuple[Protocol
         if same != protocol.name:
             raise StudyError(f"{where}: protocols: {same} and {protocol.name} have the same switches; remove one")
     return protocols
+
+
+def single_switches(protocols: tuple[Protocol, ...]) -> list[tuple[str, str, Protocol, Protocol]]:
+    """(switch, preset of the others, sound side, released side) of each protocol that is one switch off a preset."""
+    found = []
+    for base, other in itertools.permutations(protocols, 2):
+        switch = one_switch(base, other)
+        if base.name == "sound" and switch:
+            found.append((switch, "sound", base, other))
+        if base.name == "released" and switch:
+            found.append((switch, "released", other, base))
+    return found
+
+
+def one_switch(first: Protocol, second: Protocol) -> str | None:
+    """The one switch in which two protocols differ; both halves of a switch count as one. None: not one switch.
+
+    >>> one_switch(PRESETS["sound"], PRESETS["released"]) is None
+    True
+    """
+    before, after = ({**p.training.model_dump(), **p.evaluation.model_dump()} for p in (first, second))
+    differing = tuple(name for name in SWITCHES if before[name] != after[name])
+    whole = next((name for name, halves in HALVES.items() if set(halves) == set(differing)), None)
+    if whole or len(differing) != 1:
+        return whole
+    return f"{differing[0]}_training" if differing[0] in HALVES else differing[0]
 
 
 def _protocol(entry: str | dict[str, Any], where: str) -> Protocol:

@@ -141,3 +141,15 @@ def ties(tables: Tables) -> str:
         "random by expectation. A share above a few percent says that scores saturate or that a run collapsed; an "
         "evaluation that hands ties to the right item would look better there than it is."
     )
+
+
+def switches(tables: Tables) -> str:
+    """What the two halves and the stars are."""
+    if not tables.inputs.spread:
+        return NO_SPREAD
+    return (
+        "Effect of the released behaviour of one switch, with all others sound or all others released, as each panel "
+        "says: difference of the means over the same seeds, and ratio of the standard deviations (above 1: released "
+        "spreads more). Bold with a star: below 5 % after Holm over all tests of the metric. Empty: not asked. "
+        "A number without a star may be chance."
+    )

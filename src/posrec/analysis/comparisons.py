@@ -9,7 +9,7 @@ import pandas as pd
 from posrec.analysis import paired, rankings, resampling, spread_tests, stability
 from posrec.analysis.cells import adjusted_level, paired_differences, scores
 from posrec.analysis.load import GROUP, PRIMARY, Inputs
-from posrec.analysis.multiplicity import holm
+from posrec.analysis.multiplicity import with_holm
 
 DOUBLED = 2.0  # the ratio of spreads whose power is printed
 COMPARISON_COLUMNS = [
@@ -37,7 +37,7 @@ def comparison_table(inputs: Inputs) -> pd.DataFrame:
             [pair for pair in pairs if pair[1] != "none"],
         ):
             compared = [_compare(by_encoding[a], by_encoding[b], len(family)) for a, b in family]
-            rows += _with_holm(_with_holm(compared, "p", "tests"), "spread_p", "spread_tests")
+            rows += with_holm(with_holm(compared, "p", "tests"), "spread_p", "spread_tests")
     counts = dict.fromkeys(("pairs", "tests", "seeds", "spread_tests", "seeds_for_doubled"), "Int64")
     return pd.DataFrame(rows, columns=COMPARISON_COLUMNS).astype(counts)
 
@@ -80,15 +80,6 @@ def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
         row |= {"sd_ratio_low": float(np.exp(interval[0])), "sd_ratio_high": float(np.exp(interval[1]))}
     needed = spread_tests.seeds_needed(DOUBLED)
     return {**row, "power_doubled": spread_tests.power(n, DOUBLED), "seeds_for_doubled": needed}
-
-
-def _with_holm(rows: list[dict[str, Any]], name: str, count: str) -> list[dict[str, Any]]:
-    tested = [row for row in rows if row.get(name) is not None]
-    if tested:
-        adjusted = holm(np.array([row[name] for row in tested]))
-        for row, value in zip(tested, adjusted, strict=True):
-            row |= {f"{name}_holm": float(value), count: len(tested)}
-    return rows
 
 
 def rank_table(cells: pd.DataFrame) -> pd.DataFrame:

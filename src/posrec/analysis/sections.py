@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from posrec import outputs, plan
-from posrec.analysis import captions, data_section, diagnostic_figures, reading, wording
+from posrec.analysis import captions, data_section, diagnostic_figures, reading, switch_reading, wording
 from posrec.analysis.answer import answers
 from posrec.analysis.columns import UNITS, documented
 from posrec.analysis.summary import summary
@@ -78,6 +78,20 @@ def claims(tables: Tables) -> Section:
     return Section(
         "claims", "Claims", [Block("paragraph", text), *simulated, Block("table", "Verdicts", header=header, rows=rows)]
     )
+
+
+def switches(tables: Tables) -> Section:
+    """What each switch of the released code does, where the study has protocols that differ in one."""
+    table = tables.more.get("switches")
+    if table is None or table.empty:
+        text = "This study turns no switch of the released code alone, or hides what seeds do to it."
+        return Section("switches", "Switches", [Block("paragraph", text)])
+    header, rows = switch_reading.switch_rows(table)
+    blocks = [
+        Block("bullets", bullets=tuple(switch_reading.switch_answers(table))),
+        Block("table", "Effects of the released behaviour", header=header, rows=rows),
+    ]
+    return Section("switches", "Switches", blocks)
 
 
 def published(tables: Tables) -> Section:
@@ -203,6 +217,7 @@ SECTIONS: list[Callable[[Tables], Section]] = [
     figures,
     diagnostics,
     data,
+    switches,
     published,
     numbers,
     failures,

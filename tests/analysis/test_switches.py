@@ -1,0 +1,88 @@
+"""The effect of one switch, from made-up runs with a known answer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from posrec import outputs, plan, study
+from posrec.analysis import plots, report, switch_reading, tables
+from posrec.protocols import PRESETS, one_switch, parse, single_switches
+from tests.analysis import made_up
+
+PROTOCOLS: list[str | dict[str, Any]] = [
+    "sound",
+    {"name": "ties-on", "base": "sound", "ties": "released"},
+    {"name": "dot-on", "base": "sound", "dot_head": "released"},
+    "released",
+    {"name": "causal-off", "base": "released", "causal": "sound"},
+    {"name": "two", "base": "sound", "ties": "released", "selection": "released"},
+]
+SEEDS = list(range(1, 11))
+
+
+def test_pairs_that_differ_in_one_switch_and_no_others() -> None:
+    found = single_switches(parse(PROTOCOLS, "s"))
+    assert [(switch, others, a.name, b.name) for switch, others, a, b in found] == [
+        ("ties", "sound", "sound", "ties-on"),
+        ("dot_head", "sound", "sound", "dot-on"),
+        ("causal", "released", "causal-off", "released"),
+    ]
+    (half,) = parse([{"name": "half", "base": "sound", "candidate_position_training": "released"}], "s")
+    assert one_switch(PRESETS["sound"], half) == "candidate_position_training"
+
+
+def made_study() -> study.Study:
+    """The released causal switch adds two points and halves the distance of the seeds to their middle."""
+    made = made_up.make_study(
+        1, protocols=PROTOCOLS, seeds=SEEDS, deviation_seeds=[], encodings=["none", "rope"], model={"dimension": 8}
+    )
+    for name in made.settings.datasets:
+        made_up.write_dataset(made, name, 0)
+    for cell in made.cells:
+        for seed in cell.seeds:
+            noise = 0.001 * np.sin(9 * seed) + (0.0002 * (seed % 3) if cell.protocol.name == "released" else 0)
+            causal = cell.protocol.name == "released"
+            level = 0.12 + noise * (0.5 if causal else 1) + (0.02 if causal else 0)
+            made_up.write_run(made, cell, seed, made_up.run_record(made, cell, seed, level))
+    return made
+
+
+def test_an_effect_is_found_with_its_sign_and_size(here: Path) -> None:
+    table = tables.build_tables(made_study()).more["switches"]
+    rows = table[(table["switch"] == "causal") & (table["metric"] == "full_ndcg10")]
+    assert list(rows["encoding"]) == ["none", "rope"]
+    assert rows["effect_points"].tolist() == pytest.approx([2.0, 2.0], abs=0.06)
+    assert (rows["effect_low_points"] > 1.9).all()
+    assert rows["p"].tolist() == [2 / 2**10] * 2
+    assert (rows["p_holm"] < 0.05).all()
+    assert (rows["sd_ratio"] < 0.8).all()
+    nothing = table[table["switch"] == "ties"]  # the made-up blocks are the same under every evaluation
+    assert nothing["effect_points"].tolist() == [0.0] * len(nothing)
+    assert (nothing["p"] == 1).all()
+    said = " ".join(switch_reading.switch_answers(table))
+    assert "level below 5 % after Holm: causal. Not significant: ties and dot_head" in said
+    assert "No figure changes at all with: ties" in said
+
+
+def test_figure_and_page_show_the_switches(here: Path) -> None:
+    made = made_study()
+    tables.write_tables(made)
+    plots.write_figures(made)
+    report.write_report(made)
+    files = plan.analysis_files(made)
+    drawn = pd.read_csv(next(path for path in files["figures"] if path.name == "switches.csv"))
+    assert set(drawn["switch"]) == {"ties", "dot_head", "causal"}
+    page = files["report"][0].read_text()
+    assert 'id="switches"' in page
+    assert "Effects of the released behaviour" in page
+
+
+def test_a_study_without_such_protocols_has_none_of_it(here: Path) -> None:
+    made = made_up.make_study(1)
+    made_up.write_study(made, made_up.plain_score)
+    built = tables.build_tables(made)
+    assert "switches" not in built.more
+    assert "switches" not in {figure.name for figure in outputs.figures(made)}
