@@ -59,6 +59,7 @@ def test_a_sidecar_says_what_made_the_run(toy: Study) -> None:
         "gpu",
         "processor",
         "kernels",
+        "large_products",
         "system",
         "command",
         "finished",

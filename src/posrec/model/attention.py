@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, leaky_relu, linear
+from torch.nn.functional import leaky_relu
 
+from posrec.model.dropout import dropout
 from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
+from posrec.model.products import linear
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def attend(
 
 def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout_rate: float) -> Tensor:
     weights = _weights(q / math.sqrt(q.shape[3]) @ k.transpose(2, 3), bias)  # (B, H, m, n)
-    return (dropout(weights, dropout_rate) if dropout_rate else weights) @ v
+    return dropout(weights, dropout_rate) @ v
 
 
 def _attend_relative(
@@ -163,8 +165,7 @@ def _attend_relative(
     weights = _weights(scores if added is None else scores + added, group.encoder_bias)
     if relative.second_softmax:
         weights = second_softmax(weights, group.causal)
-    if dropout_rate:
-        weights = dropout(weights, dropout_rate)
+    weights = dropout(weights, dropout_rate)
     y = weights @ v  # (B, H, n, Dh)
     shifted = encoding.values(weights, pairs, block)
     return y if shifted is None else y + shifted

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, real_slots
+from posrec.model.dropout import dropout
 from posrec.model.encodings import Shape, build_encoding
+from posrec.model.products import linear
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
@@ -69,8 +71,8 @@ class FeedForward(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """y: (T, D). Returns (T, D)."""
         rate = self.settings.dropout if self.training else 0.0
-        hidden = ACTIVATIONS[self.activation](F.linear(y, self.weight1, self.bias1))
-        return y + _drop(F.linear(_drop(hidden, rate), self.weight2, self.bias2), rate)
+        hidden = ACTIVATIONS[self.activation](linear(y, self.weight1, self.bias1))
+        return y + dropout(linear(dropout(hidden, rate), self.weight2, self.bias2), rate)
 
 
 class Block(nn.Module):
@@ -191,13 +193,13 @@ class Carca(nn.Module):
         width = self.settings.dimension
         of_id, of_features = self.item_weight.split([width, FEATURE_FACTOR * width], dim=1)
         bias = F.linear(of_features, self.feature_bias[None]).squeeze(1) + self.item_bias  # (D,)
-        parts = F.linear(embedding * math.sqrt(width), of_id, bias)
+        parts = linear(embedding * math.sqrt(width), of_id, bias)
         _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
         if len(items.attribute_ids):
-            table = (of_features @ of_attributes).T  # (A, D)
+            table = linear(of_features, of_attributes.T).T  # (A, D)
             parts = parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
         if items.features.shape[1]:
-            parts = parts + F.linear(items.features.to(parts.dtype), of_features @ of_dense)  # (M, D)
+            parts = parts + linear(items.features.to(parts.dtype), linear(of_features, of_dense.T))  # (M, D)
         return parts
 
     def context_parts(self, context: Tensor) -> Tensor:
@@ -219,7 +221,7 @@ class Carca(nn.Module):
         real = real_slots(layout) if self.padded else None
         if self.switches.rope_axis == "released":
             rows = batch_axis(layout, self.settings.heads)
-        x = _drop(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
+        x = dropout(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
         for number, block in enumerate(self.blocks):
             x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
             x = x if real is None else x * real
@@ -280,10 +282,6 @@ def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
 def _bounded(rows: Tensor, bound: float, p: float) -> Tensor:
     norm = rows.norm(p=p, dim=-1, keepdim=True)
     return torch.where(norm > bound, rows * (bound / norm.clamp_min(1e-30)), rows)
-
-
-def _drop(x: Tensor, rate: float) -> Tensor:
-    return F.dropout(x, rate) if rate else x
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

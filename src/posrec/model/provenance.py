@@ -17,6 +17,7 @@ import torch
 
 from posrec import __version__, plan
 from posrec.files import digest, read_json, sha256, write_json
+from posrec.model.products import onednn_is_float32
 from posrec.study import Cell, Study
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "snakemake", "dvc")
@@ -24,7 +25,7 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "snakemake", "dvc")
 
 @cache
 def machine_facts() -> dict[str, Any]:
-    """Processor, the kernels that torch chose for it, GPU, system, versions and git commit."""
+    """Processor, the kernels and products that torch uses on it, GPU, system, versions and git commit."""
     versions = {"posrec": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -34,6 +35,7 @@ def machine_facts() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "kernels": torch.backends.cpu.get_cpu_capability(),
+        "large_products": "oneDNN" if onednn_is_float32() else "torch",
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(),
         "versions": versions,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from posrec.model.encodings.added import Absolute, Learnt, Rotatory, Table
 from posrec.model.encodings.interface import Shape, draw_uniform, register
+from posrec.model.products import linear
 
 
 class Concatenated(Table):
@@ -23,7 +24,7 @@ class Concatenated(Table):
         """The linear layer on item and position. x: (T, D); rows: (T,). Returns (T, D)."""
         of_item, of_position = self.weight.split(self.shape.dimension, dim=1)
         table = nn.functional.linear(self.table(), of_position, self.bias)  # (rows, D)
-        return nn.functional.linear(x, of_item) + table.index_select(0, rows)
+        return linear(x, of_item) + table.index_select(0, rows)
 
     def measures(self) -> dict[str, float]:
         """Beside the table's: how the layer's halves W_p and W_x compare.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, register, xavier_bound
+from posrec.model.products import linear
 
 
 def clipped_distance(distance: Tensor, clip: int) -> Tensor:
@@ -43,7 +44,7 @@ class Projected(Encoding):
 
     def project(self, y: Tensor, block: int) -> Tensor:
         """The output projection of encoder block `block`. y: (T, D). Returns (T, D)."""
-        return nn.functional.linear(y, self.weight[block], self.bias[block])
+        return linear(y, self.weight[block], self.bias[block])
 
 
 @register("rmha{clip}", "relative", clip=4)

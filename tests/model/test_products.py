@@ -1,0 +1,78 @@
+"""Products by oneDNN: gradients of a linear layer, what is routed at all, and the fall-back where it isn't float32."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from posrec.model import products
+
+ROWS, INPUTS, OUTPUTS = 300, 128, 120  # 4.6 million multiplications: large enough to be routed
+
+
+def outputs_and_gradients(function: Callable[..., torch.Tensor], dtype: torch.dtype) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((ROWS, INPUTS), (OUTPUTS, INPUTS), (OUTPUTS,))
+    inputs = [torch.randn(shape, generator=generator).to(dtype).requires_grad_() for shape in shapes]
+    y = function(*inputs)
+    return [y.detach(), *torch.autograd.grad((y * y.detach().sin()).sum(), inputs)]
+
+
+def test_error_of_outputs_and_gradients() -> None:
+    exact = outputs_and_gradients(F.linear, torch.float64)
+    for routed, plain, true in zip(
+        outputs_and_gradients(products.linear, torch.float32),
+        outputs_and_gradients(F.linear, torch.float32),
+        exact,
+        strict=True,
+    ):
+        own, allowed = (float((one - true).norm()) for one in (routed, plain))
+        assert own <= 2 * allowed
+
+
+def test_what_keeps_torchs_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn", _forbidden)
+    outputs_and_gradients(products.linear, torch.float64)
+    with torch.no_grad():
+        products.linear(torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS))
+    few, padded = torch.ones(4, INPUTS), torch.ones(ROWS, 2, INPUTS, requires_grad=True)
+    products.linear(few, torch.ones(OUTPUTS, INPUTS))
+    products.linear(padded, torch.ones(OUTPUTS, INPUTS)).sum().backward()
+
+
+def test_a_rounded_product_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where oneDNN really computed in bfloat16, as some processors do."""
+    monkeypatch.setattr(products, "onednn", _rounding)
+    products.onednn_is_float32.cache_clear()
+    try:
+        assert not products.onednn_is_float32()
+        routed, plain = (outputs_and_gradients(f, torch.float32) for f in (products.linear, F.linear))
+        assert all(torch.equal(one, other) for one, other in zip(routed, plain, strict=True))
+    finally:
+        products.onednn_is_float32.cache_clear()
+
+
+def test_the_choice_of_the_product_is_put_back() -> None:
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    outputs_and_gradients(products.linear, torch.float32)
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+@contextmanager
+def _forbidden() -> Iterator[None]:
+    raise AssertionError("routed")
+    yield
+
+
+@contextmanager
+def _rounding() -> Iterator[None]:
+    class Bfloat16(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if function is torch.Tensor.matmul or function is torch.Tensor.__matmul__:
+                return function(*(x.bfloat16().to(x.dtype) for x in args))
+            return function(*args, **(kwargs or {}))
+
+    with Bfloat16():
+        yield
