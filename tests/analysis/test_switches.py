@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks import audit
 
 from posrec import outputs, plan, study
 from posrec.analysis import plots, report, switch_reading, tables
@@ -86,3 +87,8 @@ def test_a_study_without_such_protocols_has_none_of_it(here: Path) -> None:
     built = tables.build_tables(made)
     assert "switches" not in built.more
     assert "switches" not in {figure.name for figure in outputs.figures(made)}
+
+
+def test_the_committed_page_of_the_audit_follows_from_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert (audit.FOLDER / "README.md").read_text() == audit.page(audit.read_tables())

@@ -12,6 +12,7 @@ from posrec.analysis.multiplicity import with_holm
 from posrec.analysis.tables import Tables
 from posrec.protocols import single_switches
 
+RATIO_FROM = 6  # seeds: with fewer, resamples of equal scores make a bootstrap interval of a ratio meaningless
 METRICS = ("sampled_hit10", PRIMARY)  # the paper's metric, and ours
 MEANINGS = {
     "dataset": "data set, as the study names it",
@@ -30,8 +31,8 @@ MEANINGS = {
     "p_holm": "p after Holm over all tests of the metric",
     "tests": "number of these tests",
     "sd_ratio": "standard deviation over seeds with the switch released divided by that with the switch sound",
-    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap)",
-    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap)",
+    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap, from six seeds on)",
+    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap, from six seeds on)",
     "spread_p": "two-sided p of a permutation test of the log ratio, each side centred on its median",
     "spread_p_holm": "the same after Holm over all tests of the metric",
     "spread_tests": "number of these tests",
@@ -92,7 +93,7 @@ def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     if test is None:
         return {}
     row = {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    interval = resampling.bca_log_ratio_interval(first, second)
+    interval = resampling.bca_log_ratio_interval(first, second) if len(first) >= RATIO_FROM else None
     if interval is not None:
         row |= {"sd_ratio_low": float(np.exp(interval[0])), "sd_ratio_high": float(np.exp(interval[1]))}
     return row
