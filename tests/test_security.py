@@ -111,6 +111,29 @@ def test_a_study_file_cannot_name_a_program(tmp_path: Path, monkeypatch: pytest.
     assert not Path("pwned").exists()
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (BOMB, "more than 100,000 values"),
+        ("study: &a [*a]", "more than 100,000 values"),
+        ("study: " + "[" * 5000, "not valid YAML"),
+        ("study: 2024-13-45", "not valid YAML"),
+        ("seeds: [" + "9" * 5000 + "]", "not valid YAML"),
+    ],
+    ids=["aliases", "a cycle", "depth", "no date", "a long number"],
+)
+def test_a_study_file_that_cannot_be_is_refused_at_once(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError, match=rf"theirs\.yaml: {expected}"):
+        study.load(path)
+
+
 @pytest.mark.parametrize("name", ["../../up", "shop; touch pwned", "$(touch pwned)"])
 def test_fetch_takes_known_names_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

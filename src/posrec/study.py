@@ -22,6 +22,7 @@ from posrec.errors import StudyError
 from posrec.protocols import Protocol, TrainingSwitches, parse
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
+MAX_VALUES = 100_000  # in a study file
 MIN_SEEDS = 3  # fewer cannot show a spread at all
 
 
@@ -70,7 +71,7 @@ def load(path: str | Path) -> Study:
         raise StudyError(f"{path}: cannot be read ({error})") from None
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that cannot be
         raise StudyError(f"{path}: not valid YAML: {error}") from None
     return from_dict(raw, str(path))
 
@@ -79,6 +80,7 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     """Check the raw content of a study file. Raises StudyError."""
     if not isinstance(raw, dict):
         raise StudyError(f"{where}: a study file is a mapping of keys; see params.yaml")
+    _check_size(raw, where)
     settings = _validate(schema.StudySettings, raw, where, "")
     _check_encodings(settings, where)
     _check_seeds(settings, where)
@@ -90,6 +92,18 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     if not cells:
         raise StudyError(f"{where}: only: matches no cell of the grid; drop an entry or widen it")
     return Study(settings, cells, protocols, tuple(_warnings(cells, settings)))
+
+
+def _check_size(raw: Any, where: str) -> None:
+    """Refuse what aliases (`&a`, `*a`) blow up: values are counted as often as they are named, cycles without end."""
+    waiting, count = [raw], 0
+    while waiting and count <= MAX_VALUES:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    if waiting:
+        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; a study names far fewer, and no alias of itself")
 
 
 def _validate(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
