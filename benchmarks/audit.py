@@ -18,7 +18,8 @@ INTRODUCTION = """# What each switch of the released code does: the screen on re
 Written by `python -m benchmarks.audit` from [runs.csv](runs.csv), the runs of `studies/audit_screen.yaml`: 3,000 users
 of Amazon Beauty 5-core, eight epochs. An effect is that of the released behaviour: released minus sound, over the same
 seeds, with its 95 % interval for that comparison alone; p is after Holm over all tests of the metric. `others` says
-what all other switches are. The runs were made on 2026-11-25 with TRAINING_VERSION 1 and EVALUATION_VERSION 1. The switches are those of [the page on the released code](../../released-code.md).
+what all other switches are. The runs were made on 2026-11-25 with TRAINING_VERSION 1 and EVALUATION_VERSION 1.
+The switches are those of [the page on the released code](../../released-code.md).
 """
 
 
