@@ -125,7 +125,7 @@ shell.prefix(
 
 
 def train_runtime(batch):
-    """Minutes to ask a cluster for, more at each attempt: a job that is cut off keeps its finished runs."""
+    """Minutes to ask a cluster for, more at each attempt: a job that is cut off goes on from its checkpoint."""
     minutes = 24 * 60 if batch.seconds is None else round(3 * batch.seconds / 60) + 30
     return lambda wildcards, attempt: min(7 * 24 * 60, minutes * attempt)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,6 +110,14 @@ class Sampler:
         if self.released:
             return max(1, self.data.n_users // self.batch_size)
         return -(-len(self.users) // self.batch_size)
+
+    def stream_states(self) -> list[Any]:
+        """Where both streams are, as plain values."""
+        return [self.order.bit_generator.state, self.negative_stream.bit_generator.state]
+
+    def set_streams(self, states: list[Any]) -> None:
+        """Put both streams back to where they were."""
+        self.order.bit_generator.state, self.negative_stream.bit_generator.state = states
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch."""

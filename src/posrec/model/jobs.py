@@ -7,7 +7,7 @@ determines (seconds, memory, versions) goes to a sidecar under results/provenanc
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
 from posrec.model.carca import Carca
+from posrec.model.checkpoints import Checkpoint, State
 from posrec.model.diagnostics import diagnose
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.scoring import Scores
-from posrec.model.train import Curve, Weights, build_model, train_run
+from posrec.model.train import Curve, Training, Weights, build_model, train_run
 from posrec.model.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.store import Result
 from posrec.study import Cell, Study
@@ -99,6 +100,11 @@ class Run:
         """What a run file or block must say to be this run's."""
         return {"run_id": self.run_id, "seed": self.seed, "training_version": TRAINING_VERSION}
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training's checkpoint lies until its blocks are written."""
+        return self.stored / "checkpoint"
+
     def status(self) -> str | None:
         """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
         return self._status_at(self.path)
@@ -154,6 +160,7 @@ class Run:
         del content["evaluation"]
         self.failed = content["status"] == "failed"
         store.write_result(self.path, content, arrays)
+        self.checkpoint.unlink(missing_ok=True)
 
     def _compute(self, missing: Sequence[str]) -> None:
         """Write the missing blocks: from kept weights where they are there, else by training."""
@@ -163,7 +170,7 @@ class Run:
         scores = {name: Scores(named[name], data, candidates, self.seed) for name in missing}
         failure, curve = None, Curve()
         try:
-            curve = self._from_weights(list(scores.values())) or self._train(data, list(scores.values()))
+            curve = self._from_weights(list(scores.values())) or self._train(data, scores)
         except TrainingFailed as error:
             failure = {"step": error.step, "reason": error.reason}
         for name, one in scores.items():
@@ -183,14 +190,32 @@ class Run:
                 self._diagnose(model, scores[0].data, curve)
         return curve
 
-    def _train(self, data: Prepared, scores: Sequence[Scores]) -> Curve:
+    def _train(self, data: Prepared, named: Mapping[str, Scores]) -> Curve:
+        """Train, or go on from a checkpoint, and read the test under each of the named protocols."""
+        scores, blocks = list(named.values()), [self.blocks[name] for name in named]
+
         def at_reading(model: Carca, epoch: int) -> None:
             for one in scores:
                 if one.every_epoch:
                     one.read(model, epoch)
 
+        def state(training: Training) -> State:
+            return {"training": training.state(), "scores": [one.state() for one in scores]}
+
         began = time.perf_counter()
-        trained = train_run(self.cell, data, self.seed, self._log_epoch, at_reading)
+        with Checkpoint(self.checkpoint, {**self.identity, "blocks": [one.name for one in blocks]}) as checkpoint:
+            saved = checkpoint.load()
+            for one, readings in zip(scores, saved["scores"] if saved else (), strict=saved is not None):
+                one.restore(readings)
+            trained = train_run(
+                self.cell,
+                data,
+                self.seed,
+                self._log_epoch,
+                at_reading,
+                lambda training: checkpoint.after_step(lambda: state(training)),
+                saved and saved["training"],
+            )
         self.seconds["training"] = time.perf_counter() - began
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)

@@ -1,5 +1,6 @@
 """Score a trained model on the test users under an evaluation protocol: its users, candidates, ties and epochs."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -150,6 +151,21 @@ class Scores:
         for place, reading in enumerate(self.readings):
             if reading is not best:
                 self.readings[place] = replace(reading, users=nobody, ranks=Ranks(nobody, nobody, nobody, nobody))
+
+    def state(self) -> dict[str, Any]:
+        """The readings so far, as tensors and text: what a checkpoint holds of them."""
+        text = [{n: value for n, value in vars(one).items() if n not in ("users", "ranks")} for one in self.readings]
+        arrays = [{"users": one.users, **vars(one.ranks)} for one in self.readings]
+        tensors = [{name: torch.from_numpy(array) for name, array in reading.items()} for reading in arrays]
+        return {"text": json.dumps([self.failure, text]), "arrays": tensors}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the readings of a checkpoint."""
+        self.failure, text = json.loads(state["text"])
+        self.readings = []
+        for about, tensors in zip(text, state["arrays"], strict=True):
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            self.readings.append(Reading(users=arrays.pop("users"), ranks=Ranks(**arrays), **about))
 
     def selected(self) -> Reading:
         """The reading with the best NDCG@10 on the full catalogue, the first of equals; the only one where sound."""

@@ -1,8 +1,10 @@
 """Train one run: a cell and a seed. Epochs are selected on validation, the test is read once."""
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -10,11 +12,12 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.model import metrics, streams
-from posrec.model.batches import Sampler
+from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
+from posrec.model.checkpoints import State
 from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.failures import Progress, TrainingFailed, model_code
-from posrec.model.losses import Loss, loss_function
+from posrec.model.losses import loss_function
 from posrec.settings import PRIMARY, TrainingSettings
 from posrec.study import Cell
 
@@ -79,52 +82,134 @@ def batch_size(cell: Cell) -> int:
     return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
 
 
+class Training:
+    """One training between two steps: what its checkpoint holds, and what goes on from there."""
+
+    def __init__(self, cell: Cell, data: Prepared, seed: int) -> None:
+        self.cell, self.data = cell, data
+        self.progress, self.trained, self.steps = Progress(), Trained(Curve(), {}), Steps()
+        with model_code(self.progress):
+            self.model = build_model(cell, data, seed)
+        settings = cell.training
+        seeds = streams.cell_seeds(cell, seed)
+        torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's own stream
+        order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
+        self.sampler = Sampler(
+            data, cell.model, cell.switches, batch_size(cell), order, negatives, self.model.padded, settings.negatives
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
+        )
+        factor = learning_rate_factor(settings, self.sampler.steps)
+        self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimiser, factor)
+        self.loss_of = loss_function(settings, data.n_items)
+        self.sample = validation_sample(data, settings.validation_users)
+        self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience have ended."""
+        curve, settings = self.trained.curve, self.cell.training
+        epoch = curve.epoch[-1] if curve.epoch else 0
+        if epoch == 0 or epoch == settings.epochs:
+            return epoch == settings.epochs
+        patient = self.cell.switches.early_stopping == "released" or epoch % settings.validate_every != 0
+        return not patient and epoch - curve.best()[0] >= settings.patience * settings.validate_every
+
+    def train_epoch(self, after_step: Callable[[], None]) -> None:
+        """What is left of the epoch: its batches are drawn anew from the streams as they were at its begin."""
+        done = len(self.steps.loss)
+        self.sampler.set_streams(self.streams_before)
+        self.model.train()
+        for batch in islice(self.sampler.epoch(), done, None):
+            with model_code(self.progress):
+                self._step(batch)
+            after_step()
+
+    def _step(self, batch: Batch) -> None:
+        self.progress.step += 1
+        self.model.bound_embedding(batch.items.ids)
+        loss = self.loss_of(self.model(batch.items, batch.tokens, batch.layout), batch)
+        value = loss.item()
+        if not np.isfinite(value):
+            raise TrainingFailed(self.progress.step, f"the loss is {value}")
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.steps.loss.append(value)
+        self.steps.gradient_norm.append(gradient_norm(self.model))
+        self.optimiser.step()
+        self.rate.step()
+
+    def end_epoch(self, seconds: float, at_reading: Callable[[Carca, int], None]) -> None:
+        """Read the validation where it is due, and keep what is to be kept."""
+        settings, curve = self.cell.training, self.trained.curve
+        epoch = len(curve.epoch) + 1
+        due = epoch % settings.validate_every == 0 or epoch == settings.epochs
+        began = time.perf_counter()
+        with model_code(self.progress):
+            value = _validate(self.model, self.data, self.sample, self.progress.step) if due else float("nan")
+        _record(curve, epoch, self.steps, value, seconds + time.perf_counter() - began)
+        self.steps, self.streams_before = Steps(), self.sampler.stream_states()
+        if due:
+            _keep(self.trained, self.model, epoch, settings)
+            at_reading(self.model, epoch)
+            if self.cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
+                self.model.bound_embedding(torch.arange(1, self.data.n_items + 1))
+
+    def state(self) -> State:
+        """All that the rest of the training depends on, as tensors and text."""
+        text = {
+            "step": self.progress.step,
+            "curve": asdict(self.trained.curve),
+            "steps": asdict(self.steps),
+            "streams": self.streams_before,
+        }
+        return {
+            "text": json.dumps(text),
+            "torch": torch.get_rng_state(),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rate": self.rate.state_dict(),
+            "weights": self.trained.weights,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go back to where `state` was taken."""
+        text = json.loads(state["text"])
+        self.progress.step, self.streams_before = text["step"], text["streams"]
+        self.trained = Trained(Curve(**text["curve"]), state["weights"])
+        self.steps = Steps(**text["steps"])
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rate.load_state_dict(state["rate"])
+        torch.set_rng_state(state["torch"])
+
+
 def train_run(
     cell: Cell,
     data: Prepared,
     seed: int,
     on_epoch: Callable[[Curve], None] = lambda curve: None,
     at_reading: Callable[[Carca, int], None] = lambda model, epoch: None,
+    after_step: Callable[[Training], None] = lambda training: None,
+    saved: State | None = None,
 ) -> Trained:
-    """Train a cell with one seed until its epochs or its patience end.
+    """Train a cell with one seed until its epochs or its patience end, from the begin or from a saved state.
 
     Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch` is
     told of every finished epoch; `at_reading` gets the model of every epoch whose validation is read, and must leave it
-    as it is.
+    as it is; `after_step`, called after every step and epoch, may take the training's state.
     """
-    progress = Progress()
-    with model_code(progress):
-        model = build_model(cell, data, seed)
-    settings = cell.training
-    seeds = streams.cell_seeds(cell, seed)
-    torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's global stream
-    order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-    sampler = Sampler(
-        data, cell.model, cell.switches, batch_size(cell), order, negatives, model.padded, settings.negatives
-    )
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
-    )
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, learning_rate_factor(settings, sampler.steps))
-    sample = validation_sample(data, settings.validation_users)
-    trained = Trained(Curve(), {})
-    for epoch in range(1, settings.epochs + 1):
+    training = Training(cell, data, seed)
+    if saved is not None:
+        training.restore(saved)
+    while not training.finished:
         began = time.perf_counter()
-        due = epoch % settings.validate_every == 0 or epoch == settings.epochs
-        with model_code(progress):
-            steps = _train_epoch(model, sampler, loss_function(settings, data.n_items), optimiser, rate, progress)
-            value = _validate(model, data, sample, progress.step) if due else float("nan")
-        _record(trained.curve, epoch, steps, value, time.perf_counter() - began)
-        if due:
-            _keep(trained, model, epoch, settings)
-            at_reading(model, epoch)
-            if cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
-                model.bound_embedding(torch.arange(1, data.n_items + 1))
-        on_epoch(trained.curve)
-        patient = cell.switches.early_stopping == "released"
-        if due and not patient and epoch - trained.curve.best()[0] >= settings.patience * settings.validate_every:
-            break
-    return trained
+        training.train_epoch(lambda: after_step(training))
+        training.end_epoch(time.perf_counter() - began, at_reading)
+        on_epoch(training.trained.curve)
+        after_step(training)
+    return training.trained
 
 
 def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
@@ -148,32 +233,6 @@ def validation_sample(data: Prepared, size: int) -> Requests:
         return requests
     chosen = np.random.default_rng(VALIDATION_SAMPLE_SEED).choice(len(requests.users), size, replace=False)
     return requests.take(np.sort(chosen))
-
-
-def _train_epoch(
-    model: Carca,
-    sampler: Sampler,
-    loss_of: Loss,
-    optimiser: torch.optim.Optimizer,
-    rate: torch.optim.lr_scheduler.LambdaLR,
-    progress: Progress,
-) -> Steps:
-    model.train()
-    steps = Steps()
-    for batch in sampler.epoch():
-        progress.step += 1
-        model.bound_embedding(batch.items.ids)
-        loss = loss_of(model(batch.items, batch.tokens, batch.layout), batch)
-        value = loss.item()
-        if not np.isfinite(value):
-            raise TrainingFailed(progress.step, f"the loss is {value}")
-        optimiser.zero_grad()
-        loss.backward()
-        steps.loss.append(value)
-        steps.gradient_norm.append(gradient_norm(model))
-        optimiser.step()
-        rate.step()
-    return steps
 
 
 def gradient_norm(model: Carca) -> float:
