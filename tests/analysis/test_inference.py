@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from posrec.analysis import components, multiplicity, paired, rankings, resampling, spread_tests
+from posrec.analysis import components, intervals, multiplicity, paired, rankings, resampling, spread_tests
 
 SCORES = st.lists(st.floats(0, 1, allow_nan=False).map(lambda x: round(x, 3)), min_size=3, max_size=6)
 
@@ -159,3 +159,24 @@ def test_variance_share_covers_the_true_one() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
     assert multiplicity.holm(np.array(p)) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_no_interval_of_a_ratio_below_six_seeds(n: int) -> None:
+    few, many = np.arange(n, dtype=float), np.arange(20.0) ** 2
+    reason = f"no interval is valid at n = {n}"
+    assert intervals.ratio_interval(few, many) == intervals.ratio_interval(many, few) == (None, reason)
+
+
+def test_an_interval_of_a_ratio_is_that_of_its_logarithm() -> None:
+    first, second = np.random.default_rng(4).standard_normal((2, 6)) * [[3.0], [1.0]]
+    found, name = intervals.ratio_interval(first, second)
+    assert name == "BCa"
+    assert np.log(found) == pytest.approx(resampling.bca_log_ratio_interval(first, second))
+
+
+def test_no_interval_of_a_ratio_that_equal_scores_bound() -> None:
+    nearly_equal, others = [1.0, 1.0, 1.0, 1.0, 1.0, 1.1], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert resampling.bca_log_ratio_interval(nearly_equal, others)[0] < np.log(1e-6)
+    reason = "no interval is valid at n = 6 with so many equal scores"
+    assert intervals.ratio_interval(nearly_equal, others) == (None, reason)

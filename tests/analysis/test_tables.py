@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from posrec import plan
 from posrec.analysis import columns, tables
@@ -52,6 +53,29 @@ def test_advantage_is_paired_by_seed(here: Path) -> None:
     assert rope["advantage_low_points"] == pytest.approx(2 - 4.302653 / 3**0.5)
     assert rope["advantage_adjusted_low_points"] == pytest.approx(rope["advantage_low_points"])  # one comparison
     assert rope["log_sd_ratio"] == pytest.approx(np.log(1.1))
+
+
+def test_spreads_compared_by_hand(here: Path) -> None:
+    study = made_up.make_study(encodings=["none", "rope"])
+    scores = {"none": {1: 0.10, 2: 0.20, 3: 0.30}, "rope": {1: 0.11, 2: 0.13, 3: 0.18}}
+    made_up.write_study(study, lambda cell, seed: scores[cell.encoding].get(seed, 0.1 + seed / 1000))
+    [row] = tables.build_tables(study).comparisons.to_dict("records")
+    levene = stats.levene([10, 20, 30], [11, 13, 18], center="median").pvalue
+    assert row["brown_forsythe_p"] == pytest.approx(levene)
+    assert row["spread_p"] >= 2 / 20  # the permutation test, and no other, is the verdicts'
+    assert np.isnan(row["sd_ratio_low"])
+    assert np.isnan(row["sd_ratio_high"])
+    assert row["sd_ratio_interval"] == "no interval is valid at n = 3"
+
+
+def test_seeds_that_fall_into_groups_show_in_their_cell(here: Path) -> None:
+    study = made_up.make_study(encodings=["none", "rope"], seeds=list(range(1, 9)))
+    made_up.write_study(
+        study, lambda cell, seed: 0.1 + seed / 1000 + (0.2 if cell.encoding == "rope" and seed % 2 else 0)
+    )
+    built = tables.build_tables(study)
+    assert _cell(built, "rope")["full_ndcg10_gap_p"] < 0.01
+    assert _cell(built, "none")["full_ndcg10_gap_p"] > 0.5
 
 
 def test_baselines_stand_in_every_data_set(here: Path) -> None:
@@ -159,7 +183,7 @@ def test_no_spread_without_stability(here: Path) -> None:
     made_up.write_study(study, made_up.plain_score)
     built = tables.build_tables(study)
     for name in built.cells.columns:
-        if any(word in name for word in ("_sd", "_low", "_high", "_cv", "_mad", "_iqr")):
+        if any(word in name for word in ("_sd", "_low", "_high", "_cv", "_mad", "_iqr", "_gap_p")):
             assert built.cells[name].isna().all(), name
     assert built.datasets.filter(like="deviation_").filter(like="_points").isna().all(axis=None)
     assert built.datasets["steadiest_encoding"].isna().all()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posrec.analysis import stability
+from posrec.analysis import spread_tests, stability
 from posrec.analysis.intervals import spread_interval
 from posrec.analysis.load import GROUP, KINDS, METRICS, PRIMARY, Inputs
 from posrec.analysis.paired import interquartile_mean
@@ -28,6 +28,7 @@ CELL_COLUMNS = [
         "full_ndcg10_cv",
         "full_ndcg10_mad",
         "full_ndcg10_iqr",
+        "full_ndcg10_gap_p",
     ),
     *(name for name in LEVEL_COLUMNS if name != "full_ndcg10_mean"),
     *(name for name in SPREAD_COLUMNS if name != "full_ndcg10_sd"),
@@ -135,6 +136,7 @@ def _spread(runs: pd.DataFrame) -> dict[str, Any]:
         "full_ndcg10_cv": stability.coefficient_of_variation(primary),
         "full_ndcg10_mad": stability.median_absolute_deviation(primary),
         "full_ndcg10_iqr": stability.interquartile_range(primary),
+        "full_ndcg10_gap_p": spread_tests.gap_p(primary),
         **_bounds("collapse_rate", stability.wilson_interval(collapsed, len(primary))),
     }
 

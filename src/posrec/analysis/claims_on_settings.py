@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from posrec.analysis import paired, permutation, resampling, spread_tests
+from posrec.analysis import paired, permutation, spread_tests
 from posrec.analysis.cells import POINTS, paired_differences, scores
 from posrec.analysis.evidence import ALPHA, Evidence
-from posrec.analysis.intervals import BCA_FROM
+from posrec.analysis.intervals import BCA_FROM, ratio_interval
 from posrec.analysis.load import PRIMARY
 from posrec.analysis.multiplicity import holm
 from posrec.analysis.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
@@ -93,13 +93,13 @@ def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
 
 def _spread_row(first: np.ndarray, second: np.ndarray, where: str) -> dict[str, object]:
     test = spread_tests.log_ratio_test(first, second)
-    interval = resampling.bca_log_ratio_interval(first, second) or (np.nan, np.nan)
+    low, high = ratio_interval(first, second)[0] or (np.nan, np.nan)
     return {
         "where": where,
         "seeds": min(len(first), len(second)),
         "sd_ratio": np.nan if test is None else float(np.exp(test.log_ratio)),
-        "low": float(np.exp(interval[0])),
-        "high": float(np.exp(interval[1])),
+        "low": low,
+        "high": high,
         "spread_p": None if test is None else test.p,
     }
 

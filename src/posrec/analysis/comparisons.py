@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posrec.analysis import paired, rankings, resampling, spread_tests, stability
+from posrec.analysis import paired, rankings, spread_tests, stability
 from posrec.analysis.cells import adjusted_level, paired_differences, scores
+from posrec.analysis.intervals import ratio_interval
 from posrec.analysis.load import GROUP, PRIMARY, Inputs
 from posrec.analysis.multiplicity import with_holm
 
@@ -15,8 +16,8 @@ DOUBLED = 2.0  # the ratio of spreads whose power is printed
 COMPARISON_COLUMNS = [
     *(*GROUP, "encoding", "against", "pairs", "difference_points", "difference_low_points", "difference_high_points"),
     *("p", "smallest_p", "p_holm", "tests", "improvement"),
-    *("seeds", "sd_ratio", "sd_ratio_low", "sd_ratio_high", "spread_p", "spread_p_holm", "spread_tests"),
-    *("power_doubled", "seeds_for_doubled"),
+    *("seeds", "sd_ratio", "sd_ratio_low", "sd_ratio_high", "sd_ratio_interval"),
+    *("spread_p", "spread_p_holm", "spread_tests", "brown_forsythe_p", "power_doubled", "seeds_for_doubled"),
 ]
 RANK_COLUMNS = ["protocol", "settings", "what", "encoding", "mean_rank", "datasets", "p", "critical_difference", "note"]
 
@@ -75,9 +76,10 @@ def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     if test is None:
         return row
     row |= {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    interval = resampling.bca_log_ratio_interval(first, second)
+    row["brown_forsythe_p"] = spread_tests.brown_forsythe(first, second)
+    interval, row["sd_ratio_interval"] = ratio_interval(first, second)
     if interval is not None:
-        row |= {"sd_ratio_low": float(np.exp(interval[0])), "sd_ratio_high": float(np.exp(interval[1]))}
+        row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
     needed = spread_tests.seeds_needed(DOUBLED)
     return {**row, "power_doubled": spread_tests.power(n, DOUBLED), "seeds_for_doubled": needed}
 

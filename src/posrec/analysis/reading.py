@@ -67,7 +67,7 @@ def _named(row: Row, tables: Tables) -> str:
 
 def _cells(tables: Tables) -> Shown:
     header = ("data set", "protocol", "settings", "encoding", "family", "seeds", "mean", "sd", "cv", "ahead of none")
-    more = ("full Hit@10", "sampled Hit@10", "sampled NDCG@10", "collapsed", "ties", "note")
+    more = ("p of one group", "full Hit@10", "sampled Hit@10", "sampled NDCG@10", "collapsed", "ties", "note")
     rows = []
     order = {name: number for number, name in enumerate(tables.inputs.study.settings.datasets)}
     by_dataset = tables.cells.sort_values("dataset", key=lambda names: names.map(order), kind="stable")
@@ -84,6 +84,7 @@ def _cells(tables: Tables) -> Shown:
         cells += [f"{row['finished']}/{row['planned']}" if trained else "", _with_interval(row, "full_ndcg10_mean")]
         cells += [_with_interval(row, "full_ndcg10_sd", 3), number(row["full_ndcg10_cv"], 3)]
         cells += [f"{number(row['advantage_points'])} {ahead}".strip()]
+        cells += [number(row["full_ndcg10_gap_p"], 3) if trained else ""]
         cells += [_with_sd(row, name) for name in ("full_hit10", "sampled_hit10", "sampled_ndcg10")]
         cells += [str(row["collapsed"]) if trained else "", number(row["full_tie_share_mean"], 3), _cell_note(row)]
         rows.append(tuple(cells))
@@ -132,17 +133,24 @@ def _choice(row: Row, name: str) -> str:
 
 def _comparisons(tables: Tables) -> Shown:
     header = ("data set", "protocol", "settings", "encoding", "against", "seeds", "ahead by", "p (Holm)", "beats it")
-    more = ("ratio of sd", "p of the ratio (Holm)", "power for a doubled sd", "seeds for 80 %")
+    more = ("ratio of sd", "p of the ratio (Holm, permutation; verdicts use it)", "p (Brown-Forsythe, alone)")
+    power = ("power for a doubled sd", "seeds for 80 %")
     rows = []
     for _, row in tables.comparisons.head(MOST_ROWS).iterrows():
         ahead = between(row["difference_low_points"], row["difference_high_points"])
-        ratio = between(row["sd_ratio_low"], row["sd_ratio_high"])
+        ratio = between(row["sd_ratio_low"], row["sd_ratio_high"]) or _why(row["sd_ratio_interval"])
         cells = [_named(row, tables), *(str(row[name]) for name in ("protocol", "settings", "encoding", "against"))]
         cells += [str(row["pairs"]), f"{number(row['difference_points'])} {ahead}".strip(), number(row["p_holm"], 3)]
         cells += [number(row["improvement"]), f"{number(row['sd_ratio'])} {ratio}".strip()]
-        cells += [number(row["spread_p_holm"], 3), number(row["power_doubled"])]
+        cells += [number(row[name], 3) for name in ("spread_p_holm", "brown_forsythe_p")]
+        cells += [number(row["power_doubled"])]
         rows.append((*cells, "-" if pd.isna(row["seeds_for_doubled"]) else str(row["seeds_for_doubled"])))
-    return (*header, *more), tuple(rows)
+    return (*header, *more, *power), tuple(rows)
+
+
+def _why(reason: Any) -> str:
+    """Why there is no interval, in brackets; empty where nothing was asked."""
+    return "" if pd.isna(reason) else f"({reason})"
 
 
 def _ranks(tables: Tables) -> Shown:

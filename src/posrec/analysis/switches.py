@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posrec.analysis import paired, resampling, spread_tests, stability
+from posrec.analysis import paired, spread_tests, stability
 from posrec.analysis.cells import POINTS
+from posrec.analysis.intervals import ratio_interval
 from posrec.analysis.load import PRIMARY, Inputs
 from posrec.analysis.multiplicity import with_holm
 from posrec.analysis.tables import Tables
 from posrec.protocols import single_switches
 
-RATIO_FROM = 6  # seeds: with fewer, resamples of equal scores make a bootstrap interval of a ratio meaningless
 METRICS = ("sampled_hit10", PRIMARY)  # the paper's metric, and ours
 MEANINGS = {
     "dataset": "data set, as the study names it",
@@ -93,7 +93,7 @@ def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     if test is None:
         return {}
     row = {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    interval = resampling.bca_log_ratio_interval(first, second) if len(first) >= RATIO_FROM else None
+    interval, _ = ratio_interval(first, second)
     if interval is not None:
-        row |= {"sd_ratio_low": float(np.exp(interval[0])), "sd_ratio_high": float(np.exp(interval[1]))}
+        row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
     return row
