@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from tqdm import tqdm
 
-from posrec.analysis import paired, permutation, resampling, spread_tests, stability
+from posrec.analysis import intervals, paired, permutation, resampling, spread_tests, stability
 from posrec.files import write_text
 
 SEEDS = (3, 5, 10, 20, 30)
 STUDIES = 2_000
 DATASETS = (5, 6, 7, 8)
+RANK = "coverage of a rank correlation (n: data sets)"
 PARTIAL = "false positives over data sets (n: data sets)"
 ALPHA = 0.05
 LEVEL_SHIFT = 3.0  # standard deviations between the levels of two cells
@@ -101,6 +103,17 @@ def partial_rejects(datasets: int, together: float) -> float:
     return float(np.mean([test is not None and test.p <= ALPHA for test in tests]))
 
 
+def covers_rank(datasets: int, pearson: float) -> float:
+    """Share of studies whose interval of Spearman's rho holds the true one, 6 / pi asin(r / 2); none is a miss."""
+    generator = np.random.default_rng([datasets, int(100 * pearson)])
+    first, second = generator.standard_normal((2, STUDIES, datasets))
+    second = pearson * first + np.sqrt(1 - pearson**2) * second
+    true = 6 / np.pi * np.arcsin(pearson / 2)
+    rhos = [float(stats.spearmanr(x, y).statistic) for x, y in zip(first, second, strict=True)]
+    found = [intervals.rank_correlation_interval(rho, datasets, 4) for rho in rhos]
+    return float(np.mean([x is not None and x[0] <= true <= x[1] for x in found]))
+
+
 def measure() -> pd.DataFrame:
     """Every method at every n and shape; columns: what, method, shape, n, share."""
     rows = list(tqdm(_rows(), desc="coverage", unit="figure", total=_count()))
@@ -126,6 +139,10 @@ def _jobs() -> Iterator[tuple[str, str, str, int, Callable[[], float]]]:
         for n in DATASETS:
             shape = f"predictors correlated by {together:g}"
             yield PARTIAL, "partial rank correlation", shape, n, _bound(partial_rejects, n, together)
+    for pearson in (0.0, 0.5, 0.8, 0.95):
+        for n in (*DATASETS, 10, 12):
+            shape = f"scores correlated by {pearson:g}"
+            yield RANK, "Fisher's z", shape, n, _bound(covers_rank, n, pearson)
     for n in SEEDS:
         yield "power, two modes", "gap", "two modes", n, _bound(rejects, "gap", "two modes", n)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from posrec.analysis import permutation
+from posrec.analysis import intervals, permutation
 from posrec.analysis.correlation import correlation_table
 from posrec.analysis.tables import build_tables
 from tests.analysis import made_up
@@ -173,3 +173,31 @@ def test_deviation_seeds_do_not_score(here: Path) -> None:
     assert none["planned"] == 3
     assert none["full_ndcg10_mean"] == pytest.approx(0.10)
     assert tables.datasets["deviation_points"].to_list() == pytest.approx([2.0] * 3)
+
+
+def test_an_interval_of_rho_from_eight_data_sets_on() -> None:
+    order = [2.0, 1, 4, 3, 6, 5, 8, 7]  # sum of d^2 = 8: rho = 1 - 48 / 504
+    row = correlation_table(*_frames({"abs": order}, ["a"] * 8)).iloc[0]
+    rho = 1 - 48 / 504
+    half = 1.959964 * math.sqrt((1 + rho**2 / 2) / 5)
+    assert row["statistic"] == pytest.approx(rho)
+    assert row["low"] == pytest.approx(math.tanh(math.atanh(rho) - half), abs=1e-6)
+    assert row["high"] == pytest.approx(math.tanh(math.atanh(rho) + half), abs=1e-6)
+    fewer = correlation_table(*_frames({"abs": order[:7]}, ["a"] * 7)).iloc[0]
+    assert np.isnan(fewer["low"])
+    assert np.isnan(fewer["high"])
+
+
+def test_no_interval_of_rho_where_ranks_agree_wholly() -> None:
+    row = correlation_table(*_frames({"abs": [float(i) for i in range(9)]}, ["a"] * 9)).iloc[0]
+    assert row["statistic"] == pytest.approx(1)
+    assert np.isnan(row["low"])
+
+
+def test_the_interval_of_rho_holds_the_true_one_often_enough() -> None:
+    first, second = np.random.default_rng(6).standard_normal((2, 400, 8))
+    second = 0.5 * first + math.sqrt(0.75) * second
+    rhos = [stats.spearmanr(x, y).statistic for x, y in zip(first, second, strict=True)]
+    found = [intervals.rank_correlation_interval(float(rho), 8) for rho in rhos]
+    true = 6 / math.pi * math.asin(0.25)
+    assert np.mean([x is not None and x[0] <= true <= x[1] for x in found]) > 0.92

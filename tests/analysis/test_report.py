@@ -177,6 +177,30 @@ def test_answer_by_hand(here: Path) -> None:
     assert "cannot be asked of one data set" in summary.summary(built)[-1]
 
 
+def test_the_summary_says_why_intervals_and_c1_differ(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(
+        study, lambda cell, seed: made_up.plain_score(cell, seed) + (0.002 * seed if cell.encoding == "rope" else 0)
+    )
+    leads = summary.summary(tables.build_tables(study))[1]
+    assert "2 show a lead" in leads
+    # two comparisons, and three seeds allow no p below 1/4: after Holm 1/2
+    assert (
+        "claim C1 is still not decidable with these data, because it asks for 0.1 points at least and for a permutation"
+        in leads
+    )
+    assert "Holm over all 2 comparisons, which with these seeds cannot fall below 0.5." in leads
+
+
+def test_the_summary_explains_nothing_where_no_interval_leaves_zero_out(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, lambda cell, seed: 0.1 + 0.01 * ((seed * len(cell.encoding)) % 5))
+    leads = summary.summary(tables.build_tables(study))[1]
+    assert "0 show a lead" in leads
+    assert "0 a loss" in leads
+    assert "C1" not in leads
+
+
 def test_answer_where_nothing_beats_a_baseline(here: Path) -> None:
     study = made_up.make_study()
     made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) / 10)

@@ -134,8 +134,9 @@ MEANINGS: dict[str, str] = {
     "statement": "what it says",
     "verdict": "supported, contradicted or not decidable with these data",
     "estimate": "the figure that the verdict shows",
-    "low": "lower bound of the estimate",
-    "high": "upper bound of the estimate",
+    "low": "lower bound of the estimate; correlation: lower 95 % bound of rho (Fisher's z with the error of Bonett and "
+    "Wright, from eight data sets on)",
+    "high": "upper bound of it",
     "unit": "unit of the estimate",
     "reason": "why the verdict is what it is",
     "test": "how it was tested (correlation: spearman, partial = spearman with the other predictor held, family = does "

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posrec.analysis import permutation
+from posrec.analysis import intervals, permutation
 from posrec.analysis.load import GROUP
 from posrec.analysis.multiplicity import holm
 
@@ -17,7 +17,7 @@ CHOICES = {"best": "best_family", "steadiest": "steadiest_family"}
 NEEDS = "needs four that differ, and deviation and sparsity that do not go together (rank correlation up to 0.7)"
 CORRELATION_COLUMNS = [
     *("protocol", "settings", "test", "predictor", "outcome", "encoding", "datasets", "statistic"),
-    *("leave_one_out_low", "leave_one_out_high", "p", "p_method", "orders", "p_holm", "tests"),
+    *("low", "high", "leave_one_out_low", "leave_one_out_high", "p", "p_method", "orders", "p_holm", "tests"),
     *("smallest_p", "smallest_p_holm", "decidable", "note"),
 ]
 
@@ -64,7 +64,8 @@ def _spearman_row(predictor: str, outcome: str, encoding: str, x: np.ndarray, y:
     test = permutation.spearman(x, y)
     if test is None:
         return {**row, "note": _no_test(len(x), predictor, f"the {outcome} of {encoding}")}
-    return {**row, **_figures(test), **_leave_one_out(x, y)}
+    low, high = intervals.rank_correlation_interval(test.statistic, len(x)) or (None, None)
+    return {**row, **_figures(test), "low": low, "high": high, **_leave_one_out(x, y)}
 
 
 def _partial_families(over: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:

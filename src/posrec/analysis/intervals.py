@@ -7,12 +7,15 @@ ninth resample is one score repeated.
 """
 
 import numpy as np
+from scipy import stats
 
 from posrec.analysis import resampling, stability
 from posrec.analysis.stability import Interval, Values
 
 BCA_FROM = 20  # seeds
 RATIO_FROM = 6  # seeds a cell: with fewer, resamples of equal scores bound the ratio
+DATASETS_FROM = 8  # data sets: with fewer, strong correlations have no interval too often
+ROUNDING = 1e-9
 BOUNDLESS = 1e6  # a bound of a ratio beyond it comes from resamples of equal scores
 EXACT, BCA = "exact", "BCa"
 
@@ -49,3 +52,20 @@ def ratio_interval(first: Values, second: Values) -> tuple[Interval | None, str]
     if found is None or max(-found[0], found[1]) > np.log(BOUNDLESS):
         return None, f"no interval is valid at n = {n} with so many equal scores"
     return (float(np.exp(found[0])), float(np.exp(found[1]))), BCA
+
+
+def rank_correlation_interval(rho: float, n: int, smallest: int = DATASETS_FROM) -> Interval | None:
+    """95 % interval of Spearman's rho over n data sets: Fisher's z, with the error of Bonett and Wright (2000).
+
+    That error is sqrt((1 + rho^2 / 2) / (n - 3)). None where the ranks agree wholly, since z is infinite there, nor
+    below `smallest` data sets, where that is common. With eight, a correlation of 0.95 is covered in 88 % of studies
+    (docs/statistics-checked.md); about half of the others have no interval.
+
+    >>> [round(bound, 2) for bound in rank_correlation_interval(0.5, 8)]
+    [-0.36, 0.9]
+    """
+    if n < smallest or abs(rho) > 1 - ROUNDING:
+        return None
+    half = stats.norm.ppf((1 + stability.LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    low, high = np.tanh(np.arctanh(rho) + np.array([-half, half]))
+    return float(low), float(high)

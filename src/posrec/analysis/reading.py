@@ -178,7 +178,8 @@ def _correlation(tables: Tables) -> Shown:
     rows = []
     for _, row in tables.correlation.iterrows():
         cells = [row["protocol"], row["settings"], row["test"], row["predictor"], row["outcome"]]
-        cells += ["" if pd.isna(row["encoding"]) else row["encoding"], str(row["datasets"]), number(row["statistic"])]
+        cells += ["" if pd.isna(row["encoding"]) else row["encoding"], str(row["datasets"])]
+        cells += [f"{number(row['statistic'])} {between(row['low'], row['high'])}".strip()]
         cells += [between(row["leave_one_out_low"], row["leave_one_out_high"])]
         cells += [number(row[name], 4) for name in ("p", "p_holm", "smallest_p")]
         rows.append((*cells, row["decidable"], "" if pd.isna(row["note"]) else row["note"]))

@@ -7,6 +7,7 @@ import pandas as pd
 from posrec.analysis import stability, wording
 from posrec.analysis.correlation import ALPHA
 from posrec.analysis.tables import Tables
+from posrec.analysis.verdict import OPEN
 
 
 def summary(tables: Tables) -> list[str]:
@@ -35,9 +36,27 @@ def _leads_overall(tables: Tables) -> str:
         return "No encoding could be compared with none."
     ahead = int((compared["advantage_adjusted_low_points"] > 0).sum())
     behind = int((compared["advantage_adjusted_high_points"] < 0).sum())
-    return (
+    counts = (
         f"Of {len(compared)} comparisons with none, {ahead} show a lead beyond the seeds' spread, {behind} a loss, "
         f"and {len(compared) - ahead - behind} leave it open (95 % for the comparisons of a data set together)."
+    )
+    return f"{counts} {_why_c1_is_open(tables)}".strip() if ahead or behind else counts
+
+
+def _why_c1_is_open(tables: Tables) -> str:
+    """Why intervals leave zero out while C1 stays open; empty where C1 is decided."""
+    claims = tables.claims
+    verdicts = claims[(claims["claim"] == "C1") & (claims["verdict"] == OPEN)].dropna(subset=["smallest_p"])
+    if verdicts.empty:
+        return ""
+    c1 = verdicts.iloc[0]
+    where = f" under {c1['protocol']}" if len(tables.inputs.study.protocols) > 1 else ""
+    matters = tables.inputs.study.settings.report.smallest_difference
+    reach = f", which with these seeds cannot fall below {c1['smallest_p']:.2g}" if c1["smallest_p"] > ALPHA else ""
+    return (
+        "These intervals take the differences between seeds to be normal (Student's t, Bonferroni within a data set); "
+        f"claim C1 is still {OPEN}{where}, because it asks for {matters:g} points at least and for a permutation test "
+        f"that assumes no shape, with Holm over all {c1['tests']} comparisons{reach}."
     )
 
 
