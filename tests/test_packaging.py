@@ -27,7 +27,7 @@ STAGE_KEYS = {
     "figures": set(StudySettings.model_fields),
     "report": set(StudySettings.model_fields),
 }
-IDS = {f"src/posrec/{module}.py" for module in ("plan", "settings", "study", "versions")}
+IDS = {f"src/posrec/{module}.py" for module in ("catalogue", "plan", "protocols", "settings", "study", "versions")}
 
 
 def read_yaml(path: str) -> Any:
@@ -161,7 +161,7 @@ def test_outs_persist_and_cover_what_is_planned() -> None:
     outs = [(path, flags) for stage in stages.values() for out in stage["outs"] for path, flags in out.items()]
     assert all(flags["persist"] for _, flags in outs)
     parts = {"data", "runs", "tables", "figures", "report", "report.html"}
-    assert {path for path, _ in outs} == {str(plan.STUDIES / "default" / part) for part in parts}
+    assert {path for path, _ in outs} == {str(plan.STUDIES / "${study}" / part) for part in parts}
 
 
 def test_committed_stages_of_studies_are_those_of_dvc_yaml_and_were_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +190,21 @@ def test_stages_of_another_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "snakemake trained --configfile studies/beauty.yaml",
         "posrec prune studies/beauty.yaml --only runs",
     ]
-    assert train["outs"] == [{"results/studies/beauty/runs": {"persist": True}}]
-    assert written["metrics"] == ["../../results/studies/beauty/tables/metrics.json"]
+    assert written["vars"] == ["../../studies/beauty.yaml"]
+    assert train["outs"] == [{"results/studies/${study}/runs": {"persist": True}}]
+    assert written["metrics"] == ["../../results/studies/${study}/tables/metrics.json"]
     assert "studies/default" not in text
     assert "params.yaml" not in text
+
+
+def test_stages_depend_on_tables_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study file names a table; a change inside it is in no setting that DVC compares."""
+    monkeypatch.chdir(ROOT)
+    items = {"path": "mine/items.csv", "attributes": ["brand"], "sha256": "0" * 64}
+    table = {"path": "mine/buys.csv", "items": items, "sha256": "1" * 64}
+    raw = {"study": "mine", "datasets": {"mine": {"table": table}}, "encodings": ["none"], "seeds": [1, 2, 3]}
+    written = yaml.safe_load(stages.stages_of(study.from_dict(raw), "mine.yaml"))
+    assert {"mine/buys.csv", "mine/items.csv"} <= set(written["stages"]["data"]["deps"])
 
 
 @pytest.mark.parametrize(("name", "path"), [("default", "params.yaml"), ("beauty", "../beauty.yaml"), ("beauty", "/b")])

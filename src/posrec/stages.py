@@ -2,11 +2,9 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from posrec import plan
 from posrec.errors import StudyError
 from posrec.files import write_text
 from posrec.study import Study
@@ -32,26 +30,25 @@ def write_stages(study: Study, path: str) -> Path:
 
 
 def stages_of(study: Study, path: str) -> str:
-    """The stages of a study as YAML: those of dvc.yaml with other folders, commands and settings."""
+    """The stages of a study as YAML: those of dvc.yaml with other commands and settings."""
     default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
-    content = _renamed(default, str(plan.STUDIES / "default"), str(plan.STUDIES / study.name))
+    content = {"vars": [f"{UP}/{path}"], **default}  # ${study} in the folders is this study's, also once renamed
     for stage in content["stages"].values():
         stage["wdir"] = UP
         stage["cmd"] = [_command(command, path) for command in stage["cmd"]]
         stage["params"] = [{path: None}]  # every key: a study file need not have them all
+    content["stages"]["data"]["deps"] += _tables(study)
     content["metrics"] = [f"{UP}/{name}" for name in content["metrics"]]
     content["plots"] = [{f"{UP}/{name}": how for name, how in plot.items()} for plot in content["plots"]]
     text: str = yaml.safe_dump(content, sort_keys=False, width=120)
     return text
 
 
-def _renamed(value: Any, old: str, new: str) -> Any:
-    """A copy of nested lists and mappings with a folder's name replaced in every text."""
-    if isinstance(value, dict):
-        return {_renamed(key, old, new): _renamed(inner, old, new) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_renamed(inner, old, new) for inner in value]
-    return value.replace(f"{old}/", f"{new}/") if isinstance(value, str) else value
+def _tables(study: Study) -> list[str]:
+    """Tables of the user's own: their content is in the data set's id, but not in the study file."""
+    tables = [dataset.table for dataset in study.settings.datasets.values() if dataset.table]
+    paths = [table.path for table in tables] + [table.items.path for table in tables if table.items]
+    return list(dict.fromkeys(paths))
 
 
 def _command(command: str, path: str) -> str:

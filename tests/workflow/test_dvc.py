@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from tests import ledger
 
@@ -65,3 +66,14 @@ def test_a_new_seed_after_a_pull_trains_itself_alone(clone: Project, reproduced:
     assert {path.stem for path in clone.runs()} == {path.stem for path in reproduced.runs()} | {"seed=4"}
     runs = reproduced.hashes("results/studies/default/runs")
     assert runs.items() <= clone.hashes("results/studies/default/runs").items()
+
+
+def test_a_renamed_study_never_gets_the_old_folders_results(clone: Project) -> None:
+    """The old folder persists: DVC must not take it for the results of the new name and rate."""
+    clone.run("dvc", "pull")
+    clone.study(study="renamed", training=FASTER)
+    clone.run("dvc", "repro", "train")
+    runs = (clone.folder / "results/studies/renamed/runs").rglob("seed=*.json")
+    assert {json.loads(path.read_text())["settings"]["training"]["learning_rate"] for path in runs} == {0.01}
+    lock = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]["train"]
+    assert [out["path"] for out in lock["outs"]] == ["results/studies/renamed/runs"]
