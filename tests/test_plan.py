@@ -90,6 +90,18 @@ def test_every_encoding_and_protocol_has_its_own_run_id() -> None:
     assert len({plan.run_id(loaded, cell) for cell in loaded.cells}) == len(loaded.cells) == 4
 
 
+def test_a_run_file_is_placed_by_the_protocols_that_it_holds() -> None:
+    """A protocol that `only` leaves out of a cell, or one with a training of its own, is in none of its run files."""
+    ties = {"name": "ties", "base": "sound", "ties": "released"}
+    both = small(protocols=["sound", ties])
+    one = small(protocols=["sound", ties], only=[{"protocol": "sound"}])
+    apart = small(protocols=["sound", "sound_last"])
+    plain = plan.run_folder(small(), small().cells[0])
+    assert plan.run_folder(both, both.cells[0]) != plain
+    assert plan.run_folder(one, one.cells[0]) == plain
+    assert plan.run_folder(apart, apart.cells[0]) == plain
+
+
 def test_the_name_of_the_study_is_in_paths_but_in_no_id() -> None:
     assert changed(small(study="other")) == {"analysis"}  # whose planned files lie elsewhere
     assert plan.dataset_files(small(study="other"), "toy").folder.is_relative_to("results/studies/other/data/toy")

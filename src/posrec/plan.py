@@ -143,9 +143,10 @@ def block_id(study: Study, protocol: str) -> str:
     return digest([switches.model_dump(), study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
-def evaluation_id(study: Study) -> str:
-    """Id of the study's evaluations: a run file holds those of the protocols that share its training."""
-    return digest({protocol.name: block_id(study, protocol.name) for protocol in study.protocols})
+def evaluation_id(study: Study, cell: Cell | None = None) -> str:
+    """Id of the evaluations in a cell's run files (those of the protocols that share its training), or of all."""
+    protocols = cell.protocols if cell else study.protocols
+    return digest({protocol.name: block_id(study, protocol.name) for protocol in protocols})
 
 
 def candidates_id(study: Study) -> str:
@@ -180,7 +181,7 @@ def dataset_files(study: Study, name: str) -> DatasetFiles:
 
 def run_folder(study: Study, cell: Cell) -> Path:
     """Folder of a cell's run files."""
-    ids = Path(run_id(study, cell)) / evaluation_id(study)
+    ids = Path(run_id(study, cell)) / evaluation_id(study, cell)
     return STUDIES / study.name / "runs" / cell.dataset / cell.encoding / ids
 
 

@@ -168,7 +168,7 @@ def _run_row(study: Study, run: Recorded) -> tuple[str, ...]:
     made = (NOT_RECORDED, "", "", "")
     if record is not None:
         made = ("recorded", _seconds(record), f"{record['peak_memory_mib']:.0f}", _time(record["finished"]))
-    ids = (plan.run_id(study, cell), plan.evaluation_id(study))
+    ids = (plan.run_id(study, cell), plan.evaluation_id(study, cell))
     status = str(content.get("status", "missing"))
     return (cell.dataset, cell.encoding, str(run.seed), *ids, status, *made, str(content.get("checksum", "")))
 

@@ -156,7 +156,7 @@ def check_run(study: Study, cell: Cell, seed: int) -> Iterator[Finding]:
     if path.exists():
         dataset_id = plan.dataset_id(cell.dataset, study.settings.datasets[cell.dataset])
         names = {"dataset": cell.dataset, "dataset_id": dataset_id, "encoding": cell.encoding}
-        of_place = {"study_schema": versions.STUDY_SCHEMA, "evaluation_id": plan.evaluation_id(study)}
+        of_place = {"study_schema": versions.STUDY_SCHEMA, "evaluation_id": plan.evaluation_id(study, cell)}
         wanted = {**of_place, **identity, **names}
         yield from _check_run_file(path, wanted, again, blocks)
     for block in blocks.values():

@@ -35,7 +35,7 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
     return {
         "study_schema": versions.STUDY_SCHEMA,
         "run_id": plan.run_id(study, cell),
-        "evaluation_id": plan.evaluation_id(study),
+        "evaluation_id": plan.evaluation_id(study, cell),
         "training_version": versions.TRAINING_VERSION,
         "dataset": cell.dataset,
         "encoding": cell.encoding,

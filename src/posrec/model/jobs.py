@@ -110,7 +110,7 @@ class Run:
         return self._status_at(self.path)
 
     def _status_at(self, path: Path) -> str | None:
-        return store.status_of(path, **self.identity, evaluation_id=plan.evaluation_id(self.study))
+        return store.status_of(path, **self.identity, evaluation_id=plan.evaluation_id(self.study, self.cell))
 
     def bring(self, again_failed: bool = False) -> bool:
         """Bring the run file into place. Returns whether anything was trained or evaluated for it.
@@ -154,7 +154,7 @@ class Run:
         for name, (_, block) in blocks.items():
             arrays |= {f"{name}.{key}": value for key, value in block.items() if not key.startswith("curve_")}
         content["study_schema"] = STUDY_SCHEMA
-        content["evaluation_id"] = plan.evaluation_id(self.study)
+        content["evaluation_id"] = plan.evaluation_id(self.study, self.cell)
         content["dataset"] = self.cell.dataset
         content["encoding"] = self.cell.encoding
         del content["evaluation"]

@@ -107,7 +107,7 @@ def _ids(study: Study, cell: Cell) -> dict[str, str]:
         "dataset": plan.dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
         "candidates": plan.candidates_id(study),
         "run": plan.run_id(study, cell),
-        "evaluation": plan.evaluation_id(study),
+        "evaluation": plan.evaluation_id(study, cell),
     }
 
 
