@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from benchmarks import published as page
 from scipy import stats
 
-from posrec.analysis import published, tables
+from posrec.analysis import published, published_reading, sections, tables
 from posrec.errors import StudyError
 from posrec.settings import ENCODINGS
 from tests.analysis import made_up
@@ -42,6 +43,32 @@ def test_ours_stand_beside_theirs(here: Path) -> None:
     ours = 100 * tables.build_tables(study).cells.set_index(["dataset", "encoding"]).loc[("twin1", "abs")]
     assert row["hit10_difference_points"] == pytest.approx(ours["sampled_hit10_mean"] - 67.27)
     assert row["hit10_sd_ratio"] == pytest.approx(ours["sampled_hit10_sd"] / 10.59)
+
+
+def test_the_report_looks_at_the_published_spreads_again(here: Path) -> None:
+    named = made_up.make_study(report={"published": {"twin1": "Beauty"}})
+    made_up.write_study(named, made_up.plain_score)
+    built = tables.build_tables(named)
+    shown = [block for block in sections.published(built).blocks if block.text.startswith("Told apart")]
+    assert [len(block.rows) for block in shown] == [6, 3]
+    assert shown[0].rows[0] == (
+        *("Subfashion", "leaky", "0.1", "2", "rotatory_con", "6 / 6", "21.02", "1.89", "11.12"),
+        *(f"{82 * 2 * stats.f.sf((21.02 / 1.89) ** 2, 5, 5):.3f}", ""),
+    )
+    unnamed = made_up.make_study()
+    made_up.write_study(unnamed, made_up.plain_score)
+    assert len(sections.published(tables.build_tables(unnamed)).blocks) == 1
+
+
+def test_rows_of_the_reanalysis_are_those_below_five_percent_after_holm() -> None:
+    tests = published.reanalysis("ndcg10")
+    _, rows = published_reading.reanalysis_rows(tests)
+    assert len(rows) == (tests["p_holm"] <= 0.05).sum()
+    assert [row[-2] for row in rows] == sorted(row[-2] for row in rows)
+
+
+def test_the_committed_page_follows_from_the_published_cells() -> None:
+    assert (Path(__file__).parents[2] / page.PAGE).read_text() == page.page()
 
 
 def test_only_data_sets_of_the_study_can_be_the_papers() -> None:

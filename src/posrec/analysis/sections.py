@@ -12,9 +12,18 @@ from typing import Any
 import yaml
 
 from posrec import outputs, plan
-from posrec.analysis import captions, data_section, diagnostic_figures, reading, switch_reading, wording
+from posrec.analysis import (
+    captions,
+    data_section,
+    diagnostic_figures,
+    published_reading,
+    reading,
+    switch_reading,
+    wording,
+)
 from posrec.analysis.answer import answers
 from posrec.analysis.columns import UNITS, documented
+from posrec.analysis.published import reanalysis
 from posrec.analysis.summary import summary
 from posrec.analysis.tables import Tables
 from posrec.analysis.terms import TERMS
@@ -106,7 +115,18 @@ def published(tables: Tables) -> Section:
     )
     header, rows = reading.published_rows(tables)
     blocks = [Block("paragraph", text), Block("table", "Published cells", header=header, rows=rows)]
-    return Section("published", "Published figures", blocks)
+    return Section("published", "Published figures", [*blocks, *_published_again()])
+
+
+def _published_again() -> list[Block]:
+    """Which of the paper's own differences in spread can be told from noise, by its own numbers of runs."""
+    blocks = [Block("heading", "The published spreads, looked at again"), Block("paragraph", published_reading.METHOD)]
+    for metric, title in published_reading.METRICS.items():
+        tests = reanalysis(metric)
+        header, rows = published_reading.reanalysis_rows(tests)
+        blocks.append(Block("paragraph", f"{title}, all data sets: {published_reading.reanalysis_found(tests)}"))
+        blocks.append(Block("table", f"Told apart, {title}", header=header, rows=rows))
+    return blocks
 
 
 def figures(tables: Tables) -> Section:
