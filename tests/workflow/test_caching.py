@@ -117,7 +117,7 @@ def test_a_change_of_results_fails_its_guard(fresh: Project, path: str, old: str
     """Without raising its version in versions.py."""
     guards = ("tests/data/test_golden.py", "tests/model/test_golden.py")
     fresh.edit(path, old, new)
-    done = fresh.run("python", "-m", "pytest", *guards, "-x", "-q", check=False)
+    done = fresh.run("python", "-m", "pytest", *guards, "-x", check=False)
     assert done.returncode == 1, done.stdout
     assert "failed" in done.stdout
 
