@@ -4,13 +4,15 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from posrec import plan
-from posrec.analysis import columns, tables
+from posrec.analysis import answer, columns, dataset_figures, tables
 from posrec.errors import DataError
 from posrec.files import read_json, write_json
+from posrec.study import Cell
 from tests.analysis import made_up
 
 
@@ -127,6 +129,38 @@ def test_a_failed_run_is_a_gap_with_its_reason(here: Path) -> None:
     built = tables.build_tables(study)
     assert np.isnan(_cell(built, "rope")["full_ndcg10_mean"])
     assert built.datasets.iloc[0]["best_encoding"] == "abs"
+
+
+def test_a_missing_cell_is_a_gap_and_drops_nothing_else(here: Path) -> None:
+    """rope is not planned on twin2: everything else is as in the study that has it."""
+    grid = [{"encoding": "none"}, {"encoding": "abs"}, *({"dataset": f"twin{n}"} for n in (1, 3, 4))]
+    whole, gappy = made_up.make_study(4), made_up.make_study(4, only=grid)
+
+    def score(cell: Cell, seed: int) -> float:
+        return made_up.plain_score(cell, seed) + (0.003 * seed if cell.encoding == "rope" else 0)
+
+    made_up.write_study(whole, score)
+    full = tables.build_tables(whole)
+    made_up.write_study(gappy, score)
+    built = tables.build_tables(gappy)
+    for name in ("runs", "cells"):
+        table = getattr(full, name)
+        gap = (table["dataset"] == "twin2") & (table["encoding"] == "rope")
+        assert gap.any()
+        kept = table[~gap & (table["dataset"] != "twin2")].reset_index(drop=True)
+        found = getattr(built, name)
+        pd.testing.assert_frame_equal(found[found["dataset"] != "twin2"].reset_index(drop=True), kept)
+        assert len(found) == (~gap).sum()
+    assert set(built.ranks["datasets"]) == {3}
+    assert set(built.ranks["note"]) == {"1 data sets lack an encoding and are left out"}
+    tested = built.correlation[built.correlation["test"] == "spearman"]
+    assert tested.groupby("encoding")["datasets"].unique().map(list).to_dict() == {"abs": [4], "rope": [3]}
+    said = dict(answer.answers(built))
+    assert said["twin2 (simulated)"][-1] == "The study plans no run here of rope: a gap, not a failure."
+    assert not any("plans no run" in text for text in said["twin1 (simulated)"])
+    drawn = dataset_figures.levels(built)[1]
+    assert drawn.loc[drawn["dataset"] == "twin2", "rope"].isna().all()
+    assert drawn.loc[drawn["dataset"] != "twin2", "rope"].notna().all()
 
 
 def test_equal_scores_give_no_ratio_and_collapsed_cells_are_not_steadiest(here: Path) -> None:

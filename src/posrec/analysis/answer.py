@@ -23,10 +23,16 @@ def answers(tables: Tables) -> list[tuple[str, list[str]]]:
 def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:
     scored = cells.dropna(subset=["full_ndcg10_mean"])
     if scored.empty:
-        return ["No run finished: there is nothing to compare. The failures are listed below."]
+        said = ["No run finished: there is nothing to compare. The failures are listed below."]
+        return said + _left_out(tables, cells)
     best = scored.iloc[int(scored["full_ndcg10_mean"].argmax())]
     said = [_level(best), *_lead(best, scored, tables.inputs.spread), *_rivals(tables, key, best, scored)]
-    said += [_steadiness(tables, key, scored), *_baselines(tables, key, scored), *_gaps(cells)]
+    said += [
+        _steadiness(tables, key, scored),
+        *_baselines(tables, key, scored),
+        *_gaps(cells),
+        *_left_out(tables, cells),
+    ]
     return said
 
 
@@ -138,3 +144,9 @@ def _gaps(cells: pd.DataFrame) -> list[str]:
             where = wording.listing([str(name) for name in cells.loc[cells[what] > 0, "encoding"]])
             said.append(f"{count} of {int(cells['planned'].sum())} runs {text} ({where}).")
     return said
+
+
+def _left_out(tables: Tables, cells: pd.DataFrame) -> list[str]:
+    """Encodings of the study that were not planned here."""
+    missing = [name for name in tables.inputs.study.settings.encodings if name not in set(cells["encoding"])]
+    return [f"The study plans no run here of {wording.listing(missing)}: a gap, not a failure."] if missing else []
