@@ -35,7 +35,7 @@ def twin_sized(raw: dict[str, Any], datasets: int, encodings: int) -> dict[str, 
         }
         for number, (name, own) in enumerate(itertools.islice(raw["datasets"].items(), datasets))
     }
-    model, training = first_two({**SMALL, **raw["model"]}), {**first_two(raw["training"]), **QUICK}
+    model, training = first_two(raw["model"]), {**first_two(raw["training"]), **QUICK}
     kept = {**model, **training, "dataset": list(twins), "encoding": raw["encodings"][:encodings]}
     return {
         "study": raw["study"],
