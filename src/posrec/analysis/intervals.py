@@ -39,6 +39,15 @@ def spread_interval(values: Values, collapsed: int) -> tuple[Interval | None, st
     return (interval, BCA) if interval else (None, f"no interval is valid at n = {n} where runs collapse")
 
 
+def too_few_for_ratio(n: int) -> str:
+    """Says that n seeds give no interval of a ratio of spreads; empty where they are enough.
+
+    >>> too_few_for_ratio(3), too_few_for_ratio(6)
+    ('no interval is valid at n = 3', '')
+    """
+    return f"no interval is valid at n = {n}" if n < RATIO_FROM else ""
+
+
 def ratio_interval(first: Values, second: Values) -> tuple[Interval | None, str]:
     """The interval of sd(first) / sd(second), (n,) and (m,) scores, and its name, or why there is none.
 
@@ -46,8 +55,8 @@ def ratio_interval(first: Values, second: Values) -> tuple[Interval | None, str]
     (None, 'no interval is valid at n = 3')
     """
     n = min(len(first), len(second))
-    if n < RATIO_FROM:
-        return None, f"no interval is valid at n = {n}"
+    if few := too_few_for_ratio(n):
+        return None, few
     found = resampling.bca_log_ratio_interval(first, second)
     if found is None or max(-found[0], found[1]) > np.log(BOUNDLESS):
         return None, f"no interval is valid at n = {n} with so many equal scores"

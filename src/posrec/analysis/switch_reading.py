@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from posrec.analysis.correlation import ALPHA
+from posrec.analysis.intervals import too_few_for_ratio
 from posrec.analysis.load import PRIMARY
 from posrec.analysis.wording import listing
 
@@ -38,6 +39,8 @@ def switch_answers(table: pd.DataFrame) -> list[str]:
             f"Effect on the {what} below 5 % after Holm: {listing(found) if found else 'none'}. "
             f"Not significant: {listing(others) if others else 'none'}."
         )
+    if few := too_few_for_ratio(int(table["pairs"].max())):
+        said.append(f"Of a ratio of standard deviations {few}.")
     same = [str(name) for name, rows in table.groupby("switch", sort=False) if (rows["effect_points"] == 0).all()]
     if same:
         said.append(f"No figure changes at all with: {listing(same)}.")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from posrec.analysis import spread_tests
 from posrec.analysis.evidence import ALPHA
+from posrec.analysis.intervals import too_few_for_ratio
 from posrec.analysis.stability import count_word
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decidable with these data"
@@ -58,4 +59,5 @@ def power_note(tests: pd.DataFrame) -> str:
     enough = "" if needed is None or seeds >= needed else f"; {needed} seeds would see it with 80 %"
     word = count_word(seeds).capitalize()
     cannot = " seeds cannot decide stability" if seeds < 10 else " seeds see large differences only"
-    return f"{word}{cannot}: before Holm, {power}{enough}."
+    few = too_few_for_ratio(seeds)
+    return f"{word}{cannot}: before Holm, {power}{enough}." + (f" Of the ratio {few}." if few else "")
