@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from posrec import outputs, plan, store
 from posrec.analysis import independence, setting_figures, tables, thresholds
@@ -46,6 +47,16 @@ def test_everything_is_drawn_where_a_study_varies_everything(here: Path) -> None
     assert set(panels) < {entry.name for entry in outputs.figures(study)}
     few = built.more["components"].dropna(subset=["note"])
     assert list(few["note"]) == ["fewer than two finished seeds here or where all vary"]
+
+
+def test_ties_are_drawn_from_zero_and_their_absence_is_said(here: Path) -> None:
+    built = _write(made_up.make_study(), here)
+    figure, _ = setting_figures.ties(built)
+    assert all(panel.get_xlim() == pytest.approx((-0.06, 2.1)) for panel in figure.axes)  # the largest share is 2 %
+    built.runs[["full_tie_share", "sampled_tie_share"]] = 0.0
+    notice, data = setting_figures.ties(built)
+    assert "does any test user's item tie" in "".join(text.get_text() for text in notice.findobj(Text))
+    assert not data.empty
 
 
 def _held_score(cell: Cell, seed: int) -> float:

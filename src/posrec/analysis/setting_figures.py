@@ -133,6 +133,9 @@ def ties(tables: Tables) -> Drawn:
     data = runs[[*GROUP, "encoding", "seed", *columns]]
     if data.empty:
         return style.notice("No run finished, so there are no scores that could tie."), data
+    largest = 100 * float(data[list(columns)].to_numpy(float).max())
+    if largest == 0:
+        return style.notice(f"In none of {len(data)} runs does any test user's item tie with another."), data
     found = list(data.groupby(GROUP, sort=False))[: MOST_PANELS // 2]
     encodings = [str(name) for name in dict.fromkeys(data["encoding"])]
     figure, axes = style.panels(len(found), 5.0, max(2.8, 1.3 + 0.29 * len(encodings)))
@@ -145,7 +148,9 @@ def ties(tables: Tables) -> Drawn:
         encoding_axis(panel, encodings)
         panel.set_title(panel_title(tables, tuple(map(str, key))), fontsize=10)
         panel.set_xlabel("test users whose item ties with others (%)")
-    style.legend(figure, style.family_handles(encodings))
+        panel.set_xlim(-0.03 * largest, 1.05 * largest)  # the same in every panel
+    kinds = [style.dot_handle("full catalogue", filled=True), style.dot_handle("sampled candidates", filled=False)]
+    style.legend(figure, [*style.family_handles(encodings), *kinds])
     return figure, data
 
 

@@ -129,6 +129,11 @@ def baseline_handle(name: str) -> Line2D:
     return line_handle(name, LIGHT, BASELINE_LINES.get(name, "-"))
 
 
+def dot_handle(label: str, filled: bool) -> Line2D:
+    """Legend entry of a filled or hollow dot of any colour."""
+    return Line2D([], [], color="black", marker="o", mfc="black" if filled else "white", linestyle="", label=label)
+
+
 def square_handle(label: str, colour: str) -> Line2D:
     """Legend entry of a filled square."""
     return Line2D([], [], color=colour, marker="s", markersize=9, linestyle="", label=label)
