@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("coverage", "published", "scale", "speed")
+MEASUREMENTS = ("coverage", "planning", "published", "scale", "speed")
 
 
 def main(names: list[str]) -> int:
