@@ -2,8 +2,8 @@
 
     python -m benchmarks planning
 
-writes docs/planning.md and docs/planning.csv. The studies are generated; empty files stand in for their results, since a
-dry run looks at names and times alone. Each command is a process of its own; its seconds are CPU seconds.
+writes docs/planning.md and docs/planning.csv. The studies are generated; empty files stand in for their results, since
+a dry run looks at names and times alone. Each command is a process of its own; its seconds are CPU seconds.
 """
 
 import os
@@ -96,9 +96,10 @@ def page(table: pd.DataFrame) -> str:
     lines = [list(table.columns), ["---"] * len(table.columns)]
     lines += [[f"{runs:,.0f}", *(f"{value:.3g}" for value in rest)] for runs, *rest in table.to_numpy()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     return f"""# Studies of ten thousand runs
 
-Made by `python -m benchmarks planning`, on {platform.machine()}, {platform.system()}, Python {platform.python_version()}.
+Made by `python -m benchmarks planning`, on {machine}.
 The studies have 1,152 cells each and 1, 9 and 45 seeds. Seconds are CPU seconds; the machine may have been shared.
 `posrec plan` ran with `--no-calibration`; the dry runs are `snakemake -n`.
 
