@@ -182,6 +182,17 @@ def test_a_tolerance_is_part_of_the_id() -> None:
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize("file", ["published.csv", "report.html", "claims.py", "outputs.py", "variation.py"])
+def test_a_changed_file_of_the_analysis_changes_its_id(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read = plan.analysis_id(small()), Path.read_text
+
+    def changed(path: Path, encoding: str | None = None) -> str:
+        return read(path, encoding=encoding) + ("changed" if path.name == file else "")
+
+    monkeypatch.setattr(Path, "read_text", changed)
+    assert plan.analysis_id(small()) != before
+
+
 def test_outputs_of_the_analysis_end_with_their_marker() -> None:
     loaded = small()
     marker = f"analysis={plan.analysis_id(loaded)}.json"

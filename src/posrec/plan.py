@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posrec import outputs, versions
+from posrec import outputs, variation, versions
 from posrec.catalogue import find
 from posrec.data import registry
 from posrec.data.hashes import sha256_of
@@ -194,11 +194,11 @@ def run_files(study: Study, cell: Cell) -> list[Path]:
 def analysis_id(study: Study) -> str:
     """Id of tables, figures and report.
 
-    It covers the planned run files, the text of the analysis code and the report settings.
+    It covers the planned run files, the text of the analysis code, the published figures and the report settings.
     """
     code = sorted((Path(__file__).parent / "analysis").rglob("*"))
-    code.append(Path(outputs.__file__))
-    texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".css", ".js")]
+    code += [Path(outputs.__file__), Path(variation.__file__)]
+    texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".csv")]
     runs = [str(path) for cell in study.cells for path in run_files(study, cell)]
     return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
 
