@@ -1,5 +1,8 @@
 """Products by oneDNN: gradients of a linear layer, what is routed at all, and the fall-back where it isn't float32."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -76,3 +79,29 @@ def _rounding() -> Iterator[None]:
 
     with Bfloat16():
         yield
+
+
+MANY_SHAPES = """
+import resource
+from posrec.model.products import linear
+import torch
+torch.set_num_threads(1)
+weight = torch.randn(64, 64, requires_grad=True)
+def step(tokens):
+    linear(torch.randn(tokens, 64, requires_grad=True), weight).sum().backward()
+step(3000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for tokens in range(1000, 3000, 5):
+    step(tokens)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
+def test_the_memory_of_many_batches_is_that_of_one() -> None:
+    """Batches of 400 lengths: what torch and oneDNN prepare for a shape must not be kept for all of them."""
+    bare = {key: value for key, value in os.environ.items() if "CACHE_CAPACITY" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_SHAPES], env=bare, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert int(done.stdout) < 100  # MiB; several hundred with the capacities that torch and oneDNN have of themselves
