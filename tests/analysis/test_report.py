@@ -217,6 +217,18 @@ def test_answer_where_none_is_best(here: Path) -> None:
     assert said[0].startswith("No encoding is ahead of none")
 
 
+def test_a_single_encoding_is_not_called_the_best(here: Path) -> None:
+    study = made_up.make_study(encodings=["learnt"], deviation_seeds=[])
+    made_up.write_study(study, made_up.plain_score)
+    built = tables.build_tables(study)
+    said = answer.answers(built)[0][1]
+    assert said[0].startswith("Only learnt has scores here: mean NDCG@10 on the full catalogue ")
+    assert said[1].startswith("Its spread over seeds (standard deviation ")
+    assert built.datasets["best_encoding"].isna().all()
+    assert built.datasets["steadiest_encoding"].isna().all()
+    assert "nothing to compare" in summary.summary(built)[0]
+
+
 def test_a_study_without_any_finished_run_still_reports(here: Path) -> None:
     study = made_up.make_study(encodings=["none", "rope"])
     made_up.write_study(study, made_up.plain_score)

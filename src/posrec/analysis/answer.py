@@ -26,7 +26,7 @@ def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[st
         said = ["No run finished: there is nothing to compare. The failures are listed below."]
         return said + _left_out(tables, cells)
     best = scored.iloc[int(scored["full_ndcg10_mean"].argmax())]
-    said = [_level(best), *_lead(best, scored, tables.inputs.spread), *_rivals(tables, key, best, scored)]
+    said = [_level(best, scored), *_lead(best, scored, tables.inputs.spread), *_rivals(tables, key, best, scored)]
     said += [
         _steadiness(tables, key, scored),
         *_baselines(tables, key, scored),
@@ -36,15 +36,18 @@ def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[st
     return said
 
 
-def _level(best: Row) -> str:
-    n = int(best["finished"])
-    seeds = f"over {n} seeds" if n > 1 else "from one seed"
-    mean = wording.number(POINTS * best["full_ndcg10_mean"])
+def _level(best: Row, cells: pd.DataFrame) -> str:
+    if len(cells) == 1:
+        return f"Only {best['encoding']} has scores here: mean NDCG@10 on the full catalogue {_mean(best)}."
     if best["encoding"] == "none":
-        return (
-            f"No encoding is ahead of none, which has the highest mean NDCG@10 (full catalogue): {mean} points {seeds}."
-        )
-    return f"{best['encoding']} has the highest mean NDCG@10 on the full catalogue: {mean} points {seeds}."
+        return f"No encoding is ahead of none, which has the highest mean NDCG@10 (full catalogue): {_mean(best)}."
+    return f"{best['encoding']} has the highest mean NDCG@10 on the full catalogue: {_mean(best)}."
+
+
+def _mean(cell: Row) -> str:
+    n = int(cell["finished"])
+    seeds = f"over {n} seeds" if n > 1 else "from one seed"
+    return f"{wording.number(POINTS * cell['full_ndcg10_mean'])} points {seeds}"
 
 
 def _lead(best: Row, cells: pd.DataFrame, spread: bool) -> list[str]:
@@ -93,14 +96,25 @@ def _steadiness(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> st
     row = tables.datasets[
         np.logical_and.reduce([tables.datasets[n] == v for n, v in zip(GROUP, key, strict=True)])
     ].iloc[0]
+    if len(cells) == 1:
+        return _own_spread(cells.iloc[0])
     if pd.isna(row["steadiest_encoding"]):
         return "Which encoding is steadiest cannot be said: none has three finished runs of which one did not collapse."
     chosen = cells[cells["encoding"] == row["steadiest_encoding"]].iloc[0]
-    low, high = (POINTS * chosen[f"full_ndcg10_sd_{end}"] for end in ("low", "high"))
-    interval = wording.between(low, high, 3) or f"({chosen['full_ndcg10_sd_interval']})"
-    spread = f"standard deviation {wording.number(row['steadiest_sd_points'], 3)} points {interval}"
-    said = f"{chosen['encoding']} has the smallest spread over seeds ({spread})"
+    said = f"{chosen['encoding']} has the smallest spread over seeds ({_spread(chosen)})"
     return f"{said}{_told_apart(tables, key, chosen)}"
+
+
+def _own_spread(cell: Row) -> str:
+    if pd.isna(cell["full_ndcg10_sd"]):
+        return f"Of {cell['encoding']}'s spread over seeds nothing can be said from one run."
+    return f"Its spread over seeds ({_spread(cell)}) has no other encoding's beside it."
+
+
+def _spread(cell: Row) -> str:
+    low, high = (POINTS * cell[f"full_ndcg10_sd_{end}"] for end in ("low", "high"))
+    interval = wording.between(low, high, 3) or f"({cell['full_ndcg10_sd_interval']})"
+    return f"standard deviation {wording.number(POINTS * cell['full_ndcg10_sd'], 3)} points {interval}"
 
 
 def _told_apart(tables: Tables, key: tuple[str, ...], chosen: Row) -> str:

@@ -85,7 +85,7 @@ MEANINGS: dict[str, str] = {
     "popularity_gini": "Gini coefficient of the items' interactions",
     "deviation_seeds": "runs of none planned for the deviation",
     "deviation_finished": "of these, finished",
-    "best_encoding": "encoding with the highest mean full NDCG@10",
+    "best_encoding": "encoding with the highest mean full NDCG@10 (of two or more)",
     "best_family": "its family",
     "best_full_ndcg10_points": "its mean",
     "steadiest_encoding": "encoding with the lowest standard deviation (three finished seeds, not all collapsed)",

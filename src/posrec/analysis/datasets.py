@@ -79,17 +79,18 @@ def _deviation(inputs: Inputs, dataset: str, settings: str) -> dict[str, Any]:
 def choices(group: pd.DataFrame) -> dict[str, Any]:
     """The encoding with the highest mean and the one with the lowest spread among cells that share all else.
 
-    The steadiest needs three finished seeds of which one did not collapse: runs that all fell to chance are steady too.
+    Empty where fewer than two encodings have a score: there is nothing to choose from. The steadiest needs three
+    finished seeds of which one did not collapse: runs that all fell to chance are steady too.
     """
     row: dict[str, Any] = {}
     scored = group.dropna(subset=["full_ndcg10_mean"])
-    if len(scored):
+    if len(scored) > 1:
         best = scored.iloc[int(scored["full_ndcg10_mean"].argmax())]
         row |= {"best_encoding": best["encoding"], "best_family": best["family"]}
         row["best_full_ndcg10_points"] = POINTS * best["full_ndcg10_mean"]
     spread = group.dropna(subset=["full_ndcg10_sd"])
     spread = spread[(spread["finished"] >= MIN_UNFLAGGED) & (spread["collapse_rate"] < 1)]
-    if len(spread):
+    if len(spread) and len(scored) > 1:
         steadiest = spread.iloc[int(spread["full_ndcg10_sd"].argmin())]
         row |= {"steadiest_encoding": steadiest["encoding"], "steadiest_family": steadiest["family"]}
         row["steadiest_sd_points"] = POINTS * steadiest["full_ndcg10_sd"]

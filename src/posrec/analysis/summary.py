@@ -21,11 +21,11 @@ def summary(tables: Tables) -> list[str]:
 def _best_overall(tables: Tables) -> str:
     best = [str(name) for name in tables.datasets["best_encoding"].dropna()]
     if not best:
-        return "No run finished."
-    if len(tables.datasets) == 1:
+        return "Nowhere do two encodings have a score: there is nothing to compare."
+    if len(best) == 1:
         return f"Highest mean NDCG@10 on the full catalogue: {best[0]}."
     ordered = sorted(dict.fromkeys(best), key=lambda name: -best.count(name))
-    named = wording.listing([f"{name} ({best.count(name)} of {len(tables.datasets)})" for name in ordered])
+    named = wording.listing([f"{name} ({best.count(name)} of {len(best)})" for name in ordered])
     return f"Highest mean NDCG@10 on the full catalogue, counted over data sets and settings: {named}."
 
 
