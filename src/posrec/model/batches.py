@@ -259,5 +259,5 @@ def distinct_items(data: Prepared, ids: np.ndarray) -> Items:
         torch.from_numpy(ids.astype(np.int64)),
         torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
         torch.from_numpy(np.cumsum(count) - count),
-        torch.from_numpy(np.array(data.features[ids])),  # of a memory map only these rows are read
+        torch.from_numpy(np.asarray(data.features[ids])),  # of a memory map only these rows are read, and copied once
     )

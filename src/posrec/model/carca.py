@@ -202,12 +202,15 @@ class Carca(nn.Module):
             parts = parts + linear(items.features.to(parts.dtype), linear(of_features, of_dense.T))  # (M, D)
         return parts
 
-    def context_parts(self, context: Tensor) -> Tensor:
-        """What the time features give. context: (T, C). Returns (T, D)."""
+    def context_weight(self) -> Tensor:
+        """The time features' columns of W_c W_f: (D, C)."""
+        return self.item_weight[:, self.settings.dimension :] @ self.feature_weight[:, : self.feature_widths[0]]
+
+    def context_parts(self, context: Tensor, weight: Tensor | None = None) -> Tensor:
+        """What the time features give. context: (T, C); weight: `context_weight()` if it is known. Returns (T, D)."""
         if not self.settings.context:
             return self.item_weight.new_zeros(len(context), self.settings.dimension)
-        of_features = self.item_weight[:, self.settings.dimension :]
-        return F.linear(context.to(of_features.dtype), of_features @ self.feature_weight[:, : self.feature_widths[0]])
+        return F.linear(context.to(self.item_weight.dtype), self.context_weight() if weight is None else weight)
 
     def encode_tokens(self, parts: Tensor, tokens: Tokens) -> Tensor:
         """Items with their context and position. parts: (M, D). Returns (T, D)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import leaky_relu, linear
+from torch.nn import functional as F
 
 from posrec.data.prepared import Prepared
 from posrec.errors import PosrecError
@@ -28,6 +28,7 @@ from posrec.model.carca import Carca, Tokens
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
 USER_BLOCK = 16  # users whose scores are ranked together
+PARTS_BLOCK = 16_384  # items whose attributes and dense features are in memory at once
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
 
@@ -81,26 +82,41 @@ def rank_requests(
     counts = np.zeros((4, len(requests.users)), np.int32)
     for where, block in scores:
         wide, block = block, block[:, : data.n_items + 1].clone()
-        if not torch.isfinite(block[:, 1:]).all():
-            raise ScoreError("scores are NaN or infinite: the training has diverged (lower the learning rate)")
+        check_finite(block[:, 1:])
         part = requests.take(where)
         target = torch.from_numpy(data.items[part.targets].astype(np.int64))
         of_target = block.gather(1, target[:, None])  # (B, 1)
         negatives = torch.from_numpy(candidates[where].astype(np.int64))  # (B, n)
         block[:, 0] = -math.inf
         sampled = wide.gather(1, negatives).masked_fill(negatives == 0, -math.inf)
-        counts[0, where], counts[1, where] = _count(sampled, of_target)
+        counts[0, where], counts[1, where] = count_places(sampled, of_target)
         start = data.offsets[part.users]
         history = ragged_arange(start, part.targets - start)
         rows = np.repeat(np.arange(len(where)), part.targets - start)
         block[torch.from_numpy(rows), torch.from_numpy(data.items[history].astype(np.int64))] = -math.inf
         block.scatter_(1, target[:, None], -math.inf)  # not its own competitor; a repeated target counts once
-        counts[2, where], counts[3, where] = _count(block, of_target)
+        counts[2, where], counts[3, where] = count_places(block, of_target)
     return Ranks(*counts)
 
 
-def _count(scores: Tensor, of_target: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def check_finite(scores: Tensor) -> None:
+    """Raise ScoreError where a score is NaN or infinite."""
+    if not torch.isfinite(scores).all():
+        raise ScoreError("scores are NaN or infinite: the training has diverged (lower the learning rate)")
+
+
+def count_places(scores: Tensor, of_target: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """How many scores are above the target's and how many equal it. scores: (B, n); of_target: (B, 1). (B,) each."""
     return (scores > of_target).sum(1).numpy(), (scores == of_target).sum(1).numpy()
+
+
+def equal_runs(rows: np.ndarray, context: np.ndarray, first: int = 0) -> list[np.ndarray]:
+    """Places of requests with equal row and context that follow one another, counted from `first`.
+
+    rows: (B,); context: (B, C).
+    """
+    same = (rows[1:] == rows[:-1]) & (context[1:] == context[:-1]).all(1)
+    return np.split(np.arange(first, first + len(rows)), np.flatnonzero(~same) + 1)
 
 
 @torch.no_grad()
@@ -124,12 +140,14 @@ class Scorer:
 
     def __init__(self, model: Carca, data: Prepared) -> None:
         self.model, self.data = model, data
-        ids = np.arange(data.n_items + 1)
-        items = distinct_items(data, ids)
-        parts = model.item_parts(items, model.bounded_embedding())  # (I + 1, D)
+        ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
+        blocks = np.array_split(ids, -(-len(ids) // PARTS_BLOCK))  # nearly equal: none of them has few rows
+        parts = torch.cat([model.item_parts(distinct_items(data, part), embedding[part]) for part in blocks])
         self.padded = -(-len(parts) // ITEM_BLOCK) * ITEM_BLOCK
         self.parts = torch.cat([parts, parts.new_zeros(self.padded - len(parts), parts.shape[1])])  # (P, D)
         self.history_parts = parts
+        self.context_weight = model.context_weight()
+        self.zeros: dict[int, Tensor] = {}  # a candidate of nothing but its position row
         self.row, self.context = -1, np.full(data.context.shape[1], np.nan, np.float32)
 
     def request_order(self, requests: Requests) -> np.ndarray:
@@ -163,10 +181,7 @@ class Scorer:
         for first in range(0, len(where), USER_BLOCK):
             last = min(first + USER_BLOCK, len(where))
             block = self.parts.new_empty(last - first, self.padded)
-            same = (rows[first + 1 : last] == rows[first : last - 1]) & (
-                context[first + 1 : last] == context[first : last - 1]
-            ).all(1)
-            for group in np.split(np.arange(first, last), np.flatnonzero(~same) + 1):
+            for group in equal_runs(rows[first:last], context[first:last], first):
                 self._set_request(int(rows[group[0]]), context[group[0]])
                 self._score_group([encoded[user] for user in group], block[group[0] - first :])
             yield where[first:last], block
@@ -174,6 +189,11 @@ class Scorer:
     def _encode_histories(self, part: Requests, length: np.ndarray) -> list[Tensor]:
         """The encoded history of each request, (n, D) each, in the order of `part`."""
         by_length = np.argsort(length, kind="stable")
+        parts = self._encode_packed(part, length, by_length).split(length[by_length].tolist())
+        return [parts[place] for place in np.argsort(by_length, kind="stable")]
+
+    def _encode_packed(self, part: Requests, length: np.ndarray, by_length: np.ndarray) -> Tensor:
+        """The encoded histories of the requests, one after another in the order `by_length`: (T, D)."""
         sizes = length[by_length]
         lengths, counts = np.unique(sizes, return_counts=True)
         slots = np.full_like(sizes, self.model.settings.max_length) if self.model.padded else sizes
@@ -193,8 +213,7 @@ class Scorer:
             for keys, count in zip(lengths, counts, strict=True)
         ]
         x = self.model.encode_history(x, tokens.rows, layout, tokens.times)
-        parts = [user[-size:] for user, size in zip(x.split(slots.tolist()), sizes.tolist(), strict=True)]
-        return [parts[place] for place in np.argsort(by_length, kind="stable")]
+        return x[torch.from_numpy(step >= 0)] if self.model.padded else x
 
     def _set_request(self, row: int, context: np.ndarray) -> None:
         """Candidates as they are for a request with this position row and context."""
@@ -204,27 +223,34 @@ class Scorer:
         if np.array_equal(context, self.context):
             return
         self.context = context
-        model = self.model
-        of_context = model.context_parts(torch.from_numpy(context[None]))
-        shift = (model.encoding.encode(of_context, torch.full((1,), row)) - self.zero).T  # (D, 1)
+        model, shift = self.model, self._shift(row, context)
         torch.add(self.weighted_items, shift * model.output_weight[:, None], out=self.weighted)
         if model.settings.head == "carca":
             torch.add(self.queries, model.decoder.query_weight @ shift, out=self.query)
-            leaky_relu(self.query, 0.2, inplace=True)
+            F.leaky_relu(self.query, 0.2, inplace=True)
         else:
             torch.add(self.items, shift, out=self.candidates)
 
+    def _shift(self, row: int, context: np.ndarray) -> Tensor:
+        """What a request's context adds to every encoded candidate: (D, 1)."""
+        encode, at = self.model.encoding.encode, torch.full((1,), row)
+        if row not in self.zeros:
+            self.zeros[row] = encode(self.parts.new_zeros(1, self.parts.shape[1]), at)  # (1, D)
+        of_context = self.model.context_parts(torch.from_numpy(context[None]), self.context_weight)
+        return (encode(of_context, at) - self.zeros[row]).T
+
+    def _query_items(self, items: Tensor) -> Tensor:
+        """The items' share of the candidates' queries. items: (P, D). Returns (P, D)."""
+        return F.linear(items, self.model.decoder.query_weight, self.model.decoder.query_bias)
+
     def _set_row(self, rows: Tensor) -> None:
         """The items' share, transposed: (D, P)."""
-        model = self.model
-        items = model.encoding.encode(self.parts, rows)  # (P, D)
-        self.zero = model.encoding.encode(self.parts.new_zeros(1, items.shape[1]), rows[:1])  # (1, D)
+        items = self.model.encoding.encode(self.parts, rows)
         self.items = items.T.contiguous()
-        self.weighted_items = self.items * model.output_weight[:, None]
+        self.weighted_items = self.items * self.model.output_weight[:, None]
         self.weighted, self.candidates = torch.empty_like(self.items), torch.empty_like(self.items)
-        if model.settings.head == "carca":
-            query = linear(items, model.decoder.query_weight, model.decoder.query_bias)
-            self.queries = query.T.contiguous()
+        if self.model.settings.head == "carca":
+            self.queries = self._query_items(items).T.contiguous()
             self.query = torch.empty_like(self.queries)
 
     def _score_group(self, histories: list[Tensor], out: Tensor) -> None:

@@ -1,0 +1,106 @@
+"""Scores of sampled candidates alone: bit for bit those of the full catalogue, whatever the candidates' places."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from posrec.data.prepared import Prepared
+from posrec.model.carca import Carca
+from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
+from posrec.model.sampled import SampledScorer, rank_sampled
+from posrec.model.train import build_model
+from tests.model.conftest import make_cell, make_data
+
+SETTINGS: list[dict[str, Any]] = [
+    {"heads": 1},
+    {"heads": 3},
+    {"heads": 3, "decoder_residual": "sum"},
+    {"heads": 3, "decoder_residual": "none"},
+    {"heads": 3, "position_start": "begin"},
+    {"heads": 3, "context": False},
+    {"heads": 3, "norm_place": "after", "upper_bound": 0.5},
+    {"head": "dot"},
+]
+
+
+def shared_times(users: int = 60, days: int = 30) -> Prepared:
+    """Requests of few days share their context; histories from one item on, longer than a request's block too."""
+    data = make_data(users=users, items=400, longest=12)
+    days_of = np.random.default_rng(5).integers(0, days, len(data.context))
+    return dataclasses.replace(data, context=data.context[days_of])
+
+
+def early_requests(data: Prepared) -> Requests:
+    """Requests after 1, 2, 3 .. items: the target is any interaction but a user's first."""
+    users = np.repeat(np.arange(data.n_users), np.diff(data.offsets))
+    targets = np.setdiff1d(np.arange(len(data.items)), data.offsets[:-1])
+    return Requests(users[targets], targets)
+
+
+def drawn_candidates(data: Prepared, requests: Requests, count: int = 100) -> np.ndarray:
+    candidates = np.random.default_rng(2).integers(1, data.n_items + 1, (len(requests.users), count))
+    candidates[::7, -3:] = 0  # none
+    return candidates.astype(np.int32)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize(("encoding", "dimension"), [("learnt", 90), ("learnt_con", 48), ("rmha4", 12)])
+def test_scores_are_those_of_the_full_catalogue(encoding: str, dimension: int, settings: dict[str, Any]) -> None:
+    data = shared_times()
+    model = build_model(make_cell(encoding, precision="fp32", dimension=dimension, **settings), data, seed=1)
+    requests = early_requests(data)
+    candidates = drawn_candidates(data, requests)
+    scores = sampled_scores(model, data, requests, candidates)
+    for where, block in model_scores(model, data, requests):
+        items = np.concatenate([data.items[requests.targets[where]][:, None], candidates[where]], 1)
+        assert torch.equal(block.gather(1, torch.from_numpy(items.astype(np.int64))), scores[where])
+
+
+def test_ranks_are_those_read_from_the_full_catalogue() -> None:
+    data = shared_times()
+    model = build_model(make_cell("learnt", precision="fp32", dimension=48, heads=3), data, seed=1).train()
+    requests = early_requests(data)
+    candidates = drawn_candidates(data, requests)
+    candidates[:, 0] = data.items[requests.targets]  # the target among its own candidates ties
+    greater, tied = rank_sampled(model, data, requests, candidates)
+    ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
+    assert np.array_equal(greater, ranks.sampled_greater)
+    assert np.array_equal(tied, ranks.sampled_tied)
+    assert (tied >= 1).all()
+    assert greater.max() > 50
+    assert model.training
+
+
+@pytest.mark.parametrize("settings", [{"heads": 3}, {"head": "dot"}])
+def test_a_candidates_place_and_company_change_no_bit(settings: dict[str, Any]) -> None:
+    data = shared_times()
+    model = build_model(make_cell("learnt", precision="fp32", dimension=90, **settings), data, seed=1)
+    requests = early_requests(data)
+    candidates = drawn_candidates(data, requests)
+    order = np.random.default_rng(3).permutation(candidates.shape[1])
+    scores = sampled_scores(model, data, requests, candidates)
+    assert torch.equal(scores[:, 1 + order], sampled_scores(model, data, requests, candidates[:, order])[:, 1:])
+    assert torch.equal(scores[:, :38], sampled_scores(model, data, requests, candidates[:, :37]))
+
+
+def test_unrankable_scores_raise() -> None:
+    data = shared_times()
+    model = build_model(make_cell("learnt", precision="fp32"), data, seed=1)
+    with torch.no_grad():
+        model.output_bias.fill_(float("nan"))
+    with pytest.raises(ScoreError, match="NaN or infinite"):
+        rank_sampled(model, data, requests_of(data.test), drawn_candidates(data, requests_of(data.test)))
+
+
+def sampled_scores(model: Carca, data: Prepared, requests: Requests, candidates: np.ndarray) -> Tensor:
+    """Scores of the target and the candidates, (R, 1 + n), in the order of the requests."""
+    scores = torch.empty(len(requests.users), 1 + candidates.shape[1])
+    model.eval()
+    with torch.no_grad():
+        for where, block in SampledScorer(model, data).score_listed(requests, candidates):
+            scores[torch.from_numpy(where)] = block
+    return scores
