@@ -74,13 +74,17 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: `draw` takes the tables and gives figure and data, `caption` takes them and says what to see."""
+    """A figure: `draw` takes the tables and gives figure and data, `caption` takes them and says what to see.
+
+    section: the page of the report that shows it.
+    """
 
     name: str
     title: str
     draw: str
     caption: str
     applies: Applies = always
+    section: str = "figures"
 
 
 @dataclass(frozen=True)
@@ -152,10 +156,17 @@ FIGURES = (
         "captions.switches",
         turns_a_switch,
     ),
+    Figure("data", "What the data sets are like", "card_figures.data", "captions.data", section="data"),
 )
 TABLES = (
     *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
     Table("published"),
+    Table(
+        "counts",
+        "Counts beside those that are known",
+        "known_counts.count_table",
+        "known_counts.COLUMNS",
+    ),
     Table(
         "diagnostics",
         "Diagnostics by cell, measure and place",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from posrec import plan, store, versions
+from posrec.data.prepared import Prepared
 from posrec.files import write_checked_json
 from posrec.study import Cell, Study, from_dict
 
@@ -94,18 +95,35 @@ def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def write_dataset(study: Study, name: str, number: int, simulated: bool = True) -> None:
-    """Write a card and baselines; sparsity falls with the number."""
+    """Write a card, its data and baselines; sparsity falls with the number."""
     files = plan.dataset_files(study, name)
     density = 0.01 * (number + 1)
     counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
     card = {"dataset": name, "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}
     write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
+    arrays(**counts).save(files.arrays, files.manifest, {"title": card["title"]})
     levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}
     named = {
         key: {kind: dict.fromkeys(("Hit@10", "NDCG@10", "MRR"), v) for kind in ("sampled", "full")}
         for key, v in levels.items()
     }
     write_checked_json(files.baselines, {"dataset_id": "x", "evaluation_id": "y", "users": 100, "baselines": named})
+
+
+def arrays(users: int, items: int, interactions: int) -> Prepared:
+    """Prepared data with these counts: every item in turn, a day apart, and every user with as many as the next."""
+    offsets = np.linspace(0, interactions, users + 1).astype(np.int64)
+    times = 1_000_000_000 + 86_400 * np.arange(interactions)
+    nothing = np.full(users, -1)
+    return Prepared(
+        *(offsets, (np.arange(interactions) % items + 1).astype(np.int32), times),
+        context=np.zeros((interactions, 6), np.float32),
+        train_length=np.diff(offsets).astype(np.int32),
+        validation=nothing,
+        test=offsets[1:] - 1,
+        attribute_offsets=np.zeros(items + 2, np.int64),
+        attribute_ids=np.zeros(0, np.int32),
+    )
 
 
 def write_study(study: Study, score: Score, simulated: bool = True) -> None:

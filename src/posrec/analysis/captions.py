@@ -153,3 +153,15 @@ def switches(tables: Tables) -> str:
         "spreads more). Bold with a star: below 5 % after Holm over all tests of the metric. Empty: not asked. "
         "A number without a star may be chance."
     )
+
+
+def data(tables: Tables) -> str:
+    """How to read the five panels of a data set."""
+    return (
+        "From the prepared data, a row a data set. Lengths: what lies right of the dashed line (max_length) is cut. "
+        "Popularity: the further above the diagonal, the more the interactions crowd on few items. Ties: how many of "
+        "the interactions share their user and time stamp with so many; their order is not known. Time: interactions "
+        "and, dashed, test items by month. Order: how often a first-order chain hits the test item, and what is left "
+        "of it (mean of five, with two standard deviations) once histories are shuffled; where the two meet, order "
+        "says nothing to such a chain."
+    )

@@ -1,10 +1,10 @@
 """The report's page about the data: what each data set is like, and whether its order says anything."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from posrec.analysis.known_counts import COUNTS
 from posrec.analysis.tables import Tables
 from posrec.analysis.wording import number
 
@@ -15,7 +15,9 @@ INTRODUCTION = (
     "known."
 )
 HEADER = ("data set", "users", "items", "interactions", "density", "mean length", "days", "tied pairs", "ties of 5+")
-MORE = ("one training item", "repeats", "popularity Gini", "chain Hit@10", "shuffled", "sequentiality", "in the paper")
+MORE = ("one training item", "repeats", "popularity Gini", "chain Hit@10", "shuffled", "sequentiality")
+COUNT_HEADER = ("data set", "counts of", *COUNTS, "equal", "reported by")
+NOTHING_KNOWN = "Nobody's counts of these data sets, prepared in this way, are known, so none are set beside them."
 Shown = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
@@ -31,8 +33,7 @@ def _row(tables: Tables, name: str, card: dict[str, Any]) -> tuple[str, ...]:
     cells += [f"{card['density']:.3g}", number(card.get("mean_length")), str(card.get("days", "-"))]
     cells += [number(card.get("tied_pairs_share")), _long_ties(card)]
     cells += [number(card.get(key)) for key in ("one_item_training_share", "repeat_rate", "popularity_gini")]
-    cells += [number(chain.get("hit10"), 3), _shuffled(chain), number(card.get("sequentiality"))]
-    return (*cells, _in_the_paper(tables.inputs.study.settings.report.published.get(name)))
+    return (*cells, number(chain.get("hit10"), 3), _shuffled(chain), number(card.get("sequentiality")))
 
 
 def _long_ties(card: dict[str, Any]) -> str:
@@ -47,11 +48,17 @@ def _shuffled(chain: dict[str, float]) -> str:
     return f"{number(chain['shuffled_hit10'], 3)} (sd {number(chain['shuffled_sd'], 3)})"
 
 
-def _in_the_paper(name: str | None) -> str:
-    """The counts that the paper gives for its data set of this name."""
-    if name is None:
-        return ""
-    table = pd.read_csv(Path(__file__).parent / "published_datasets.csv", dtype={"interactions": "Int64"})
-    row = table[table["dataset"] == name].iloc[0]
-    interactions = "not given" if pd.isna(row["interactions"]) else f"{row['interactions']:,}"
-    return f"{name}: {row['users']:,} users, {row['items']:,} items, interactions {interactions}"
+def count_rows(tables: Tables) -> Shown:
+    """One row a data set and report of its counts: what is here, and how far the report lies from it."""
+    table = tables.more["counts"]
+    rows = []
+    for row in table.to_dict("records"):
+        counts = (_compared(row[name], row[f"known_{name}"]) for name in COUNTS)
+        rows.append((row["dataset"], row["of"], *counts, row["equal"], row["counted_by"]))
+    return COUNT_HEADER, tuple(rows)
+
+
+def _compared(here: Any, reported: Any) -> str:
+    if pd.isna(reported):
+        return f"{here:,} (not reported)"
+    return f"{here:,}" if here == reported else f"{here:,} (reported {reported:,}: {here - reported:+,})"

@@ -130,13 +130,21 @@ def _published_again() -> list[Block]:
 
 
 def figures(tables: Tables) -> Section:
-    """Every figure with its caption."""
+    """Every figure that has no page of its own, with its caption."""
+    return Section("figures", "Figures", _figure_blocks(tables, "figures", headings=True))
+
+
+def _figure_blocks(tables: Tables, section: str, headings: bool = False) -> list[Block]:
+    """The figures that belong to a section."""
     folder = plan.STUDIES / tables.inputs.study.name / "figures"
     blocks = []
     simulated = " (simulated data)" if tables.inputs.simulated else ""
     for entry in outputs.figures(tables.inputs.study):
+        if entry.section != section:
+            continue
         stem = folder / entry.name
-        blocks.append(Block("heading", entry.title))
+        if headings:
+            blocks.append(Block("heading", entry.title))
         blocks.append(
             Block(
                 "figure",
@@ -147,7 +155,7 @@ def figures(tables: Tables) -> Section:
                 numbers=_embedded(stem.with_suffix(".csv"), "text/csv"),
             )
         )
-    return Section("figures", "Figures", blocks)
+    return blocks
 
 
 def _embedded(path: Path, kind: str) -> str:
@@ -170,13 +178,22 @@ def diagnostics(tables: Tables) -> Section:
 
 
 def data(tables: Tables) -> Section:
-    """What the data sets are like."""
+    """What the data sets are like, and how their counts compare with those that others report."""
     header, rows = data_section.data_rows(tables)
     blocks = [
         Block("paragraph", data_section.INTRODUCTION),
+        *_figure_blocks(tables, "data"),
         Block("table", "Data sets after preparation", header=header, rows=rows),
+        *_known_counts(tables),
     ]
     return Section("data", "Data", blocks)
+
+
+def _known_counts(tables: Tables) -> list[Block]:
+    header, rows = data_section.count_rows(tables)
+    if not rows:
+        return [Block("paragraph", data_section.NOTHING_KNOWN)]
+    return [Block("table", "Counts beside those that are known", header=header, rows=rows)]
 
 
 def numbers(tables: Tables) -> Section:

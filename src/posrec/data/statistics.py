@@ -12,6 +12,7 @@ from posrec.study import Study
 
 DAY = 86_400  # seconds
 QUANTILES = {"min": 0.0, "25": 0.25, "50": 0.5, "75": 0.75, "90": 0.9, "max": 1.0}
+RUN_NAMES = ("1", "2", "3", "4", "5 or more")  # lengths of runs of one time stamp
 
 
 def describe_dataset(study: Study, name: str) -> None:
@@ -62,12 +63,17 @@ def tied_pairs_share(offsets: np.ndarray, times: np.ndarray) -> float:
 
 
 def tied_run_lengths(offsets: np.ndarray, times: np.ndarray) -> dict[str, int]:
-    """How many runs of a user's consecutive interactions with one time there are, by length: 1, 2, 3, 4, 5 or more."""
+    """How many runs of a user's consecutive interactions with one time there are, by length: RUN_NAMES."""
+    lengths = np.minimum(run_lengths(offsets, times), len(RUN_NAMES))
+    counted = np.bincount(lengths, minlength=len(RUN_NAMES) + 1)[1:]
+    return {name: int(count) for name, count in zip(RUN_NAMES, counted, strict=True)}
+
+
+def run_lengths(offsets: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Lengths (r,) of the runs of a user's consecutive interactions with one time."""
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     begins = np.flatnonzero(np.r_[True, (users[1:] != users[:-1]) | (times[1:] != times[:-1])])
-    lengths = np.minimum(np.diff(np.r_[begins, len(times)]), 5)
-    counted = np.bincount(lengths, minlength=6)[1:]
-    return {name: int(count) for name, count in zip(("1", "2", "3", "4", "5 or more"), counted, strict=True)}
+    return np.diff(np.r_[begins, len(times)])
 
 
 def _order(prepared: Prepared) -> dict[str, Any]:
