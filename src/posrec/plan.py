@@ -123,7 +123,7 @@ def run_id(study: Study, cell: Cell) -> str:
         "dataset_id": dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
         "encoding": encoding.identity,
         "protocol": cell.switches.model_dump(),
-        "model": cell.model.model_dump(),
+        "model": cell.model.identity(),
         "training": training,
         "layout": layout_of(cell),
         "version": versions.TRAINING_VERSION,

@@ -241,6 +241,16 @@ class ModelSettings(Settings):
     candidate_context: Literal["request_time", "last_interaction", "none"] = Field(
         "request_time", description="time that a candidate carries: the request's, the last interaction's, or none"
     )
+    decoder_positions: bool = Field(
+        False, description="let relative encodings (not by time) act in the decoder's cross-attention as well"
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as ids and run files name them: one that came later only where it isn't its default.
+
+        So what was trained before it existed keeps its id and its bytes.
+        """
+        return self.model_dump(exclude=set() if self.decoder_positions else {"decoder_positions"})
 
 
 class NumericsSettings(Settings):

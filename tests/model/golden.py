@@ -61,7 +61,8 @@ WITH: dict[str, dict[str, Any]] = {
     "early_stopping": VALUES["patience"],
     "seeding": {"dropout": 0.2},
 }
-ENCODING_OF = {"rope_axis": "rope", "rmha_softmax": "rmha4", "batch_none": "none"}  # switches of one encoding
+# switches and settings that act on some encodings alone
+ENCODING_OF = {"rope_axis": "rope", "rmha_softmax": "rmha4", "batch_none": "none", "decoder_positions": "rmha4"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _settings(settings: type[ModelSettings] | type[TrainingSettings]) -> Iterato
             values = (True, False) if info.annotation is bool else get_args(info.annotation)
             for value in values:
                 if value != info.default:
-                    yield f"{key}: {value}", Case(settings={key: value, **WITH.get(key, {})})
+                    with_it = {key: value, **WITH.get(key, {})}
+                    yield f"{key}: {value}", Case(ENCODING_OF.get(key, "learnt"), settings=with_it)
 
 
 def _switched(name: str) -> Case:

@@ -100,13 +100,21 @@ def test_unrankable_scores_raise(data: Prepared, bad: float) -> None:
 
 @pytest.mark.parametrize("dimension", [48, 90, 390])
 @pytest.mark.parametrize(
-    "settings", [{"heads": 1}, {"heads": 3}, {"heads": 3, "decoder_residual": "none"}, {"head": "dot"}]
+    "settings",
+    [
+        {"heads": 1},
+        {"heads": 3},
+        {"heads": 3, "decoder_residual": "none"},
+        {"head": "dot"},
+        {"encoding": "rope", "decoder_positions": True},
+        {"encoding": "rmha4", "decoder_positions": True},
+    ],
 )
 def test_identical_candidates_tie_bit_for_bit(dimension: int, settings: dict[str, Any]) -> None:
     """Items that share embedding and attributes get equal logits wherever they stand in the catalogue."""
     data = make_data(users=30, items=997, attributes=0)
-    settings = {"dimension": dimension, **settings}
-    model = build_model(make_cell("learnt_con", precision="fp32", **settings), data, seed=1)
+    settings = {"encoding": "learnt_con", "dimension": dimension, **settings}
+    model = build_model(make_cell(precision="fp32", **settings), data, seed=1)
     twins = torch.tensor([1, 2, 17, 63, 64, 65, 500, 960, 995, 996, 997])
     with torch.no_grad():
         model.item_embedding[twins] = model.item_embedding[1].clone()

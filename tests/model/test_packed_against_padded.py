@@ -61,6 +61,15 @@ CASES += [
     for residual in ("sum", "none")
 ]
 CASES += [(encoding, {"name": "mixed", **switches}, s) for encoding, switches, s in RELEASED]
+IN_DECODER: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+    *((name, {}, {}) for name in ("rope", "rope_one", "rmha2", "rmha_control", "alibi", "t5_bias", "relative_bias")),
+    ("rope", {"base": "sound_last"}, {"position_start": "begin", "decoder_residual": "none"}),
+    ("rmha2", {"base": "sound_last"}, {"position_start": "begin", "decoder_residual": "sum", "heads": 3}),
+    ("rope", {"rope_axis": "released"}, {}),
+    ("rmha4", {"rmha_softmax": "released"}, {}),
+    ("rmha4", {"candidate_position_training": "released", "causal": "released"}, {}),
+]
+CASES += [(e, {"name": "mixed", **switches}, {**s, "decoder_positions": True}) for e, switches, s in IN_DECODER]
 
 
 def sampler(cell: Cell, data: Prepared, batch_size: int = 16) -> Sampler:

@@ -41,15 +41,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Relative:
-    """What the encoder's attention needs of the encoding: which block it is, and the history's times (T,) if any.
+    """What an attention needs of the encoding: which block it is, and the history's times (T,) if any.
 
-    second_softmax: the released code's, over all slots (switch rmha_softmax).
+    second_softmax: the released code's, over all slots (switch rmha_softmax); distances: those of the decoder, one
+    (m, n) a group; None in the encoder, where queries and keys are the same slots.
     """
 
     encoding: Encoding
     block: int
     times: Tensor | None = None
     second_softmax: bool = False
+    distances: Sequence[Tensor] | None = None
 
 
 Layout = Sequence[Group]
@@ -77,6 +79,18 @@ def batch_axis(layout: Layout, heads: int) -> Tensor:
     slots = torch.tensor([group.keys for group in layout for _ in range(group.users)])
     user = torch.arange(users).repeat_interleave(slots)  # (T,)
     return user[:, None] + users * torch.arange(heads)
+
+
+def decoder_distances(layout: Layout, rows: Tensor, candidate_rows: Tensor) -> list[Tensor]:
+    """How far each history slot lies from each candidate of its user, (m, n) int64 a group, the same for all its users.
+
+    rows: (T,); candidate_rows: (Tq,). Read off the last user: it has the longest history, so that no row of a slot that
+    another user fills is clipped at 0.
+    """
+    keys = rows.split([group.users * group.keys for group in layout])
+    queries = candidate_rows.split([group.users * group.queries for group in layout])
+    parts = zip(layout, keys, queries, strict=True)
+    return [key[-group.keys :] - query[-group.queries :, None] for group, key, query in parts]
 
 
 def _bias(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Tensor | None:
@@ -127,24 +141,28 @@ def attend(
 ) -> Tensor:
     """Attention of each user's queries to its own keys.
 
-    query: (Tq, H, Dh); key, value: (T, H, Dh); relative: the encoding whose scores and values are added, given in the
-    encoder, where the queries are the history itself; without it the queries are the candidates.
+    query: (Tq, H, Dh); key, value: (T, H, Dh); relative: the encoding whose scores and values are added. In the encoder
+    the queries are the history itself; without `relative`, or with its distances, they are the candidates.
     Returns (Tq, D).
     """
-    queries = [group.queries if relative is None else group.keys for group in layout]
+    distances = None if relative is None else relative.distances
+    in_decoder = relative is None or distances is not None
+    queries = [group.queries if in_decoder else group.keys for group in layout]
     key_sizes = [group.users * group.keys for group in layout]
     query_sizes = [group.users * count for group, count in zip(layout, queries, strict=True)]
     parts = zip(query.split(query_sizes), key.split(key_sizes), value.split(key_sizes), strict=True)
     times = [None] * len(layout) if relative is None or relative.times is None else relative.times.split(key_sizes)
+    apart: Sequence[Tensor | None] = distances or [None] * len(layout)
     outputs = []
-    for group, count, (q, k, v), at in zip(layout, queries, parts, times, strict=True):
+    for group, count, (q, k, v), at, distance in zip(layout, queries, parts, times, apart, strict=True):
         q = q.view(group.users, count, *q.shape[1:]).transpose(1, 2)  # (B, H, m, Dh)
         k = k.view(group.users, group.keys, *k.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         v = v.view(group.users, group.keys, *v.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         if relative is None:
             y = _attend_group(q, k, v, group.decoder_bias, dropout_rate)  # (B, H, m, Dh)
         else:
-            pairs = Pairs(slot_distance(count, group.keys), None if at is None else at.view(group.users, -1))
+            distance = slot_distance(count, group.keys) if distance is None else distance
+            pairs = Pairs(distance, None if at is None else at.view(group.users, -1))
             y = _attend_relative(q, k, v, group, dropout_rate, relative, pairs)
         outputs.append(y.transpose(1, 2).reshape(group.users * count, -1))  # (B * m, D)
     return torch.cat(outputs)
@@ -162,7 +180,8 @@ def _attend_relative(
     q = q / math.sqrt(q.shape[3])
     scores = q @ k.transpose(2, 3)  # (B, H, n, n)
     added = encoding.scores(q, pairs, block)
-    weights = _weights(scores if added is None else scores + added, group.encoder_bias)
+    bias = group.encoder_bias if relative.distances is None else group.decoder_bias
+    weights = _weights(scores if added is None else scores + added, bias)
     if relative.second_softmax:
         weights = second_softmax(weights, group.causal)
     weights = dropout(weights, dropout_rate)

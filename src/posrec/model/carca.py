@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, real_slots
+from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, decoder_distances, real_slots
 from posrec.model.dropout import dropout
 from posrec.model.encodings import Shape, build_encoding
 from posrec.model.products import linear
@@ -155,7 +155,8 @@ class Carca(nn.Module):
         if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids, torch's default start
             self.dot_weight, self.dot_bias = (nn.Parameter(torch.rand((), generator=trunk) * 2 - 1) for _ in range(2))
         candidate_row = switches.candidate_position_training == "sound"
-        shape = Shape(width, settings.heads, settings.blocks, settings.max_length, self.causal, candidate_row)
+        asked = settings.decoder_positions and settings.head == "carca"
+        shape = Shape(width, settings.heads, settings.blocks, settings.max_length, self.causal, candidate_row, asked)
         self.encoding = build_encoding(encoding, shape, encoding_generator)
 
     @property
@@ -172,6 +173,11 @@ class Carca(nn.Module):
     def padded(self) -> bool:
         """Whether histories must be padded to L slots: the second softmax gives padding a weight."""
         return self.switches.rmha_softmax == "released" and self.encoding.second_softmax
+
+    @property
+    def decoder_positions(self) -> bool:
+        """Whether the encoding acts in the decoder's cross-attention, too."""
+        return self.encoding.shape.decoder and self.encoding.acts_in_decoder
 
     def bound_embedding(self, ids: Tensor) -> None:
         """Renormalise the rows of these items to the upper bound (max_norm), in place.
@@ -230,18 +236,33 @@ class Carca(nn.Module):
             x = x if real is None else x * real
         return self.last_norm(x)
 
-    def head(self, history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
+    def head(self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor) -> Tensor:
         """Logit of one candidate a query.
 
-        history: (T, D); candidates: (Tq, D), in the layout's order. Returns (Tq,).
+        history: (T, D) at position rows (T,); candidates: (Tq, D) at candidate_rows (Tq,), in the layout's order.
+        Returns (Tq,).
         """
         if self.settings.head == "dot":
             return self.dot_logits((self._last_visible(history, layout) * candidates).sum(-1))
-        query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
-        key, value = (self.decoder.project(name, history) for name in ("key", "value"))
-        y = attend(query, key, value, layout, self.settings.dropout if self.training else 0.0)
+        y = self._cross_attention(history, candidates, layout, rows, candidate_rows)
         y = combine(self.settings.decoder_residual, y, candidates)
         return (y * self.output_weight).sum(-1) + self.output_bias
+
+    def _cross_attention(
+        self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor
+    ) -> Tensor:
+        """The decoder's, with positions where it has them. Returns (Tq, D)."""
+        query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
+        key, value = (self.decoder.project(name, history) for name in ("key", "value"))
+        rate, number = self.settings.dropout if self.training else 0.0, self.settings.blocks
+        if not self.decoder_positions:
+            return attend(query, key, value, layout, rate)
+        if self.switches.rope_axis == "sound":  # released: queries and keys of a head would turn alike
+            query = self.encoding.rotate(query, candidate_rows, number)
+            key = self.encoding.rotate(key, rows, number)
+        distances = decoder_distances(layout, rows, candidate_rows)
+        y = attend(query, key, value, layout, rate, Relative(self.encoding, number, distances=distances))
+        return self.encoding.project(y, number)
 
     def dot_logits(self, products: Tensor) -> Tensor:
         """Logits of the dot head: the products, or as released sigmoid(w sigmoid(product) + b). Any shape."""
@@ -272,7 +293,7 @@ class Carca(nn.Module):
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         times = None if tokens.times is None else tokens.times[:length]
         encoded = self.encode_history(x[:length], tokens.rows[:length], layout, times)
-        return self.head(encoded, x[length:], layout)
+        return self.head(encoded, x[length:], layout, tokens.rows[:length], tokens.rows[length:])
 
 
 def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:

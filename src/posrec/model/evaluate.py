@@ -148,6 +148,7 @@ class Scorer:
         self.history_parts = parts
         self.context_weight = model.context_weight()
         self.zeros: dict[int, Tensor] = {}  # a candidate of nothing but its position row
+        self.fast = model.settings.head == "carca" and not model.decoder_positions  # queries of all items at once
         self.row, self.context = -1, np.full(data.context.shape[1], np.nan, np.float32)
 
     def request_order(self, requests: Requests) -> np.ndarray:
@@ -225,7 +226,7 @@ class Scorer:
         self.context = context
         model, shift = self.model, self._shift(row, context)
         torch.add(self.weighted_items, shift * model.output_weight[:, None], out=self.weighted)
-        if model.settings.head == "carca":
+        if self.fast:
             torch.add(self.queries, model.decoder.query_weight @ shift, out=self.query)
             F.leaky_relu(self.query, 0.2, inplace=True)
         else:
@@ -245,11 +246,12 @@ class Scorer:
 
     def _set_row(self, rows: Tensor) -> None:
         """The items' share, transposed: (D, P)."""
+        self.candidate_rows = rows
         items = self.model.encoding.encode(self.parts, rows)
         self.items = items.T.contiguous()
         self.weighted_items = self.items * self.model.output_weight[:, None]
         self.weighted, self.candidates = torch.empty_like(self.items), torch.empty_like(self.items)
-        if self.model.settings.head == "carca":
+        if self.fast:
             self.queries = self._query_items(items).T.contiguous()
             self.query = torch.empty_like(self.queries)
 
@@ -259,6 +261,11 @@ class Scorer:
         if model.settings.head == "dot":
             for history, scores in zip(histories, out, strict=False):
                 scores.copy_(model.dot_logits((self.candidates * history[-1][:, None]).sum(0)))
+            return
+        if model.decoder_positions:
+            candidates = self.candidates.T.contiguous()  # (P, D)
+            for history, scores in zip(histories, out, strict=False):
+                scores.copy_(self.head_of_one(history, candidates, self.candidate_rows))
             return
         packed = torch.cat(histories)
         key, value = (model.decoder.project(name, packed).transpose(0, 1) for name in ("key", "value"))  # (H, T, Dh)
@@ -273,3 +280,10 @@ class Scorer:
             torch.add((of_user.softmax(1) * of_gain).sum((0, 1)), model.output_bias, out=total)
             if model.settings.decoder_residual == "sum":
                 total += self.weighted.sum(0)
+
+    def head_of_one(self, history: Tensor, candidates: Tensor, rows: Tensor) -> Tensor:
+        """The model's head on one request. history: (n, D); candidates: (m, D) at position rows (m,). Returns (m,)."""
+        length = np.array([len(history)])
+        group = make_group(length, len(history), len(candidates), causal=False)
+        own = slot_rows(np.arange(len(history))[None], length, self.model.settings)[0]
+        return self.model.head(history, candidates, [group], torch.from_numpy(own), rows)

@@ -261,7 +261,7 @@ class Run:
             "dataset_id": plan.dataset_id(cell.dataset, self.study.settings.datasets[cell.dataset]),
             "encoding": cell.encoding,
             "settings": {
-                "model": cell.model.model_dump(),
+                "model": cell.model.identity(),
                 "training": cell.training.model_dump(exclude={"keep_weights"}),
             },
             "protocol": cell.switches.model_dump(),

@@ -77,9 +77,11 @@ def slot_pairs(history: Slots) -> Pairs:
     return Pairs(slot[None, :] - slot[:, None], history.times)
 
 
-def encoder_attention(block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
-    """The attention of encoder block number n, positions included. query_in, memory: (B, L, D). Returns (B, L, D)."""
-    weights, _ = attention_weights(block, query_in, memory, history, model, n)
+def encoder_attention(block: Block, weights: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
+    """The attention of encoder block number n, positions included.
+
+    weights: (B, H, L, L); memory: (B, L, D). Returns (B, L, D).
+    """
     value = block.attention.project("value", memory).transpose(1, 2)  # (B, H, L, Dh)
     y, shifted = weights @ value, model.encoding.values(weights, slot_pairs(history), n)
     y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, L, D)
@@ -97,21 +99,52 @@ def decoder_attention(attn: Attention, candidates: Tensor, memory: Tensor, mask:
     return (weights @ value).transpose(1, 2).flatten(2)
 
 
+def positioned_decoder_attention(
+    model: Carca, o: Tensor, x: Tensor, candidates: Slots, history: Slots, mask: Tensor
+) -> Tensor:
+    """The same with the encoding's rotation, scores, values and projection, user by user.
+
+    o: (B, M, D) encoded candidates; x: (B, L, D) encoded history; mask: (B, M, L). Returns (B, M, D).
+    """
+    encoding, number, users = model.encoding, model.settings.blocks, []
+    for user in range(len(o)):
+        query, key, value = (model.decoder.project(n, z[user]) for n, z in (("query", o), ("key", x), ("value", x)))
+        rows, candidate_rows = history.rows[user], candidates.rows[user]
+        if model.switches.rope_axis == "released":  # the rotation index of a head is the same for queries and keys
+            head = user + len(o) * torch.arange(model.settings.heads)
+            query, key = (encoding.rotate(z, head.expand(len(z), -1), number) for z in (query, key))
+        else:
+            query, key = encoding.rotate(query, candidate_rows, number), encoding.rotate(key, rows, number)
+        query, key, value = (z.transpose(0, 1)[None] for z in (query, key, value))  # (1, H, M or L, Dh)
+        query = query / math.sqrt(query.shape[-1])
+        pairs = Pairs(rows[None, :] - candidate_rows[:, None])
+        scores, added = query @ key.transpose(2, 3), encoding.scores(query, pairs, number)
+        weights = masked_softmax(scores if added is None else scores + added, mask[user : user + 1])
+        y, shifted = weights @ value, encoding.values(weights, pairs, number)
+        y = (y if shifted is None else y + shifted)[0].transpose(0, 1).flatten(1)  # (M, D)
+        users.append(encoding.project(y, number))
+    return torch.stack(users)
+
+
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the visible slots, 0 elsewhere. scores: (B, H, M, L); mask: (B, M, L)."""
     hidden = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
     return hidden.softmax(-1) * mask[:, None]
 
 
-def encoder_block(block: Block, x: Tensor, slots: Slots, model: Carca, number: int) -> Tensor:
-    """One block, padding masked to 0. x: (B, L, D).
+def encoder_block(
+    block: Block, x: Tensor, slots: Slots, model: Carca, number: int, weights: Tensor | None = None
+) -> Tensor:
+    """One block, padding masked to 0. x: (B, L, D); weights: its attention's, where they are known already.
 
     Norm before: q = LN(x); s = LN(attention(q, x, x) * q); s * FF(s). After: s = LN(attention(x, x, x) * x);
     LN(s * FF(s)). Released "mul": the last product goes through FF once more.
     """
     kind, before = model.settings.residual, model.settings.norm_place == "before"
     q = block.norm1(x) if before else x
-    s = combine(kind, encoder_attention(block, q, x, slots, model, number), q)
+    if weights is None:
+        weights, _ = attention_weights(block, q, x, slots, model, number)
+    s = combine(kind, encoder_attention(block, weights, x, slots, model, number), q)
     s = block.norm2(s) if before else block.norm1(s)
     s = combine(kind, feed_forward(block.feed_forward, s), s)
     if kind == "mul" and model.switches.ff_residual == "released":
@@ -146,5 +179,9 @@ def logits(
         if model.switches.dot_head == "sound":
             return product
         return torch.sigmoid(model.dot_weight * torch.sigmoid(product) + model.dot_bias)
-    y = decoder_attention(model.decoder, o, x, visible & candidates.real[:, :, None])
+    mask = visible & candidates.real[:, :, None]
+    if model.decoder_positions:
+        y = positioned_decoder_attention(model, o, x, candidates, history, mask)
+    else:
+        y = decoder_attention(model.decoder, o, x, mask)
     return (combine(model.settings.decoder_residual, y, o) * model.output_weight).sum(-1) + model.output_bias

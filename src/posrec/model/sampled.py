@@ -24,6 +24,8 @@ from posrec.model.evaluate import (
     check_finite,
     count_places,
     equal_runs,
+    model_scores,
+    rank_requests,
 )
 
 CHUNK = 64  # users whose candidates are scored together: what is made of them stays in the cache
@@ -38,6 +40,9 @@ def rank_sampled(
 
     candidates: (R, n) items, 0 = none. Raises ScoreError on NaN or infinity.
     """
+    if model.decoder_positions:  # then there are no tables of queries
+        ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
+        return ranks.sampled_greater, ranks.sampled_tied
     was_training = model.training
     model.eval()
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))

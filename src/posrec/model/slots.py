@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepared import Prepared
-from posrec.model.attention import make_group
 from posrec.model.carca import Carca, Tokens
 from posrec.model.evaluate import ITEM_BLOCK, Requests, Scorer
 from posrec.protocols import EvaluationSwitches
@@ -72,17 +71,17 @@ class SlotScorer(Scorer):
         context = np.repeat(self._context(part), padded, 0)
         tokens = Tokens(torch.from_numpy(items.ravel()), torch.from_numpy(context), torch.from_numpy(rows.ravel()))
         candidates = self.model.encode_tokens(self.history_parts, tokens).view(len(where), padded, -1)  # (B, m, D)
-        scores = [self._head(history, of_user, slots) for history, of_user in zip(encoded, candidates, strict=True)]
+        parts = zip(encoded, candidates, tokens.rows.view(len(where), padded), strict=True)
+        scores = [self._head(history, of_user, slots, of_rows) for history, of_user, of_rows in parts]
         return torch.stack(scores)[:, :count]
 
-    def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray) -> Tensor:
-        """history: (n, D); candidates: (m, D). Returns (m,)."""
+    def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray, rows: Tensor) -> Tensor:
+        """history: (n, D); candidates: (m, D) in these slots and at these position rows. Returns (m,)."""
         if self.by_slot:
             return self.model.dot_logits((self._slots_of(history)[torch.from_numpy(slots)] * candidates).sum(1))
         if self.model.settings.head == "dot":
             return self.model.dot_logits((candidates * history[-1]).sum(1))
-        group = make_group(np.array([len(history)]), len(history), len(candidates), causal=False)
-        return self.model.head(history, candidates, [group])
+        return self.head_of_one(history, candidates, rows)
 
 
 @torch.no_grad()

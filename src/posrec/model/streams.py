@@ -29,7 +29,7 @@ def cell_seeds(cell: Cell, seed: int) -> dict[str, int]:
     """
     seeds = stream_seeds(seed, cell.training.held_streams)
     if cell.switches.seeding == "released":
-        settings = [cell.encoding, cell.switches.model_dump(), cell.model.model_dump()]
+        settings = [cell.encoding, cell.switches.model_dump(), cell.model.identity()]
         training = cell.training.model_dump(exclude={"keep_weights"})
         for name in {"trunk", "encoding", "dropout"} - set(cell.training.held_streams):
             seeds[name] = int(digest([*settings, training, seed, name])[:7], 16)

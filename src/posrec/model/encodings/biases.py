@@ -37,6 +37,7 @@ def t5_bucket(distance: Tensor, buckets: int, reach: int, causal: bool) -> Tenso
 class Alibi(Encoding):
     """Scores fall by a fixed slope a slot of distance (Press et al. 2022), in both directions; nothing is learnt."""
 
+    acts_in_decoder = True
     slopes: Tensor
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
@@ -51,6 +52,8 @@ class Alibi(Encoding):
 @register("t5_bias", "relative", buckets=32, reach=128)
 class T5Bias(Encoding):
     """A learnt number for each bucket of distances and head, shared by the blocks (Raffel et al. 2020)."""
+
+    acts_in_decoder = True
 
     def __init__(self, shape: Shape, generator: torch.Generator, buckets: int = 32, reach: int = 128) -> None:
         super().__init__(shape, generator)
@@ -72,10 +75,12 @@ class T5Bias(Encoding):
 class RelativeBias(Encoding):
     """A learnt number for each clipped distance and head in every block; no relative values; 0 at the start."""
 
+    acts_in_decoder = True
+
     def __init__(self, shape: Shape, generator: torch.Generator, clip: int = 4) -> None:
         super().__init__(shape, generator)
         self.clip = clip
-        self.bias = nn.Parameter(torch.zeros(shape.blocks, shape.heads, 2 * clip + 1))
+        self.bias = nn.Parameter(torch.zeros(shape.attentions, shape.heads, 2 * clip + 1))
 
     def scores(self, query: Tensor, pairs: Pairs, block: int) -> Tensor:
         """The bias of each pair's clipped distance. Returns (H, m, n)."""

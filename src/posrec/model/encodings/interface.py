@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Shape:
-    """What an encoding must know of the model: width D, heads H, encoder blocks, length L, whether it is causal."""
+    """What an encoding must know of the model: width D, heads H, encoder blocks, length L, whether it is causal.
+
+    decoder: whether the decoder's cross-attention asks the encoding too, as block number `blocks`.
+    """
 
     dimension: int
     heads: int
@@ -19,11 +22,17 @@ class Shape:
     max_length: int
     causal: bool = False
     candidate_row: bool = True  # a row of its own for the candidate after the history (False: as released, L rows)
+    decoder: bool = False
 
     @property
     def rows(self) -> int:
         """Rows of a position table: L slots of the history and one for the candidate after it."""
         return self.max_length + self.candidate_row
+
+    @property
+    def attentions(self) -> int:
+        """Attentions in which the encoding may act: those of the encoder's blocks, and the decoder's."""
+        return self.blocks + self.decoder
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Encoding(nn.Module):
     """The interface, and no position at all: each method leaves things as they are."""
 
     second_softmax = False  # whether the released code has its second softmax here (switch rmha_softmax)
+    acts_in_decoder = False  # whether `decoder_positions` lets it act in the decoder, as block number N
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()

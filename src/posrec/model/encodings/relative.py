@@ -35,10 +35,11 @@ class Projected(Encoding):
     """An output projection after the attention of each block: Xavier uniform, bias 0."""
 
     second_softmax = True
+    acts_in_decoder = True
 
     def make_projection(self, generator: torch.Generator) -> None:
         """Draw the projection's parameters."""
-        width, blocks = self.shape.dimension, self.shape.blocks
+        width, blocks = self.shape.dimension, self.shape.attentions
         self.weight = nn.Parameter(draw_uniform((blocks, width, width), math.sqrt(3 / width), generator))
         self.bias = nn.Parameter(torch.zeros(blocks, width))
 
@@ -57,7 +58,7 @@ class RelativeAttention(Projected):
     def __init__(self, shape: Shape, generator: torch.Generator, clip: int = 4) -> None:
         super().__init__(shape, generator)
         self.clip = clip
-        table = (shape.blocks, 2 * clip + 1, shape.dimension // shape.heads)
+        table = (shape.attentions, 2 * clip + 1, shape.dimension // shape.heads)
         self.keys = nn.Parameter(draw_uniform(table, xavier_bound(*table[1:]), generator))
         self.relative_values = nn.Parameter(draw_uniform(table, xavier_bound(*table[1:]), generator))
         self.make_projection(generator)

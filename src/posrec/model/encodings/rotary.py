@@ -26,6 +26,7 @@ def rotary_angles(index: Tensor, width: int, base: float) -> Tensor:
 class Rope(Encoding):
     """Rotary embedding of queries and keys in the encoder's blocks, or its first (base 1,000, as the paper's code)."""
 
+    acts_in_decoder = True
     cos: Tensor
     sin: Tensor
 
