@@ -167,8 +167,9 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
     for number, (block, total) in enumerate(zip(model.blocks, sums, strict=True)):
         assert isinstance(block, Block)
         query = block.norm1(x) if model.settings.norm_place == "before" else x
-        total.add(*padded.attention_weights(block, query, x, slots, model, number), slots.real)
-        x = padded.encoder_block(block, x, slots, model, number)
+        weights, visible = padded.attention_weights(block, query, x, slots, model, number)
+        total.add(weights, visible, slots.real)
+        x = padded.encoder_block(block, x, slots, model, number, weights)
         outputs.append(x)
     return outputs[min(1, len(model.blocks))]
 

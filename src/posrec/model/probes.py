@@ -4,8 +4,10 @@ Source: Alain and Bengio 2016, "Understanding intermediate layers using linear c
 shuffled positions after Hewitt and Liang 2019.
 """
 
+from functools import cache
+
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 FOLDS = 5
 SHUFFLE_SEED = 20240518  # of the positions that give the chance level
@@ -19,13 +21,22 @@ def probe(vectors: np.ndarray, positions: np.ndarray, users: np.ndarray) -> tupl
     position has one value. Raises ValueError where a vector is not finite.
     """
     shuffled = np.random.default_rng(SHUFFLE_SEED).permutation(positions)
-    with threadpool_limits(1):  # the bytes must not depend on the number of threads
+    with _threads().limit(limits=1):  # the bytes must not depend on the number of threads
         r2 = _cross_validated(vectors, np.concatenate([positions, shuffled], axis=1), users)
     return r2[: positions.shape[1]], r2[positions.shape[1] :]
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """The libraries that have threads, scikit-learn's among them: finding them costs more than a probe."""
+    import sklearn.linear_model  # noqa: F401
+
+    return ThreadpoolController()
+
+
 def _cross_validated(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray) -> np.ndarray:
     # imported here: it costs a second, and a job that finds its runs in place needs none of it
+    from sklearn import config_context
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
     from sklearn.model_selection import GroupKFold
@@ -38,8 +49,9 @@ def _cross_validated(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray
     spread = vectors.std(axis=0)
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)  # no label is used: once for all folds
     predicted = np.empty((len(vectors), len(known)))
-    for rest, held in GroupKFold(folds).split(vectors, groups=users):
-        fitted = Ridge(alpha=1.0).fit(vectors[rest], targets[np.ix_(rest, known)])
-        predicted[held] = fitted.predict(vectors[held]).reshape(len(held), -1)
+    with config_context(skip_parameter_validation=True):  # the ridge's own parameters are no input
+        for rest, held in GroupKFold(folds).split(vectors, groups=users):
+            fitted = Ridge(alpha=1.0).fit(vectors[rest], targets[np.ix_(rest, known)])
+            predicted[held] = fitted.predict(vectors[held]).reshape(len(held), -1)
     r2[known] = r2_score(targets[:, known], predicted, multioutput="raw_values")
     return r2
