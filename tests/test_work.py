@@ -84,6 +84,24 @@ def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time(
     )
 
 
+def test_released_users_are_10_000_whatever_the_data_set() -> None:
+    protocols = ["sound", {"name": "users", "eval_users": "released"}]
+    both, alone = small(protocols=protocols).cells[0], small().cells[0]
+    one = work.reading_load(alone, Counts(1000, 100, 9000), 1).scores
+    more = work.run_load(both, Counts(1000, 100, 9000)).scores - work.run_load(alone, Counts(1000, 100, 9000)).scores
+    assert more == pytest.approx(10_000 * one)
+
+
+def test_padded_histories_are_as_long_as_l() -> None:
+    protocol = {"name": "softmax", "rmha_softmax": "released"}
+    counts = Counts(1000, 100, 9000)
+    padded, none = small(protocols=[protocol], encodings=["rmha4", "none"]).cells
+    (longer,) = small(protocols=[protocol], encodings=["none"], model={"dimension": 16, "max_length": 7}).cells
+    assert work.epoch_load(none, counts) == work.epoch_load(longer, counts)  # 7 items a user
+    full = Counts(1000, 100, 1000 * (padded.model.max_length + 2))
+    assert work.epoch_load(padded, counts) == work.epoch_load(small(protocols=[protocol]).cells[0], full)
+
+
 def own_table(**more: Any) -> study.Study:
     table = {"path": "reviews.tsv", "sha256": "0" * 64}
     return small(datasets={"toy": {"table": table, **more}})

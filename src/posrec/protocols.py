@@ -82,6 +82,7 @@ PRESETS = {
         EvaluationSwitches.model_validate(_all_released(EvaluationSwitches)),
     ),
 }
+DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
 # One row of the comparison may have a half in training and a half in evaluation: its name sets both.
 HALVES = {
     "candidate_position": ("candidate_position_training", "candidate_position_test"),

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
+from posrec.plan import layout_of
+from posrec.protocols import DRAWN_USERS, EvaluationSwitches
 from posrec.settings import DatasetSettings
 from posrec.study import Cell, Study
 
@@ -75,9 +77,14 @@ def history_length(cell: Cell, counts: Counts) -> float:
     return min(max(1.0, counts.interactions / counts.users - HELD_OUT), cell.model.max_length)
 
 
+def history_slots(cell: Cell, counts: Counts) -> float:
+    """Mean number of slots that a user's history takes in training: all L where histories are padded."""
+    return cell.model.max_length if layout_of(cell) == "padded" else history_length(cell, counts)
+
+
 def epoch_load(cell: Cell, counts: Counts) -> Load:
     """Work of one epoch of one run without its reading of the validation."""
-    model, length = cell.model, history_length(cell, counts)
+    model, length = cell.model, history_slots(cell, counts)
     width, history = model.dimension, counts.users * length
     targets = history if cell.switches.targets == "all" else counts.users
     candidates = targets * (1 + cell.training.negatives)
@@ -103,9 +110,14 @@ def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
     epochs = epochs or cell.training.epochs
     readings = math.ceil(epochs / cell.training.validate_every)
     validation = reading_load(cell, counts, min(cell.training.validation_users, counts.users))
-    every = [protocol.evaluation.selection == "released" for protocol in cell.protocols]
-    test = reading_load(cell, counts, counts.users * sum(readings if each else 1 for each in every))
+    requests = sum(_test_requests(protocol.evaluation, counts, readings) for protocol in cell.protocols)
+    test = reading_load(cell, counts, requests)
     return Load(runs=1) + epoch_load(cell, counts).times(epochs) + validation.times(readings) + test
+
+
+def _test_requests(switches: EvaluationSwitches, counts: Counts, readings: int) -> float:
+    users = DRAWN_USERS if switches.eval_users == "released" else counts.users
+    return users * (readings if switches.selection == "released" else 1)
 
 
 def run_memory(cell: Cell, counts: Counts) -> float:

@@ -14,11 +14,11 @@ from posrec.model import scoring
 from posrec.model.batches import Sampler, met_keys
 from posrec.model.carca import Tokens
 from posrec.model.evaluate import Requests, Scorer, model_scores, rank_requests, requests_of
-from posrec.model.scoring import DRAWN_USERS, best_of, rank_test, read_test, redraw_candidates
+from posrec.model.scoring import best_of, rank_test, read_test, redraw_candidates
 from posrec.model.slots import SlotScorer, negative_slots, slot_columns, slot_scores
 from posrec.model.streams import cell_seeds, numpy_stream
 from posrec.model.train import batch_size, build_model
-from posrec.protocols import PRESETS, EvaluationSwitches
+from posrec.protocols import DRAWN_USERS, PRESETS, EvaluationSwitches
 from tests.model.conftest import make_candidates, make_cell, make_data
 
 SOUND, RELEASED = EvaluationSwitches(), PRESETS["released"].evaluation
@@ -117,10 +117,10 @@ def test_slots_change_nothing_where_no_position_reaches_a_candidate(data: Prepar
     assert np.array_equal(plain.full_greater, slots.full_greater)
 
 
-@pytest.mark.parametrize("encoding", ["learnt", "abs_con", "rotatory"])
+@pytest.mark.parametrize("encoding", ["learnt", "abs_con", "rotatory", "rope", "rmha2"])
 def test_the_positive_stands_in_slot_0_and_negatives_in_the_slots_after_it(data: Prepared, encoding: str) -> None:
     """Against the sound scorer of a model whose candidates all carry one row."""
-    model = build_model(make_cell(encoding), data, 1)
+    model = build_model(make_cell(encoding, decoder_positions=True), data, 1)
     requests, frozen = requests_of(data.test), make_candidates(data)
     switches = switched(candidate_position_test="released")
     found = np.zeros((len(requests.users), data.n_items + 1 + frozen.test.shape[1]))

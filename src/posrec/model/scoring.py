@@ -18,13 +18,12 @@ from posrec.model.evaluate import Ranks, Requests, ScoreError, model_scores, ran
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.metrics import METRICS, mean_metrics
 from posrec.model.slots import slot_columns, slot_scores
-from posrec.protocols import EvaluationSwitches
+from posrec.protocols import DRAWN_USERS, EvaluationSwitches
 from posrec.settings import PRIMARY
 from posrec.store import Result
 
 COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
 HISTORY_CLASSES = (1, 2, 3, 6, 11, 21)  # each from here up to the next
-DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
 
 
 @dataclass(frozen=True)
