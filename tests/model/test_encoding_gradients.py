@@ -82,3 +82,28 @@ def test_values_of_pairs_get_the_weights_that_fell_on_them(name: str, table: str
     (found,) = torch.autograd.grad((out * torch.from_numpy(g)).sum(), values)
     np.testing.assert_allclose(found[1].numpy(), expected, atol=1e-10)
     assert not found[0].any()  # the other block's
+
+
+def test_a_bias_gets_the_sum_over_the_pairs_of_its_distance() -> None:
+    encoding, g = build("relative_bias-clip=2"), RNG.normal(size=(2, 2, 7, 7))
+    expected = np.zeros((2, 5))
+    for b, i, j in np.ndindex(2, 7, 7):
+        expected[:, min(2, max(-2, j - i)) + 2] += g[b, :, i, j]
+    out = encoding.scores(torch.zeros(2, 2, 7, 4), PAIRS, 1)
+    (found,) = torch.autograd.grad((out * torch.from_numpy(g)).sum(), encoding.bias)
+    np.testing.assert_allclose(found[1].numpy(), expected, atol=1e-12)
+    assert not found[0].any()  # the other block's
+
+
+@pytest.mark.parametrize("name", ["rmha2", "rmha_control"])
+def test_the_output_projection_is_a_linear_layer_backward_too(name: str) -> None:
+    encoding, x = build(name), torch.from_numpy(X).requires_grad_()
+    y = encoding.project(x, 1)
+    weight, bias = encoding.weight.detach().numpy()[1], encoding.bias.detach().numpy()[1]
+    np.testing.assert_allclose(y.detach().numpy(), X @ weight.T + bias, atol=1e-12)
+    of = torch.autograd.grad((y * torch.from_numpy(G)).sum(), (encoding.weight, encoding.bias, x))
+    np.testing.assert_allclose(of[0][1].numpy(), G.T @ X, atol=1e-12)
+    np.testing.assert_allclose(of[1][1].numpy(), G.sum(0), atol=1e-12)
+    np.testing.assert_allclose(of[2].numpy(), G @ weight, atol=1e-12)
+    assert not of[0][0].any()  # the other block's
+    assert not of[1][0].any()
