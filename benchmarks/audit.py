@@ -1,10 +1,13 @@
-"""The page of the audit from its committed runs: `python -m benchmarks.audit` writes docs/results/audit anew."""
+"""The page of the audit from its committed runs: `python -m benchmarks.audit` writes docs/results/audit anew.
+
+A study that was run here (`snakemake tables --configfile studies/audit.yaml`) gives its runs first.
+"""
 
 from pathlib import Path
 
 import pandas as pd
 
-from posrec import study
+from posrec import plan, study, versions
 from posrec.analysis import style, switch_figures, switch_reading
 from posrec.analysis.load import Inputs
 from posrec.analysis.switches import switch_table
@@ -12,43 +15,96 @@ from posrec.analysis.tables import Tables
 from posrec.files import write_text
 
 FOLDER = Path("docs/results/audit")
-STUDY = Path("studies/audit_screen.yaml")
-INTRODUCTION = """# What each switch of the released code does: the screen on real data
+STUDIES = ("audit", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # in the order of the page
+COMPARISON = ["dataset", "settings", "encoding", "switch", "others", "metric"]
+INTRODUCTION = """# What each switch of the released code does, on real data
 
-Written by `python -m benchmarks.audit` from [runs.csv](runs.csv), the runs of `studies/audit_screen.yaml`: 3,000 users
-of Amazon Beauty 5-core, eight epochs. An effect is that of the released behaviour: released minus sound, over the same
-seeds, with its 95 % interval for that comparison alone; p is after Holm over all tests of the metric. `others` says
-what all other switches are. The runs were made on 2026-11-25 with TRAINING_VERSION 1 and EVALUATION_VERSION 1.
-The switches are those of [the page on the released code](../../released-code.md).
+Written by `python -m benchmarks.audit` from the runs in [runs/](runs), of these studies:
+
+{studies}
+
+Small on purpose: a part of the users, few epochs, hyper-parameters of our own. An effect is that of the released
+behaviour: released minus sound, over the same seeds, with its 95 % interval for that comparison alone; p is after Holm
+over all tests of the metric in its study. `others` says what all other switches are. What several studies ask is shown
+from the one with the most seeds. The switches are those of [the page on the released code](../../released-code.md);
+all columns, [switches.csv](switches.csv).
 """
 
 
-def read_tables(folder: Path = FOLDER) -> Tables:
-    """The runs as they are committed, and the table of switches made of them; all else is empty."""
-    runs, none = pd.read_csv(folder / "runs.csv", keep_default_na=False, na_values=[""]), pd.DataFrame()
-    runs["settings"] = runs["settings"].fillna("")
-    inputs = Inputs(study.load(STUDY), runs, {}, {})
-    tables = Tables(inputs, runs, none, none, none, none, none, none, none, {})
-    tables.more["switches"] = switch_table(tables)
-    return tables
+def take_runs() -> None:
+    """Copy the runs of studies that were run here, with the versions that they were made with."""
+    for name in STUDIES:
+        made = plan.STUDIES / name / "tables" / "runs.csv"
+        if made.exists():
+            runs = pd.read_csv(made, dtype=str, keep_default_na=False)
+            runs = runs.assign(
+                training_version=versions.TRAINING_VERSION, evaluation_version=versions.EVALUATION_VERSION
+            )
+            write_text(FOLDER / "runs" / f"{name}.csv", runs.to_csv(index=False, lineterminator="\n"))
 
 
-def page(tables: Tables) -> str:
+def read_runs(name: str) -> pd.DataFrame:
+    """The committed runs of a study; none where it was never run."""
+    path = FOLDER / "runs" / f"{name}.csv"
+    if not path.exists():
+        return pd.DataFrame()
+    runs = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return runs.assign(settings=runs["settings"].fillna(""))
+
+
+def switches_of(name: str) -> pd.DataFrame:
+    """The table of switches of a study's committed runs, with the study's name; empty without runs."""
+    runs, none = read_runs(name), pd.DataFrame()
+    if runs.empty:
+        return none
+    inputs = Inputs(study.load(f"studies/{name}.yaml"), runs, {}, {})
+    table = switch_table(Tables(inputs, runs, none, none, none, none, none, none, none, {}))
+    return table.assign(study=name, settings=table["settings"].str.replace("head=carca", ""))  # the usual head
+
+
+def all_switches() -> pd.DataFrame:
+    """Every comparison once, from the study that has the most seeds of it, in the order of the studies."""
+    tables = [switches_of(name) for name in STUDIES]
+    table = pd.concat([each for each in tables if not each.empty], ignore_index=True)
+    best = table.sort_values("pairs", ascending=False, kind="stable").drop_duplicates(COMPARISON).index
+    return table.loc[best.sort_values()].reset_index(drop=True)
+
+
+def describe(name: str) -> str:
+    """One line on a study: its size, and what its runs were made with."""
+    runs = read_runs(name)
+    cells = " and ".join(dict.fromkeys(runs["dataset"]))
+    made = " and ".join(f"{key.upper()} {runs[key].iloc[0]}" for key in ("training_version", "evaluation_version"))
+    number, seeds = runs[["run_id", "seed"]].drop_duplicates().shape[0], runs["seed"].nunique()
+    return f"- `studies/{name}.yaml`: {cells}, {seeds} seeds, {number} trainings, with {made}"
+
+
+def page(table: pd.DataFrame) -> str:
     """The page as Markdown."""
-    header, rows = switch_reading.switch_rows(tables.more["switches"])
-    lines = [header, ("---",) * len(header), *rows]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    said = "\n".join(f"- {sentence}" for sentence in switch_reading.switch_answers(tables.more["switches"]))
-    return f"{INTRODUCTION}\n{said}\n\n![Effects of the switches](switches.png)\n\n{table}\n"
+    known = [name for name in STUDIES if not read_runs(name).empty]
+    text = INTRODUCTION.format(studies="\n".join(describe(name) for name in known))
+    text += "\n![Effects of the switches](switches.png)\n"
+    for name in known:
+        rows = table[table["study"] == name]
+        if len(rows):
+            text += f"\n## {name}\n\n{_section(rows)}\n"
+    return text
+
+
+def _section(rows: pd.DataFrame) -> str:
+    header, body = switch_reading.switch_rows(rows)
+    lines = [header, ("---",) * len(header), *body]
+    said = "\n".join(f"- {sentence}" for sentence in switch_reading.switch_answers(rows))
+    return said + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main() -> None:
-    """Write switches.csv, the figure and README.md."""
-    tables = read_tables()
-    write_text(FOLDER / "README.md", page(tables))
+    """Take what was run here, then write switches.csv, the figure and README.md."""
+    take_runs()
+    table = all_switches()
+    write_text(FOLDER / "README.md", page(table))
     with style.house_style():
-        figure, data = switch_figures.switches(tables)
-        style.save(figure, FOLDER / "switches", data)
+        style.save(switch_figures.switch_map(table), FOLDER / "switches", table)
 
 
 if __name__ == "__main__":

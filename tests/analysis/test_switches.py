@@ -91,4 +91,4 @@ def test_a_study_without_such_protocols_has_none_of_it(here: Path) -> None:
 
 def test_the_committed_page_of_the_audit_follows_from_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert (audit.FOLDER / "README.md").read_text() == audit.page(audit.read_tables())
+    assert (audit.FOLDER / "README.md").read_text() == audit.page(audit.all_switches())

@@ -150,8 +150,9 @@ def switches(tables: Tables) -> str:
     return (
         "Effect of the released behaviour of one switch, with all others sound or all others released, as each panel "
         "says: difference of the means over the same seeds, and ratio of the standard deviations (above 1: released "
-        "spreads more). Bold with a star: below 5 % after Holm over all tests of the metric. Empty: not asked. "
-        "A number without a star may be chance."
+        "spreads more). One scale of colours for all panels: released over sound, from half to double. Bold with a "
+        "star: below 5 % after Holm over all tests of the metric. Empty: not asked. A number without a star may be "
+        "chance."
     )
 
 
