@@ -60,9 +60,10 @@ def test_scores_are_those_of_the_full_catalogue(encoding: str, dimension: int, s
         assert torch.equal(block.gather(1, torch.from_numpy(items.astype(np.int64))), scores[where])
 
 
-def test_ranks_are_those_read_from_the_full_catalogue() -> None:
+@pytest.mark.parametrize(("encoding", "settings"), [("learnt", {}), ("rope", {"decoder_positions": True})])
+def test_ranks_are_those_read_from_the_full_catalogue(encoding: str, settings: dict[str, Any]) -> None:
     data = shared_times()
-    model = build_model(make_cell("learnt", precision="fp32", dimension=48, heads=3), data, seed=1).train()
+    model = build_model(make_cell(encoding, precision="fp32", dimension=48, heads=3, **settings), data, seed=1).train()
     requests = early_requests(data)
     candidates = drawn_candidates(data, requests)
     candidates[:, 0] = data.items[requests.targets]  # the target among its own candidates ties
