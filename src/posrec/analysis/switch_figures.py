@@ -1,5 +1,7 @@
 """Which switches of the released code move what: effects on level and spread, switch by cell, at a glance."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -45,7 +47,7 @@ def switch_map(data: pd.DataFrame) -> Figure:
         for panel in row[1:]:
             panel.set_yticklabels([])
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
-    bar.set_ticks(np.log2(list(SCALE.values())), labels=list(SCALE))
+    bar.set_ticks([math.log2(ratio) for ratio in SCALE.values()], labels=list(SCALE))
     bar.set_label("released / sound: of the mean, and of the sd over seeds")
     return figure
 
