@@ -11,7 +11,8 @@ import pytest
 
 from posrec import cli, inventory, plan, store, verify
 from posrec.analysis import marker
-from posrec.data import statistics
+from posrec.data import candidates, prepare, statistics
+from posrec.errors import ForeignError
 from posrec.files import read_json, write_checked_json, write_json, write_text
 from posrec.model import baselines, jobs, retrain
 from posrec.study import Study
@@ -109,7 +110,7 @@ def test_a_run_under_anothers_name_is_foreign(toy: Study) -> None:
     for kind in (".json", ".npz"):
         shutil.copyfile(second.path.with_suffix(kind), first.path.with_suffix(kind))
     assert only(toy).kind == "foreign"
-    assert "seed is 2, its place says 1" in str(only(toy))
+    assert "seed is 2, the study plans 1" in str(only(toy))
 
 
 @pytest.mark.parametrize(
@@ -159,21 +160,55 @@ def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
 
 
 def test_data_of_another_id_are_foreign(toy: Study) -> None:
+    """Whole and with a right checksum, but another data set's: nobody reads them, and verify names them."""
     files = plan.dataset_files(toy, "toy")
     write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
-    card = {key: value for key, value in read_json(files.card).items() if key != "checksum"}
-    write_checked_json(files.card, {**card, "users": 1})
-    assert [(finding.kind, finding.path) for finding in verify.find(toy)] == [
-        ("foreign", files.manifest),
-        ("foreign", files.card),
-    ]
+    assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
+    with pytest.raises(ForeignError, match=r"dataset\.json: dataset_id is '0123456789ab', its folder says"):
+        candidates.draw_candidates(toy, "toy")
+
+
+def test_a_card_of_other_data_is_foreign(toy: Study) -> None:
+    card = plan.dataset_files(toy, "toy").card
+    content = {key: value for key, value in read_json(card).items() if key != "checksum"}
+    write_checked_json(card, {**content, "users": 1})
+    assert (only(toy).kind, only(toy).path) == ("foreign", card)
+
+
+def test_a_manifest_that_is_out_of_date_is_found_and_made_again(toy: Study) -> None:
+    """`expect` is in no id: the data stay, and the manifest is written anew from the store."""
+    files = plan.dataset_files(toy, "toy")
+    counts = read_json(files.manifest)["counts"]
+    changed = make_study(datasets={"toy": {**RAW["datasets"]["toy"], "expect": counts}})
+    assert plan.dataset_files(changed, "toy") == files
+    assert only(changed).path == files.manifest
+    assert "settings.expect is None, the study plans {'users'" in only(changed).text
+    arrays = files.arrays.read_bytes()
+    verify.verify(changed, "params.yaml", repair=True)
+    prepare.prepare_dataset(changed, "toy")
+    assert files.arrays.read_bytes() == arrays
+    assert verify.find(changed) == []
+
+
+@pytest.mark.parametrize("changes", [{"candidates_seed": 7}, {"negatives": 7}])
+def test_candidates_of_other_settings_are_foreign(toy: Study, changes: dict[str, int]) -> None:
+    """A whole file with a right hash, under the wrong name: it is drawn again to compare."""
+    few = {"negatives": 10}  # with the default of 100 every user has all items that it never met, whatever the seed
+    mine, other = (make_study(evaluation=evaluation) for evaluation in (few, {**few, **changes}))
+    for loaded in (mine, other):
+        candidates.draw_candidates(loaded, "toy")
+        assert list(verify.check_dataset(loaded, "toy")) == []
+    path = plan.dataset_files(mine, "toy").candidates
+    shutil.move(plan.dataset_files(other, "toy").candidates, path)
+    (finding,) = verify.check_dataset(mine, "toy")
+    assert (finding.kind, finding.path, finding.files) == ("foreign", path, (path,))
 
 
 def test_the_stores_other_data_under_the_same_id_are_found(toy: Study) -> None:
     stored = store.root() / "data" / plan.dataset_files(toy, "toy").folder.name
     prepared = verify.Prepared.load(stored / "dataset.npz", stored / "dataset.json")
     prepared.times[0] += 1
-    prepared.save(stored / "dataset.npz", stored / "dataset.json", {})
+    prepared.save(stored / "dataset.npz", stored / "dataset.json", {"dataset_id": stored.name})
     assert only(toy).kind == "disagrees"
 
 

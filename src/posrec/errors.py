@@ -13,5 +13,9 @@ class DataError(PosrecError):
     """Data that are missing, damaged or not what was declared; the text names the file and line."""
 
 
+class ForeignError(DataError):
+    """An undamaged file that says to be another than its place says."""
+
+
 class WriteError(PosrecError):
     """A file that this machine cannot write: no room, no permission."""

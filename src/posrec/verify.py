@@ -13,8 +13,9 @@ import numpy as np
 
 from posrec import holder, inventory, plan, store, versions
 from posrec.analysis import marker
+from posrec.data import candidates, prepare
 from posrec.data.prepared import Candidates, Prepared
-from posrec.errors import DataError
+from posrec.errors import DataError, ForeignError
 from posrec.files import read_checked_json, read_json
 from posrec.study import Cell, Study
 
@@ -81,26 +82,37 @@ def _missing(paths: Iterable[Path]) -> Iterator[Finding]:
 def check_dataset(study: Study, name: str) -> Iterator[Finding]:
     """The prepared data, their candidates, card and baselines, and the store's copy."""
     files = plan.dataset_files(study, name)
-    prepared = None
-    if files.arrays.exists() and files.manifest.exists():
-        try:
-            prepared = Prepared.load(files.arrays, files.manifest)
-        except DataError as error:
-            yield _damaged(error, files.arrays, files.manifest)
-    if prepared is None:
+    if not (files.arrays.exists() and files.manifest.exists()):
         return
-    identity = {"dataset_id": files.folder.name}
-    wanted = {**identity, "data_version": versions.DATA_VERSION, "counts": _counts(prepared)}
-    yield from _differing(files.manifest, read_json(files.manifest), wanted, (files.arrays, files.manifest))
+    prepared = _read_prepared(files.arrays, files.manifest)
+    if isinstance(prepared, Finding):
+        yield prepared
+        return
+    # Also what no id holds (the name of the source, the counts expected): what is prepared anew would say it.
+    about = {**prepare.describe(name, study.settings.datasets[name]), **prepared.counted()}
+    both = (files.arrays, files.manifest)
+    yield from _differing(files.manifest, _flat(read_json(files.manifest)), _flat(about), both)
     yield from _check_candidates(study, files.candidates, prepared)
-    named = {**identity, "dataset": name}
-    yield from _check_json(files.card, {**named, **_counts(prepared)})
+    named = {"dataset_id": files.folder.name, "dataset": name}
+    yield from _check_json(files.card, {**named, "title": about["title"], **about["counts"]})
     yield from _check_json(files.baselines, {**named, "evaluation_id": plan.evaluation_id(study)})
     yield from _check_stored_data(files.folder.name, files.arrays)
 
 
-def _counts(prepared: Prepared) -> dict[str, int]:
-    return {"users": prepared.n_users, "items": prepared.n_items, "interactions": len(prepared.items)}
+def _read_prepared(arrays: Path, manifest: Path) -> Prepared | Finding:
+    try:
+        return Prepared.load(arrays, manifest)
+    except ForeignError as error:
+        return _unusable(error, manifest, arrays)
+    except DataError as error:
+        return _unusable(error, arrays, manifest)
+
+
+def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Each setting as a key of its own."""
+    settings = manifest.get("settings")
+    named = {f"settings.{key}": value for key, value in settings.items()} if isinstance(settings, dict) else {}
+    return {key: value for key, value in manifest.items() if key != "settings"} | named
 
 
 def _check_candidates(study: Study, path: Path, prepared: Prepared) -> Iterator[Finding]:
@@ -109,11 +121,12 @@ def _check_candidates(study: Study, path: Path, prepared: Prepared) -> Iterator[
     try:
         found = Candidates.load(path)
     except (DataError, KeyError) as error:
-        yield _damaged(error, path)
+        yield _unusable(error, path)
         return
-    shape = (int((prepared.test >= 0).sum()), study.settings.evaluation.negatives)
-    if found.test.shape != shape or found.validation.shape != shape:
-        yield _foreign(path, f"holds {found.test.shape} candidates, the study plans {shape}", path)
+    planned = candidates.draw(prepared, study.settings.evaluation)
+    if not (np.array_equal(found.test, planned.test) and np.array_equal(found.validation, planned.validation)):
+        drawn = f"{planned.test.shape} from these data with the seed {study.settings.evaluation.candidates_seed}"
+        yield _foreign(path, f"holds other candidates ({found.test.shape}) than are drawn {drawn}", path)
 
 
 def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
@@ -122,7 +135,7 @@ def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
     try:
         content = read_checked_json(path)
     except DataError as error:
-        yield _damaged(error, path)
+        yield _unusable(error, path)
         return
     yield from _differing(path, content, wanted, (path,))
 
@@ -132,12 +145,10 @@ def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
     stored = folder / "dataset.npz", folder / "dataset.json"
     if not folder.is_dir():
         return
-    try:
-        Prepared.load(*stored)
-    except DataError as error:
-        yield _damaged(error, *stored)
-        return
-    if stored[0].read_bytes() != arrays.read_bytes():
+    found = _read_prepared(*stored)
+    if isinstance(found, Finding):
+        yield found
+    elif stored[0].read_bytes() != arrays.read_bytes():
         text = f"holds other data than {arrays} under the same id; which is right cannot be told"
         yield Finding("disagrees", stored[0], text, "a repair has both prepared again", (*_there(*stored), arrays))
 
@@ -171,7 +182,7 @@ def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict
     try:
         content, arrays = store.read_result(path)
     except DataError as error:
-        yield _damaged(error, *both, again=again)
+        yield _unusable(error, *both, again=again)
         return
     differing = list(_differing(path, content, wanted, both, again))
     yield from differing
@@ -236,13 +247,14 @@ def _differing(
     """A file that says to be something else than its place says."""
     for key, value in wanted.items():
         if content.get(key) != value:
-            yield _foreign(path, f"{key} is {content.get(key)!r}, its place says {value!r}", *files, again=again)
+            yield _foreign(path, f"{key} is {content.get(key)!r}, the study plans {value!r}", *files, again=again)
             return
 
 
-def _damaged(error: Exception, *files: Path, again: str = MADE_AGAIN) -> Finding:
+def _unusable(error: Exception, *files: Path, again: str = MADE_AGAIN) -> Finding:
     text = str(error).split("; ")[0].removeprefix(f"{files[0]}: ")
-    return Finding("damaged", files[0], text, f"after a repair {again}", _there(*files))
+    kind = "foreign" if isinstance(error, ForeignError) else "damaged"
+    return Finding(kind, files[0], text, f"after a repair {again}", _there(*files))
 
 
 def _foreign(path: Path, text: str, *files: Path, again: str = MADE_AGAIN) -> Finding:

@@ -122,11 +122,11 @@ def test_features_are_kept_in_the_file_and_mapped(tmp_path: Path, make_prepared:
     features = np.arange(12, dtype=np.float32).reshape(4, 3)
     plain = make_prepared([("a", "1", 0), ("a", "2", 1), ("a", "3", 2)])
     data = dataclasses.replace(plain, features=features)
-    data.save(tmp_path / "d.npz", tmp_path / "d.json", {})
+    data.save(tmp_path / "d.npz", tmp_path / "d.json", {"dataset_id": tmp_path.name})
     loaded = Prepared.load(tmp_path / "d.npz", tmp_path / "d.json")
     assert isinstance(loaded.features, np.memmap)
     assert (loaded.features == features).all()
     assert (loaded.items == plain.items).all()
-    plain.save(tmp_path / "p.npz", tmp_path / "p.json", {})
+    plain.save(tmp_path / "p.npz", tmp_path / "p.json", {"dataset_id": tmp_path.name})
     assert "features" not in np.load(tmp_path / "p.npz").files
     assert Prepared.load(tmp_path / "p.npz", tmp_path / "p.json").features.shape == (4, 0)

@@ -9,7 +9,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from posrec import holder, outputs, plan, work
+from posrec import expected, holder, outputs, plan, work
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.study import Study, from_dict
@@ -37,6 +37,7 @@ def read_study() -> Study:
         study = from_dict(config, given[0] if given else "params.yaml")
         for name, dataset in study.settings.datasets.items():
             plan.planned_source(name, dataset)
+        expected.check_prepared(study)
     except PosrecError as error:
         raise WorkflowError(str(error)) from None
     return study

@@ -4,17 +4,21 @@ import numpy as np
 
 from posrec import plan
 from posrec.data.prepared import Candidates, Prepared
+from posrec.settings import EvaluationSettings
 from posrec.study import Study
 
 
 def draw_candidates(study: Study, name: str) -> None:
     """Draw and save the sampled candidates of the data set `name` of a study. Raises DataError for damaged data."""
     files = plan.dataset_files(study, name)
-    prepared = Prepared.load(files.arrays, files.manifest)
-    evaluation = study.settings.evaluation
+    draw(Prepared.load(files.arrays, files.manifest), study.settings.evaluation).save(files.candidates)
+
+
+def draw(prepared: Prepared, evaluation: EvaluationSettings) -> Candidates:
+    """The candidates that these settings give: the same ones each time."""
     streams = np.random.SeedSequence(evaluation.candidates_seed).spawn(2)
     test, validation = (draw_negatives(prepared, evaluation.negatives, np.random.default_rng(s)) for s in streams)
-    Candidates(test, validation).save(files.candidates)
+    return Candidates(test, validation)
 
 
 def draw_negatives(prepared: Prepared, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Raw reviews to a prepared data set: numbering, filters, order in time, split, controls, features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posrec import plan, store, versions
+from posrec import expected, plan, store, versions
 from posrec.data import formats
 from posrec.data.attributes import attribute_table, choose_names, feature_table
 from posrec.data.context import context_features
@@ -16,7 +16,7 @@ from posrec.data.interactions import Interactions, code
 from posrec.data.prepared import Prepared
 from posrec.data.sources import check_raw_files
 from posrec.errors import DataError
-from posrec.settings import DatasetSettings, ExpectedCounts
+from posrec.settings import DatasetSettings
 from posrec.study import Study
 
 MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item
@@ -37,13 +37,13 @@ def prepare_dataset(study: Study, name: str) -> None:
     """
     dataset = study.settings.datasets[name]
     files = plan.dataset_files(study, name)
-    about = _describe(name, dataset)
+    about = describe(name, dataset)
     kept = store_folder(about["dataset_id"])
     prepared = _load_stored(kept)
     if prepared is None:
         prepared = build(name, dataset)
         prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
-    _check_counts(name, prepared, dataset.expect)
+    expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
     prepared.save(files.arrays, files.manifest, about)
 
 
@@ -154,7 +154,8 @@ def global_time(offsets: np.ndarray, times: np.ndarray, share: float) -> tuple[n
     return before[0].astype(np.int32), validation, test
 
 
-def _describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+def describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    """What the manifest says of where the data come from. Raises StudyError as `plan.source_of`."""
     return {
         "dataset_id": plan.dataset_id(name, dataset),
         "data_version": versions.DATA_VERSION,
@@ -169,16 +170,3 @@ def _load_stored(folder: Path) -> Prepared | None:
         return Prepared.load(folder / "dataset.npz", folder / "dataset.json")
     except DataError:
         return None  # absent or damaged: prepared anew
-
-
-def _check_counts(name: str, prepared: Prepared, expect: ExpectedCounts | None) -> None:
-    if expect is None:
-        return
-    found = {"users": prepared.n_users, "items": prepared.n_items, "interactions": len(prepared.items)}
-    wanted: Mapping[str, int] = expect.model_dump()
-    differing = [f"{key}: expected {wanted[key]:,}, found {found[key]:,}" for key in found if found[key] != wanted[key]]
-    if differing:
-        raise DataError(
-            f"datasets.{name}.expect: {'; '.join(differing)}: other raw data or other settings (k_core) than "
-            "the counts were written for; correct whichever is wrong"
-        )

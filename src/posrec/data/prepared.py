@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from posrec.errors import DataError
-from posrec.files import npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
+from posrec.errors import DataError, ForeignError
+from posrec.files import REMEDY, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
 
 CONTEXT_FEATURES = (  # of `time_features: calendar`
     "year",
@@ -63,20 +63,31 @@ class Prepared:
         return int(self.attribute_ids.max()) + 1 if len(self.attribute_ids) else 0
 
     def save(self, arrays: Path, manifest: Path, about: dict[str, Any]) -> None:
-        """Write the arrays, then the manifest (`about`, the counts and the arrays' checksum)."""
+        """Write the arrays, then the manifest: `about`, what is counted in the arrays, and their checksum."""
         write_npz(arrays, {name: array for name, array in vars(self).items() if name != "features" or array.size})
+        write_json(manifest, {**about, **self.counted(), "checksum": sha256(arrays)})
+
+    def counted(self) -> dict[str, Any]:
+        """What the manifest says of the arrays."""
         counts = {"users": self.n_users, "items": self.n_items, "interactions": len(self.items)}
-        content = {**about, "counts": counts, "attributes": self.n_attributes, "checksum": sha256(arrays)}
-        write_json(manifest, {**content, "dense_features": self.features.shape[1]})
+        return {"counts": counts, "attributes": self.n_attributes, "dense_features": self.features.shape[1]}
 
     @staticmethod
     def load(arrays: Path, manifest: Path) -> "Prepared":
-        """Read a prepared data set. Raises DataError when it isn't what its manifest says."""
+        """Read a prepared data set. Raises DataError when it isn't what its manifest says.
+
+        Raises ForeignError when the manifest is of another data set than the folder, whose name is the dataset id.
+        """
         about = read_json(manifest)
         expected = about.get("checksum") if isinstance(about, dict) else None
         if not arrays.exists() or sha256(arrays) != expected:
             raise DataError(
                 f"{arrays}: missing or damaged (its manifest names another checksum); delete {manifest} and run again"
+            )
+        if about.get("dataset_id") != manifest.parent.name:
+            raise ForeignError(
+                f"{manifest}: dataset_id is {about.get('dataset_id')!r}, its folder says {manifest.parent.name!r}; "
+                f"{REMEDY}"
             )
         return Prepared(**read_npz(arrays, mapped=("features",)))
 

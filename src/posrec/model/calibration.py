@@ -18,6 +18,7 @@ from posrec.errors import DataError
 from posrec.files import digest, read_checked_json, write_checked_json
 from posrec.model.evaluate import model_scores, rank_requests, requests_of
 from posrec.model.provenance import machine_facts
+from posrec.model.threads import one_thread
 from posrec.model.train import build_model, train_run
 from posrec.study import Cell
 from posrec.work import SPEED, Counts, Load, epoch_load, reading_load
@@ -48,9 +49,9 @@ def speed() -> dict[str, float]:
         return measured
 
 
+@one_thread()
 def measure() -> dict[str, float]:
     """Train and rank each shape once, and fit non-negative seconds a unit of work, in relation to the seconds."""
-    torch.set_num_threads(1)
     rows = [row for shape in SHAPES for row in _times(shape)]
     loads = np.array([list(asdict(load).values()) for load, _ in rows])
     seconds = np.array([taken for _, taken in rows])

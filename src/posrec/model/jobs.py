@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from posrec import inventory, plan, store, work
@@ -25,6 +24,7 @@ from posrec.model.checkpoints import Checkpoint, State
 from posrec.model.diagnostics import diagnose
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.scoring import Scores
+from posrec.model.threads import one_thread
 from posrec.model.train import Curve, Training, Weights, build_model, train_run
 from posrec.model.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.store import Result
@@ -47,6 +47,7 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     return list(cells)
 
 
+@one_thread()
 def train_cells(
     study: Study, cells: Sequence[Cell], only_seeds: Sequence[int] | None = None, again_failed: bool = False
 ) -> None:
@@ -54,7 +55,6 @@ def train_cells(
 
     Raises PosrecError where data are missing or damaged.
     """
-    torch.set_num_threads(1)
     began = time.perf_counter()
     seeds = [(cell, seed) for cell in cells for seed in cell.seeds if only_seeds is None or seed in only_seeds]
     runs = [Run(study, cell, seed) for cell, seed in seeds]
@@ -162,6 +162,7 @@ class Run:
         store.write_result(self.path, content, arrays)
         self.checkpoint.unlink(missing_ok=True)
 
+    @one_thread()
     def _compute(self, missing: Sequence[str]) -> None:
         """Write the missing blocks: from kept weights where they are there, else by training."""
         files = plan.dataset_files(self.study, self.cell.dataset)

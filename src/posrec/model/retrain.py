@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from posrec import store
 from posrec.errors import PosrecError
@@ -55,7 +54,6 @@ def retrain(study: Study, number: int, choice: int | None = None) -> int:
     choice: seed of the choice of runs; by default another each time, which is printed. Raises PosrecError where no run
     is there or data are missing.
     """
-    torch.set_num_threads(1)
     choice = int(np.random.SeedSequence().generate_state(1)[0]) if choice is None else choice
     chosen = choose(study, number, choice)
     print(f"posrec verify: {len(chosen)} runs are trained again (the same ones with --choice {choice})")

@@ -18,6 +18,7 @@ from posrec.model.checkpoints import State
 from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.failures import Progress, TrainingFailed, model_code
 from posrec.model.losses import loss_function
+from posrec.model.threads import one_thread
 from posrec.settings import PRIMARY, TrainingSettings
 from posrec.study import Cell
 
@@ -185,6 +186,7 @@ class Training:
         torch.set_rng_state(state["torch"])
 
 
+@one_thread()
 def train_run(
     cell: Cell,
     data: Prepared,
