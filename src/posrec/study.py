@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec import settings as schema
@@ -20,6 +19,7 @@ from posrec.catalogue import find
 from posrec.data import registry
 from posrec.errors import StudyError
 from posrec.protocols import Protocol, TrainingSwitches, parse
+from posrec.yaml_file import read_yaml
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
 MAX_VALUES = 100_000  # in a study file
@@ -65,15 +65,7 @@ class Study:
 
 def load(path: str | Path) -> Study:
     """Read the study file `path`. Raises StudyError naming the file and key."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read ({error})") from None
-    try:
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that cannot be
-        raise StudyError(f"{path}: not valid YAML: {error}") from None
-    return from_dict(raw, str(path))
+    return from_dict(read_yaml(path), str(path))
 
 
 def from_dict(raw: Any, where: str = "study") -> Study:

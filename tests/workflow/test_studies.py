@@ -104,3 +104,30 @@ def test_every_rule_has_a_log_and_an_environment() -> None:
             assert text.count(f"    {directive}\n") + text.count(f"    {directive} ") == text.count("    shell:\n"), (
                 path
             )
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "studies/theirs.yaml"])
+def test_a_key_that_stands_twice_is_an_error(fresh: Project, name: str) -> None:
+    """Snakemake's own reader of study files takes the last and says nothing."""
+    path = fresh.study(name)
+    text = path.read_text()
+    path.write_text(f"{text}seeds: [4, 5, 6]\n")
+    chosen = [] if name == "params.yaml" else ["--configfile", name]
+    output = fresh.snakemake("-n", *chosen, check=False)
+    line = text.splitlines().index("seeds:") + 1
+    assert f"{name}: line {len(text.splitlines()) + 1}: seeds stands in line {line} already; remove one" in output
+    assert "Traceback" not in output
+    assert not (fresh.folder / ".cache").exists()
+
+
+def test_an_expectation_is_compared_with_data_that_are_there(built: Project) -> None:
+    """`expect` is in no id: it must not be passed over where nothing is prepared."""
+    toy = TINY["datasets"]["toy"]
+    manifest = next((built.folder / "results/studies/default/data").rglob("dataset.json"))
+    counts = json.loads(manifest.read_text())["counts"]
+    built.study(datasets={"toy": {**toy, "expect": counts}})
+    assert "Training" not in built.snakemake("-n", "all")
+    built.study(datasets={"toy": {**toy, "expect": {**counts, "users": counts["users"] + 1}}})
+    output = built.snakemake("-n", "all", check=False)
+    assert f"datasets.toy.expect: users: expected {counts['users'] + 1}, found {counts['users']}" in output
+    assert "Traceback" not in output

@@ -13,6 +13,7 @@ from posrec import expected, holder, outputs, plan, work
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.study import Study, from_dict
+from posrec.yaml_file import read_yaml
 
 
 def typed(value):
@@ -33,8 +34,11 @@ def read_study() -> Study:
             "Snakemake would merge them, and train data sets that neither study asks for"
         )
     update_config(config, typed(workflow.config_settings.config))
+    path = given[0] if given else "params.yaml"
     try:
-        study = from_dict(config, given[0] if given else "params.yaml")
+        # Snakemake's own reader takes the last of a key that stands twice.
+        read_yaml(path)
+        study = from_dict(config, path)
         for name, dataset in study.settings.datasets.items():
             plan.planned_source(name, dataset)
         expected.check_prepared(study)
