@@ -1,5 +1,6 @@
 """What exists: names with parameters, and a user's own encoding from the folder that the user names."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ import torch
 
 from posrec import catalogue, plan
 from posrec.errors import StudyError
-from posrec.model.encodings import REGISTRY, Shape, build_encoding
+from posrec.model import jobs
+from posrec.model.encodings import REGISTRY, EncodingError, Shape, build_encoding
+from posrec.model.train import train_run
 from tests.model.conftest import make_cell
-from tests.model.toy import make_study
+from tests.model.toy import make_data, make_study, run
 
 OWN = '''"""A learnt number for all items."""
 import torch
@@ -71,6 +74,43 @@ def test_an_own_encoding_is_one_file_and_one_line(own: Path) -> None:
     own.write_text(OWN + "\n# another text\n")
     study = make_study(encodings=["none", "shift"])
     assert plan.run_id(study, study.cells[1]) != before
+
+
+def built(own: Path, by: str) -> float:
+    """What `shift` adds after its file was written anew; every text has the same length and time."""
+    own.write_text(OWN.replace("2.0", by))
+    os.utime(own, (1e9, 1e9))
+    catalogue._registered.cache_clear()
+    x = torch.zeros(1, 8)
+    return float(build_encoding("shift", Shape(8, 2, 1, 5), torch.Generator()).encode(x, x)[0, 0])
+
+
+def test_the_file_runs_as_it_is_now(own: Path) -> None:
+    """An edit within a second that leaves the size, as bytecode takes for none; and an edit that is taken back."""
+    assert [built(own, by) for by in ("2.0", "3.0", "2.0")] == [2, 3, 2]
+    assert not list(own.parent.glob("__pycache__"))
+
+
+def test_a_file_that_changes_during_its_training_fails_the_job(
+    own: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash is in the run id: what is trained with another text must not be filed under it."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("study"))
+    make_data()
+    job = run(make_study(encodings=["none", "shift"]), "shift")
+    own.write_text(OWN + "\n# another text\n")
+    with pytest.raises(EncodingError, match=r"shift\.py: was changed since this training was planned"):
+        job.bring()
+    own.write_text(OWN)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "train_run", lambda *given: (train_run(*given), own.write_text(OWN + "# late"))[0])
+        with pytest.raises(EncodingError):  # trained with the right text, evaluated with another
+            job.bring()
+    assert not job.path.exists()
+    assert not any(path.exists() for path in job.blocks.values())
+    own.write_text(OWN)
+    assert job.bring()
+    assert job.status() == "finished"
 
 
 def test_reading_a_study_runs_no_file(own: Path) -> None:

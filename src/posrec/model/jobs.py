@@ -16,12 +16,14 @@ import numpy as np
 from tqdm import tqdm
 
 from posrec import inventory, plan, store, work
+from posrec.catalogue import find
 from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
 from posrec.model.carca import Carca
 from posrec.model.checkpoints import Checkpoint, State
 from posrec.model.diagnostics import diagnose
+from posrec.model.encodings.own import planned_version
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.scoring import Scores
 from posrec.model.threads import one_thread
@@ -85,6 +87,7 @@ class Run:
 
     def __init__(self, study: Study, cell: Cell, seed: int) -> None:
         self.study, self.cell, self.seed = study, cell, seed
+        self.version: str | None = find(cell.encoding).identity.get("file")  # of an own encoding
         self.run_id = plan.run_id(study, cell)
         self.path = plan.run_folder(study, cell) / f"seed={seed}.json"
         self.stored = store.seed_folder(self.run_id, seed)
@@ -148,7 +151,8 @@ class Run:
     def _assemble(self) -> None:
         """The run file of the study from the store's blocks."""
         blocks = {name: store.read_result(path) for name, path in self.blocks.items()}
-        content, curve = dict(next(iter(blocks.values()))[0]), next(iter(blocks.values()))[1]
+        first, curve = next(iter(blocks.values()))
+        content = {**first, **_outcome([block for block, _ in blocks.values()])}
         content["evaluations"] = {n: b["evaluation"] for n, (b, _) in blocks.items() if b["evaluation"] is not None}
         arrays = {name: value for name, value in curve.items() if name.startswith("curve_")}
         for name, (_, block) in blocks.items():
@@ -171,7 +175,8 @@ class Run:
         scores = {name: Scores(named[name], data, candidates, self.seed) for name in missing}
         failure, curve = None, Curve()
         try:
-            curve = self._from_weights(list(scores.values())) or self._train(data, scores)
+            with planned_version(self.version):
+                curve = self._from_weights(list(scores.values())) or self._train(data, scores)
         except TrainingFailed as error:
             failure = {"step": error.step, "reason": error.reason}
         for name, one in scores.items():
@@ -275,3 +280,9 @@ class Run:
             "failure": failure,
         }
         store.write_result(path, content, {**ranks, **curve_arrays(curve)})
+
+
+def _outcome(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Status and failure of a run: those of the first protocol under which it failed, else of the first."""
+    told = next((block for block in blocks if block["status"] == "failed"), blocks[0])
+    return {key: told[key] for key in ("status", "failure")}

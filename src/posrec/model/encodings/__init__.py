@@ -10,20 +10,17 @@ it row L.
     torch.Size([3, 8])
 """
 
-import importlib.util
-import sys
-
 import torch
 
-from posrec.catalogue import Kind, find
-from posrec.errors import PosrecError
-from posrec.files import sha256
+from posrec.catalogue import find
 from posrec.model.encodings import added, biases, concatenated, intervals, relative, rotary
 from posrec.model.encodings.interface import REGISTRY, Encoding, Pairs, Shape, register
+from posrec.model.encodings.own import EncodingError, run_file
 
 __all__ = [
     "REGISTRY",
     "Encoding",
+    "EncodingError",
     "Pairs",
     "Shape",
     "added",
@@ -37,33 +34,13 @@ __all__ = [
 ]
 
 
-class EncodingError(PosrecError):
-    """An encoding of the user's own cannot be built."""
-
-
 def build_encoding(name: str, shape: Shape, generator: torch.Generator) -> Encoding:
     """The encoding that a study calls `name`; its parameters are drawn from `generator`.
 
-    Raises StudyError for an unknown name, EncodingError for a file of the user's that registers no such class.
+    Raises StudyError for an unknown name, EncodingError for a file of the user's that has changed or registers no such
+    class.
     """
     choice = find(name)
     if choice.kind.own:
-        _load(choice.kind)
+        run_file(choice.kind)
     return REGISTRY[choice.kind.name](shape, generator, **choice.parameters)
-
-
-def _load(kind: Kind) -> None:
-    """Run the file of the user's folder that registers this kind, once for each of its versions."""
-    module = f"posrec_own_{kind.path.stem}_{sha256(kind.path)[:12]}"
-    if module not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module, kind.path)
-        if spec is None or spec.loader is None:
-            raise EncodingError(f"{kind.path}: cannot be imported")
-        sys.modules[module] = loaded = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(loaded)
-        except BaseException:
-            del sys.modules[module]
-            raise
-    if kind.name not in REGISTRY:
-        raise EncodingError(f"{kind.path}: does not register '{kind.name}' when it is imported")
