@@ -124,6 +124,14 @@ def test_a_run_that_says_to_be_another_is_foreign(toy: Study, key: str) -> None:
     assert f"{key} is 'another'" in only(toy).text
 
 
+def test_a_failure_with_all_its_results_is_foreign(toy: Study) -> None:
+    path = run(toy).path
+    content, arrays = store.read_result(path)
+    store.write_result(path, {**content, "status": "failed"}, arrays)
+    assert only(toy).kind == "foreign"
+    assert "is failed and scored under sound, the study plans sound" in only(toy).text
+
+
 def test_a_store_that_disagrees_is_found_and_both_are_made_again(toy: Study) -> None:
     job = run(toy)
     content, arrays = store.read_result(job.path)

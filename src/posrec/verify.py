@@ -189,8 +189,9 @@ def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict
     if differing:
         return
     scored = content.get("evaluations", {})
-    if content.get("status") != "failed" and set(scored) != set(blocks):
-        text = f"is scored under {', '.join(scored) or 'nothing'}, the study plans {', '.join(blocks)}"
+    if not set(scored) <= set(blocks) or (content.get("status") == "finished") != (set(scored) == set(blocks)):
+        text = f"is {content.get('status')} and scored under {', '.join(scored) or 'nothing'}"
+        text += f", the study plans {', '.join(blocks)}"
         yield _foreign(path, text, *both, again=again)
         return
     for name, block in blocks.items():
@@ -210,7 +211,7 @@ def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict
 def _agree(content: dict[str, Any], arrays: dict[str, np.ndarray], block: Path, protocol: str) -> bool:
     stored, ranks = store.read_result(block)
     of_run = content.get("evaluations", {}).get(protocol)
-    same = stored.get("evaluation") == of_run and stored.get("status") == content.get("status")
+    same = stored.get("evaluation") == of_run and (stored.get("status") == "failed") == (of_run is None)
     keys = [key for key in ranks if not key.startswith("curve_")]
     return same and all(np.array_equal(ranks[key], arrays.get(f"{protocol}.{key}", np.empty(0))) for key in keys)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from posrec import cli, inventory, store
+from posrec import cli, inventory, store, verify
+from posrec.analysis import load
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.files import write_json
@@ -89,6 +90,34 @@ def test_a_failing_evaluation_is_a_result(place: Path, monkeypatch: pytest.Monke
     content = store.read_content(failed.path)
     assert content["failure"] == {"step": failures.EVALUATION_STEP, "reason": "RuntimeError: shapes differ"}
     assert content["epochs_trained"] == 2
+
+
+def test_a_failure_under_one_protocol_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says `failed`, so that it is counted and tried again; what the other protocol gave is a result."""
+    loaded = make_study(protocols=["sound", {"name": "best", "base": "sound", "selection": "released"}])
+    job = run(loaded)
+    read_test = scoring.read_test
+
+    def released_raises(*arguments: Any) -> Any:
+        if any(getattr(argument, "selection", "") == "released" for argument in arguments):
+            raise RuntimeError("shapes differ")
+        return read_test(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "read_test", released_raises)
+        job.bring()
+    content = store.read_content(job.path)
+    assert (content["status"], list(content["evaluations"])) == ("failed", ["sound"])
+    assert content["failure"] == {"step": failures.EVALUATION_STEP, "reason": "RuntimeError: shapes differ"}
+    assert list(verify.check_run(loaded, job.cell, 1)) == []
+    rows = load._run(job.path.parent, 1, job.run_id, job.cell)
+    assert {name: (row["status"], row["failure"]) for name, row in rows.items()} == {
+        "sound": ("finished", ""),
+        "best": ("failed", "-1: RuntimeError: shapes differ"),
+    }
+    assert job.bring(again_failed=True)
+    assert (job.status(), set(store.read_content(job.path)["evaluations"])) == ("finished", {"sound", "best"})
+    assert list(verify.check_run(loaded, job.cell, 1)) == []
 
 
 @pytest.mark.parametrize(

@@ -105,18 +105,21 @@ def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, dict[str
         found = (record["run_id"], record["evaluation_id"], record["seed"], record["study_schema"])
         if found != (run_id, folder.name, seed, versions.STUDY_SCHEMA):
             raise DataError(f"{path}: holds another run (run and evaluation id, seed, schema: {found}); {REMEDY}")
-        row = {"seed": seed, "status": record["status"], "epochs_trained": record.get("epochs_trained")}
-        row["diagnostics"] = record["diagnostics"]
-        if record["status"] == "failed":
-            failure = record.get("failure") or {}
-            row |= {"failure": f"{failure.get('step', '?')}: {failure.get('reason', '?')}", "collapsed": False}
-            return {protocol.name: row for protocol in cell.protocols}
-        evaluations = {protocol.name: record["evaluations"][protocol.name] for protocol in cell.protocols}
-        return {
-            name: {**row, "failure": "", **_scores(scores, row["diagnostics"])} for name, scores in evaluations.items()
-        }
+        return {protocol.name: _row(record, protocol.name) for protocol in cell.protocols}
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
+
+
+def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
+    """A run under one protocol; of a run that failed, those under which it can be scored are results all the same."""
+    row = {"seed": record["seed"], "epochs_trained": record.get("epochs_trained")}
+    row["diagnostics"] = record["diagnostics"]
+    if record["status"] == "failed" and protocol not in record["evaluations"]:
+        failure = record.get("failure") or {}
+        told = f"{failure.get('step', '?')}: {failure.get('reason', '?')}"
+        return {**row, "status": "failed", "failure": told, "collapsed": False}
+    scores = _scores(record["evaluations"][protocol], row["diagnostics"])
+    return {**row, "status": "finished", "failure": "", **scores}
 
 
 def _scores(scores: dict[str, Any], of_training: dict[str, Any]) -> dict[str, Any]:
