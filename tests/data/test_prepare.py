@@ -211,6 +211,35 @@ def test_a_damaged_store_is_prepared_anew(workplace: Path, make_study: Callable[
     assert stored.read_bytes() == good == files.arrays.read_bytes()
 
 
+@pytest.mark.parametrize("when", ["before it is read", "after it is read"])
+def test_a_table_that_changes_while_it_is_prepared_is_refused(
+    workplace: Path, make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Its hash is in the dataset id: other rows must not be filed under it, nor in the store."""
+    table = Path("shop.csv")
+    rows = [f"U{user},A{item},{1_000_000_000 + 86_400 * item}" for user in range(3) for item in range(4)]
+    table.write_text("\n".join(["user,item,time", *rows, ""]))
+    columns = {"path": str(table), "user": "user", "item": "item", "time": "time"}
+    study = make_study(table=columns, k_core=1)
+    owner = prepare if when == "before it is read" else prepare.formats
+    name = "build" if when == "before it is read" else "read_reviews"
+    read = getattr(owner, name)
+
+    def edited(*arguments: object) -> object:
+        found = read(*arguments) if name == "read_reviews" else None
+        table.write_text(table.read_text() + "U9,A1,1000000000\n")
+        return read(*arguments) if found is None else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, edited)
+        with pytest.raises(DataError, match="was changed"):
+            prepare.prepare_dataset(study, "toy")
+    assert not list(workplace.rglob("dataset.*"))
+    prepare.prepare_dataset(study, "toy")
+    files = plan.dataset_files(study, "toy")
+    assert Prepared.load(files.arrays, files.manifest).n_users == 4
+
+
 def test_attributes_can_be_left_out(workplace: Path, make_study: Callable[..., Study]) -> None:
     files = ready(make_study(simulate=TOY, attributes=False))
     prepared = Prepared.load(files.arrays, files.manifest)

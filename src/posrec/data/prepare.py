@@ -42,6 +42,8 @@ def prepare_dataset(study: Study, name: str) -> None:
     prepared = _load_stored(kept)
     if prepared is None:
         prepared = build(name, dataset)
+        if plan.dataset_id(name, dataset) != about["dataset_id"]:
+            raise DataError(f"datasets.{name}.table: was changed while it was read; run the same command again")
         prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
     expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
     prepared.save(files.arrays, files.manifest, about)
@@ -66,6 +68,7 @@ def build(name: str, dataset: DatasetSettings) -> Prepared:
     features = None
     if dataset.dense_features:
         features = feature_table(name, formats.read_features(folder, source), items)
+    check_raw_files(folder, source["files"], source["remedy"])  # nobody wrote to them while they were read
     prepared = arrange(interactions, dataset, attributes, features)
     if not (prepared.test >= 0).any():
         raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
