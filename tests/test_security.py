@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -267,9 +269,13 @@ def audit(tmp_path: Path, answer: str | None) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("answer", "status", "text"),
     [
-        (None, 0, "nothing was audited (pip-audit is not installed"),
+        (None, 0, "nothing was audited (pypi: pip-audit is not installed"),
         ("no connection", 0, "nothing was audited"),
-        ({"dependencies": [{"name": "a", "skip_reason": "not found"}]}, 0, "nothing was audited"),
+        (
+            {"dependencies": [{"name": "a", "skip_reason": "not found"}]},
+            0,
+            "has no record of any of the packages; osv: has",
+        ),
         ({"dependencies": [{"name": "a", "version": "1", "vulns": []}]}, 0, "1 of 1 packages"),
         (
             {"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}]},
@@ -281,3 +287,54 @@ def audit(tmp_path: Path, answer: str | None) -> subprocess.CompletedProcess[str
 def test_the_audit_says_what_it_could_ask(tmp_path: Path, answer: Any, status: int, text: str) -> None:
     done = audit(tmp_path, json.dumps(answer) if isinstance(answer, dict) else answer)
     assert (done.returncode, text in done.stdout) == (status, True), done.stdout + done.stderr
+
+
+class Osv(BaseHTTPRequestHandler):
+    """A vulnerability database that knows of one."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        package = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
+        self.asked.append(package)
+        fixed = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}
+        affected = [{"package": {"name": package, "ecosystem": "PyPI"}, "ranges": [fixed]}]
+        found = {"vulns": [{"id": "PYSEC-2026-1", "summary": "made up", "affected": affected}]}
+        answer = json.dumps(found if package == "beta" else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize(("packages", "status"), [(["alpha"], 0), (["alpha", "beta"], 1)])
+def test_where_a_service_answers_the_lock_is_audited(tmp_path: Path, packages: list[str], status: int) -> None:
+    """The real pip-audit asks a service of this test."""
+    (tmp_path / "envs").mkdir()
+    lines = [f"{name}==1.0 --hash=sha256:{'0' * 64}\n" for name in packages]
+    (tmp_path / "envs/requirements.lock").write_text("".join(lines))
+    Osv.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Osv) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/v1/query"
+        done = subprocess.run(
+            [sys.executable, ROOT / ".ci/audit"],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "PIP_AUDIT_VULNERABILITY_SERVICE": "osv",
+                "PIP_AUDIT_OSV_URL": address,
+                "NO_PROXY": "127.0.0.1",
+            },
+            capture_output=True,
+            text=True,
+        )
+        server.shutdown()
+    assert sorted(Osv.asked) == packages
+    assert done.returncode == status, done.stdout + done.stderr
+    assert f"{len(packages)} of {len(packages)} packages of envs/requirements.lock audited, {status} vul" in done.stdout
+    assert ("beta 1.0: PYSEC-2026-1, mended in 9.9" in done.stdout) == bool(status)
