@@ -1,12 +1,14 @@
-"""A full disk, a read-only folder, two workflows at once, a clock that jumps, a download that is cancelled."""
+"""A full disk, a read-only folder, two workflows at once, a clock that jumps, NaN, no memory, a cancelled download."""
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,6 +147,64 @@ def test_a_clock_that_jumps_trains_nothing_twice(fresh: Project, finished: Proje
     assert "Training" not in fresh.snakemake("all")
     assert fresh.trainings() == trained
     assert fresh.hashes() == finished.hashes()
+
+
+HUNGRY = """
+import os, torch
+from posrec.model.encodings import Encoding, register
+
+@register("hungry", "added")
+class Hungry(Encoding):
+    def encode(self, x, rows):
+        if os.path.exists(os.environ["NO_MEMORY"]):
+            torch.empty(2**50)
+        return x
+"""
+BROKEN = """
+from posrec.model.encodings import Encoding, register
+
+@register("broken", "added")
+class Broken(Encoding):
+    def encode(self, x, rows):
+        return x * float("nan")
+"""
+
+
+def test_nan_is_a_result_and_a_lack_of_memory_is_none(fresh: Project) -> None:
+    """Two encodings of one's own: one yields NaN on every machine, one asks for more memory than this one has."""
+    own, full = fresh.folder / "own", fresh.folder / "no_memory"
+    own.mkdir()
+    (own / "hungry.py").write_text(HUNGRY)
+    (own / "broken.py").write_text(BROKEN)
+    full.touch()
+    fresh.environment.update(POSREC_ENCODINGS=str(own), NO_MEMORY=str(full))
+    fresh.study(encodings=["none", "broken", "hungry"])
+    done = fresh.run("snakemake", "--cores", "1", "all", check=False)
+    assert done.returncode != 0
+    assert "allocate memory" in done.stdout
+    assert states(fresh) == {("none", "finished"): 6, ("broken", "failed"): 3}
+    assert half_files(fresh) == []
+    ledger.note("there is memory again")
+    full.unlink()
+    said = fresh.snakemake("all").splitlines()
+    assert [line for line in said if line.startswith("posrec:")][-1].startswith("posrec: 3 runs failed")
+    assert states(fresh) == {("none", "finished"): 6, ("broken", "failed"): 3, ("hungry", "finished"): 3}
+    reasons = {json.loads(path.read_text())["failure"]["reason"] for path in fresh.runs() if "broken" in path.parts}
+    assert reasons == {"the loss is nan"}
+    assert "3 runs failed" in fresh.run("posrec", "plan", "--no-calibration").stdout
+    assert "the loss is nan" in (fresh.folder / "results/studies/default/report.html").read_text()
+    trained = fresh.trainings()
+    ledger.note("mend the encoding that yields NaN: its file's hash is in the run id")
+    (own / "broken.py").write_text(BROKEN.replace(' * float("nan")', ""))
+    assert "runs failed" not in fresh.snakemake("all")
+    fresh.run("posrec", "prune")
+    assert states(fresh) == {("none", "finished"): 6, ("broken", "finished"): 3, ("hungry", "finished"): 3}
+    assert fresh.trainings().items() >= trained.items()
+
+
+def states(project: Project) -> Counter[tuple[str, str]]:
+    """Runs in place by encoding and status."""
+    return Counter((path.parts[-4], json.loads(path.read_text())["status"]) for path in project.runs())
 
 
 def test_a_cancelled_fetch_leaves_no_half_file_and_goes_on(fresh: Project) -> None:

@@ -149,6 +149,16 @@ def test_changed_evaluation_settings_train_nothing_when_weights_were_kept(fresh:
     assert {path: time for path, time in fresh.trainings().items() if path.endswith(".pt")} == weights
 
 
+def test_a_changed_plot_function_draws_that_figure_anew_and_trains_nothing(built: Project) -> None:
+    before, trained = built.hashes(), built.trainings()
+    built.edit("src/posrec/analysis/dataset_figures.py", 'set_xlabel("epoch")', 'set_xlabel("epochs since the begin")')
+    assert "Training" not in built.snakemake("all")
+    assert built.trainings() == trained
+    after = built.hashes()
+    changed = {Path(path).name for path in before if after.get(path) != before[path] and "analysis=" not in path}
+    assert changed == {"learning_curves.svg", "learning_curves.png", "report.html"}
+
+
 @pytest.mark.parametrize("change", ["code", "setting"])
 def test_a_changed_analysis_renders_anew_and_trains_nothing(built: Project, change: str) -> None:
     runs, trained, old = built.hashes("results/studies/default/runs"), built.trainings(), markers(built)

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.workflow
 Wrap = Callable[[Project, str], None]
 Start = Callable[..., subprocess.Popen[str]]
 RUNS = "results/studies/default/runs"
+MAKE_ALL = ("make", "-o", ".venv/.installed", "all")  # `make all` in this environment: it installs none of its own
 PAUSE_IN_TRAINING = "if [[ $1 == train ]]; then touch reached; while [[ ! -e go_on ]]; do sleep 0.1; done; fi"
 
 
@@ -67,8 +68,9 @@ def test_after_a_kill_in_prepare_everything_is_built(
     wait_for((fresh.folder / "reached").exists, process)
     kill(fresh, process)
     assert next(data.rglob("dataset.npz"), None)
-    assert "is taken away" in fresh.run("posrec", "unlock").stdout
-    fresh.snakemake("all")
+    done = fresh.run(*MAKE_ALL)
+    assert "is taken away" in done.stdout
+    assert "The report is results/studies/default/report.html" in done.stdout
     assert fresh.hashes() == finished.hashes()
 
 
@@ -95,7 +97,7 @@ def test_a_second_workflow_is_refused_and_the_first_goes_on(
     first = start("snakemake", "--cores", "1", "trained")
     wait_for((fresh.folder / "reached").exists, first)
     assert "cannot be locked" in fresh.snakemake("trained", check=False)
-    for command in (("posrec", "unlock"), ("posrec", "prune")):
+    for command in (("posrec", "unlock"), ("posrec", "prune"), MAKE_ALL):
         done = fresh.run(*command, check=False)
         assert done.returncode == 2
         assert f"held by process {first.pid} on " in done.stdout
