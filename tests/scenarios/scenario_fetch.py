@@ -14,7 +14,7 @@ import yaml
 from posrec.files import sha256
 from tests import ledger
 from tests.data.server import Drop, Served, Shop
-from tests.workflow.project import Project
+from tests.workflow.project import PATIENCE, Project
 
 pytestmark = pytest.mark.workflow
 KILLS = 40
@@ -59,7 +59,7 @@ def kill_some(project: Project, command: tuple[str, ...], kills: int, latest: fl
         process = project.start(*command, note=False)
         time.sleep(choice.uniform(0.2, latest))
         process.send_signal(signal.SIGKILL)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode in (0, -signal.SIGKILL), output
         if process.returncode == 0:
             whole += 1

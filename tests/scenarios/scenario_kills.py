@@ -13,7 +13,7 @@ import pytest
 
 from posrec.files import sha256
 from tests import ledger
-from tests.workflow.project import Project
+from tests.workflow.project import PATIENCE, Project
 
 pytestmark = pytest.mark.workflow
 KILLS = 51
@@ -72,8 +72,8 @@ def settle(process: subprocess.Popen[str], there: list[psutil.Process], choice: 
                 other.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
-    output = process.communicate(timeout=120)[0]  # the pipe closes when the last of them ends
-    psutil.wait_procs(there, timeout=60)
+    output = process.communicate(timeout=PATIENCE)[0]  # the pipe closes when the last of them ends
+    psutil.wait_procs(there, timeout=PATIENCE)
     return output
 
 

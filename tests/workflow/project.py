@@ -23,6 +23,7 @@ BIN = Path(sys.executable).parent
 NEVER_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".cache", ".snakemake", ".*_cache", "results", "logs", "build", "dist", "__pycache__", "*.egg-info"
 )
+PATIENCE = 900  # seconds until a command is taken for hung: the tiny study takes 20 on a quiet core, many on a busy one
 TINY: dict[str, Any] = {
     "study": "default",
     "protocols": ["sound"],
@@ -75,7 +76,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=PATIENCE,
         )
         ledger.note(shown(command), done.stdout, ledger.trained(before, ledger.stored(self.store)))
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
@@ -100,7 +101,7 @@ class Project:
             preexec_fn=hear_interrupts,
         )
 
-    def finish(self, process: subprocess.Popen[str], before: ledger.Stored, patience: float = 240) -> str:
+    def finish(self, process: subprocess.Popen[str], before: ledger.Stored, patience: float = PATIENCE) -> str:
         """Wait seconds for the end of a process that was started; `before` is the store's content at its start."""
         output = process.communicate(timeout=patience)[0]
         ledger.note(f"it ends with {process.returncode}", output, ledger.trained(before, ledger.stored(self.store)))

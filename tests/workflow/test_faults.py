@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .project import TINY, Project
+from .project import PATIENCE, TINY, Project
 
 pytestmark = pytest.mark.workflow
 Wrap = Callable[[Project, str], None]
@@ -37,7 +37,7 @@ def start(fresh: Project) -> Iterator[Start]:
 
 def wait_for(reached: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Wait until something is reached while a process runs."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE
     while not reached():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end, "not reached"
