@@ -1,6 +1,7 @@
 """The command line: verbs, errors without a traceback, `plan`, `prune` and `schema`."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_a_wrong_study_is_told_without_a_traceback(small: study.Study) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("posrec: params.yaml: seedz: unknown key")
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error(small: study.Study) -> None:
+    command = [sys.executable, "-m", "posrec.cli", "plan", "--no-calibration"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_an_unknown_dataset_names_those_of_the_study(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The command line: one verb for each step of the workflow, so that every rule can be run by hand."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -283,12 +284,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _end_on_sigterm()
     try:
         status: int | None = parsed.run(parsed)
+        sys.stdout.flush()
     except PosrecError as error:
         print(f"posrec: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("posrec: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `posrec plan | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the end of the program complains
+        return 128 + signal.SIGPIPE
     return status or 0
 
 
