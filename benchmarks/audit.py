@@ -1,6 +1,7 @@
 """The page of the audit from its committed runs: `python -m benchmarks.audit` writes docs/results/audit anew.
 
-A study that was run here (`snakemake tables --configfile studies/audit.yaml`) gives its runs first.
+A study that was run here (`snakemake tables --configfile studies/audit.yaml`) gives its runs first. The effects also go
+into docs/released-code.md, between its two marks.
 """
 
 from pathlib import Path
@@ -9,12 +10,16 @@ import pandas as pd
 
 from posrec import plan, study, versions
 from posrec.analysis import style, switch_figures, switch_reading
-from posrec.analysis.load import Inputs
+from posrec.analysis.correlation import ALPHA
+from posrec.analysis.load import PRIMARY, Inputs
 from posrec.analysis.switches import switch_table
 from posrec.analysis.tables import Tables
 from posrec.files import write_text
 
 FOLDER = Path("docs/results/audit")
+DESCRIPTION = Path("docs/released-code.md")
+MARKS = ("<!-- effects -->\n", "<!-- end of effects -->\n")
+EFFECTS = ("switch", "others", "cells", "seeds", "Hit@10, points", "NDCG@10, points", "sd ratio of Hit@10", "below 5 %")
 STUDIES = ("audit", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # in the order of the page
 COMPARISON = ["dataset", "settings", "encoding", "switch", "others", "metric"]
 INTRODUCTION = """# What each switch of the released code does, on real data
@@ -91,6 +96,35 @@ def page(table: pd.DataFrame) -> str:
     return text
 
 
+def effects(table: pd.DataFrame) -> str:
+    """A line for each switch, from the smallest to the largest effect over its cells, as a Markdown table."""
+    lines: list[tuple[str, ...]] = [EFFECTS, ("---",) * len(EFFECTS)]
+    for (switch, others), rows in table.groupby(["switch", "others"], sort=False):
+        hit, ndcg = (rows[rows["metric"] == metric] for metric in ("sampled_hit10", PRIMARY))
+        seeds = _range(hit["pairs"].astype(float), ".0f")
+        levels = [_range(hit["effect_points"], "+.1f"), _range(ndcg["effect_points"], "+.2f")]
+        spread = _range(hit["sd_ratio"], ".2f")
+        lines.append((f"`{switch}`", str(others), str(len(hit)), seeds, *levels, spread, _found(rows)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _range(values: "pd.Series[float]", form: str) -> str:
+    ends = [f"{value:{form}}" for value in (values.min(), values.max())]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _found(rows: pd.DataFrame) -> str:
+    """On what an effect is significant after Holm, in how many of the tests."""
+    counts = {what: int((rows[p] <= ALPHA).sum()) for what, p in (("level", "p_holm"), ("spread", "spread_p_holm"))}
+    return ", ".join(f"{what} {count} of {len(rows)}" for what, count in counts.items() if count) or "nothing"
+
+
+def description(text: str, table: pd.DataFrame) -> str:
+    """The page on the released code with these effects between its marks."""
+    before, rest = text.split(MARKS[0])
+    return before + MARKS[0] + effects(table) + MARKS[1] + rest.split(MARKS[1])[1]
+
+
 def _section(rows: pd.DataFrame) -> str:
     header, body = switch_reading.switch_rows(rows)
     lines = [header, ("---",) * len(header), *body]
@@ -103,6 +137,7 @@ def main() -> None:
     take_runs()
     table = all_switches()
     write_text(FOLDER / "README.md", page(table))
+    write_text(DESCRIPTION, description(DESCRIPTION.read_text(encoding="utf-8"), table))
     with style.house_style():
         style.save(switch_figures.switch_map(table), FOLDER / "switches", table)
 

@@ -91,4 +91,16 @@ def test_a_study_without_such_protocols_has_none_of_it(here: Path) -> None:
 
 def test_the_committed_page_of_the_audit_follows_from_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert (audit.FOLDER / "README.md").read_text() == audit.page(audit.all_switches())
+    table = audit.all_switches()
+    assert (audit.FOLDER / "README.md").read_text() == audit.page(table)
+    text = audit.DESCRIPTION.read_text()
+    assert text == audit.description(text, table)
+
+
+def test_the_audit_takes_each_comparison_from_the_study_with_the_most_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"settings": "", "encoding": "none", "switch": "ties", "others": "sound", "metric": "full_ndcg10"}
+    few = pd.DataFrame([{**row, "dataset": "a", "pairs": 3}, {**row, "dataset": "b", "pairs": 3}])
+    many = pd.DataFrame([{**row, "dataset": "a", "pairs": 10}])
+    made = {"audit_screen": few, "audit": many}
+    monkeypatch.setattr(audit, "switches_of", lambda name: made.get(name, pd.DataFrame()))
+    assert audit.all_switches()[["dataset", "pairs"]].to_numpy().tolist() == [["a", 10], ["b", 3]]
