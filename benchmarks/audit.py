@@ -14,6 +14,7 @@ from posrec.analysis.correlation import ALPHA
 from posrec.analysis.load import PRIMARY, Inputs
 from posrec.analysis.switches import switch_table
 from posrec.analysis.tables import Tables
+from posrec.errors import PosrecError
 from posrec.files import write_text
 
 FOLDER = Path("docs/results/audit")
@@ -37,11 +38,18 @@ all columns, [switches.csv](switches.csv).
 
 
 def take_runs() -> None:
-    """Copy the runs of studies that were run here, with the versions that they were made with."""
+    """Copy the runs of studies that were run here, with the versions that they were made with.
+
+    Raises PosrecError where those are not the present ones.
+    """
     for name in STUDIES:
         made = plan.STUDIES / name / "tables" / "runs.csv"
         if made.exists():
-            runs = pd.read_csv(made, dtype=str, keep_default_na=False)
+            runs, loaded = pd.read_csv(made, dtype=str, keep_default_na=False), study.load(f"studies/{name}.yaml")
+            if not set(runs["run_id"]) <= {plan.run_id(loaded, cell) for cell in loaded.cells}:
+                raise PosrecError(
+                    f"{made}: not the runs that studies/{name}.yaml plans now; run it again, or remove it"
+                )
             runs = runs.assign(
                 training_version=versions.TRAINING_VERSION, evaluation_version=versions.EVALUATION_VERSION
             )

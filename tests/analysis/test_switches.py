@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from benchmarks import audit
 
-from posrec import outputs, plan, study
+from posrec import outputs, plan, study, versions
 from posrec.analysis import plots, report, switch_reading, tables
+from posrec.errors import PosrecError
 from posrec.protocols import PRESETS, one_switch, parse, single_switches
 from tests.analysis import made_up
 
@@ -95,6 +96,23 @@ def test_the_committed_page_of_the_audit_follows_from_its_runs(monkeypatch: pyte
     assert (audit.FOLDER / "README.md").read_text() == audit.page(table)
     text = audit.DESCRIPTION.read_text()
     assert text == audit.description(text, table)
+
+
+def test_the_audit_takes_runs_of_the_present_versions_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").symlink_to(Path(__file__).parents[2] / "studies")
+    made = plan.STUDIES / "audit_rope" / "tables" / "runs.csv"
+    made.parent.mkdir(parents=True)
+    loaded = study.load("studies/audit_rope.yaml")
+    made.write_text(f"seed,run_id,failure\n1,{plan.run_id(loaded, loaded.cells[0])},\n")
+    audit.take_runs()
+    (taken,) = (tmp_path / audit.FOLDER / "runs").iterdir()
+    header, row = taken.read_text().splitlines()
+    assert header == "seed,run_id,failure,training_version,evaluation_version"
+    assert row.endswith(f",,{versions.TRAINING_VERSION},{versions.EVALUATION_VERSION}")
+    monkeypatch.setattr(versions, "TRAINING_VERSION", versions.TRAINING_VERSION + 1)
+    with pytest.raises(PosrecError, match="plans now; run it again"):
+        audit.take_runs()
 
 
 def test_the_audit_takes_each_comparison_from_the_study_with_the_most_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
