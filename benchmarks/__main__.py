@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("coverage", "planning", "published", "scale", "speed")
+MEASUREMENTS = ("coverage", "equivalence", "planning", "published", "scale", "speed")
 
 
 def main(names: list[str]) -> int:

@@ -23,12 +23,19 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, packed_loss, reference_loss
+from benchmarks.speed_reference import (
+    Work,
+    dense_attributes,
+    make_cell,
+    make_data,
+    packed_loss,
+    reference_loss,
+    reference_scores,
+)
 from posrec.data.prepared import Prepared
 from posrec.files import write_text
-from posrec.model import padded, streams
-from posrec.model.batches import Sampler, candidate_rows, slot_rows
-from posrec.model.carca import Carca
+from posrec.model import streams
+from posrec.model.batches import Sampler
 from posrec.model.evaluate import model_scores, rank_requests, requests_of
 from posrec.model.products import onednn, onednn_is_float32
 from posrec.model.train import build_model
@@ -95,29 +102,11 @@ def evaluation_seconds(work: Work, data: Prepared) -> tuple[float, float]:
     requests = requests_of(data.test).take(np.arange(EVALUATED))
     candidates = np.random.default_rng(1).integers(1, data.n_items + 1, (EVALUATED, NEGATIVES))
     attributes = dense_attributes(data)
-    reference = seconds(lambda: reference_scores(model, data, candidates[:REFERENCE_USERS], attributes))
+    some = requests.take(np.arange(REFERENCE_USERS))
+    asked = np.concatenate([data.items[some.targets][:, None], candidates[:REFERENCE_USERS]], 1)
+    reference = seconds(lambda: reference_scores(model, data, some, asked, attributes))
     packed = seconds(lambda: rank_requests(model_scores(model, data, requests), data, requests, candidates))
     return reference * EVALUATED / REFERENCE_USERS, packed
-
-
-@torch.no_grad()
-def reference_scores(model: Carca, data: Prepared, candidates: np.ndarray, attributes: torch.Tensor) -> None:
-    """Logits of the target and the candidates of the first users. candidates: (B, n)."""
-    settings, targets = model.settings, data.test[: len(candidates)]
-    length = np.minimum(targets - data.offsets[: len(targets)], settings.max_length)
-    step = np.arange(settings.max_length) - (settings.max_length - length)[:, None]  # (B, L)
-    at = np.where(step < 0, 0, (targets - length)[:, None] + step)
-    items = np.concatenate([data.items[targets][:, None], candidates], 1)
-    rows = np.repeat(candidate_rows(length, settings)[:, None], items.shape[1], 1)
-    history = _slots(data, np.where(step < 0, 0, data.items[at]), at, slot_rows(step, length, settings))
-    asked = _slots(data, items, np.repeat(targets[:, None], items.shape[1], 1), rows)
-    visible = history.real[:, None, :].expand(-1, items.shape[1], -1)
-    padded.logits(model, history, asked, visible, attributes, model.item_embedding)
-
-
-def _slots(data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray) -> padded.Slots:
-    arrays = (items.astype(np.int64), data.context[at], rows, data.times[at])
-    return padded.Slots(*(torch.from_numpy(array) for array in arrays))
 
 
 def measure(name: str) -> dict[str, Any]:

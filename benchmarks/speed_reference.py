@@ -14,8 +14,9 @@ from torch import Tensor
 from posrec import study
 from posrec.data.prepared import Prepared
 from posrec.model import padded
-from posrec.model.batches import Batch
+from posrec.model.batches import Batch, candidate_rows, slot_rows
 from posrec.model.carca import Carca
+from posrec.model.evaluate import Requests
 from posrec.model.losses import binary_cross_entropy
 from posrec.study import Cell
 
@@ -90,14 +91,37 @@ def dense_attributes(data: Prepared) -> Tensor:
 
 def reference_loss(model: Carca, batch: Batch, attributes: Tensor, length: int) -> Tensor:
     """The loss of a batch in which every history has L slots, as the equations read."""
+    return binary_cross_entropy(reference_logits(model, batch, attributes, length), batch)
+
+
+def reference_logits(model: Carca, batch: Batch, attributes: Tensor, length: int) -> Tensor:
+    """Its logits, (B * 2L,)."""
     users = sum(group.users for group in batch.layout)
     history = _slots(batch, users, length, history=True)
     candidates = _slots(batch, users, length, history=False)
     step = torch.arange(length)
     past = (step <= step[:, None]).repeat(2, 1)  # (2L, L): positives, then negatives
     visible = past & history.real[:, None, :]
-    scores = padded.logits(model, history, candidates, visible, attributes, model.item_embedding).flatten()
-    return binary_cross_entropy(scores, batch)
+    return padded.logits(model, history, candidates, visible, attributes, model.item_embedding).flatten()
+
+
+@torch.no_grad()
+def reference_scores(model: Carca, data: Prepared, requests: Requests, items: np.ndarray, attributes: Tensor) -> Tensor:
+    """Logits of these items (R, n) for each request, all of whose earlier interactions are its history. (R, n)."""
+    settings, targets = model.settings, requests.targets
+    length = np.minimum(targets - data.offsets[requests.users], settings.max_length)
+    step = np.arange(settings.max_length) - (settings.max_length - length)[:, None]  # (R, L)
+    at = np.where(step < 0, 0, (targets - length)[:, None] + step)
+    rows = np.repeat(candidate_rows(length, settings)[:, None], items.shape[1], 1)
+    history = _test_slots(data, np.where(step < 0, 0, data.items[at]), at, slot_rows(step, length, settings))
+    asked = _test_slots(data, items, np.repeat(targets[:, None], items.shape[1], 1), rows)
+    visible = history.real[:, None, :].expand(-1, items.shape[1], -1)
+    return padded.logits(model, history, asked, visible, attributes, model.bounded_embedding())
+
+
+def _test_slots(data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray) -> padded.Slots:
+    arrays = (items.astype(np.int64), data.context[at], rows, data.times[at])
+    return padded.Slots(*(torch.from_numpy(array) for array in arrays))
 
 
 def packed_loss(model: Carca, batch: Batch) -> Tensor:
