@@ -144,5 +144,5 @@ def test_bad_registrations_name_their_file(own: Path, text: str, expected: str) 
 
 def test_the_layout_follows_from_switches_and_encoding() -> None:
     released = {"name": "mixed", "rmha_softmax": "released"}
-    assert plan.layout_of(make_cell("rmha4", released)) == "padded"
-    assert plan.layout_of(make_cell("rope", released)) == plan.layout_of(make_cell("rmha4")) == "packed"
+    assert make_cell("rmha4", released).layout == "padded"
+    assert make_cell("rope", released).layout == make_cell("rmha4").layout == "packed"

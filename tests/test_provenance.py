@@ -50,6 +50,7 @@ def test_a_sidecar_says_what_made_the_run(toy: Study) -> None:
     }
     assert (record["study"], record["dataset"], record["encoding"], record["seed"]) == ("jobs", "toy", "none", 1)
     assert record["threads"] == 1
+    assert record["layout"] == "packed"
     assert record["seconds"]["training"] > 0
     assert record["peak_memory_mib"] > 10
     assert record["versions"]["torch"]

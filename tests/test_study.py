@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from posrec import study
+from posrec.analysis import wording
 from posrec.errors import StudyError
 
 
@@ -120,6 +121,18 @@ def test_a_bound_that_blinds_the_model_is_a_warning() -> None:
     bound = {"dimension": 16, "upper_bound": 1e-4}
     assert "blind" in study.from_dict(raw(datasets={"toy": toy}, model=bound)).warnings[0]
     assert not study.from_dict(raw(model=bound)).warnings
+
+
+def test_what_the_packed_engine_does_not_compute_is_said() -> None:
+    """Cells that are trained with padded histories, in the plan, the log of a job and the report."""
+    mixed = {"name": "mixed", "base": "sound", "rmha_softmax": "released"}
+    loaded = study.from_dict(raw(protocols=["sound", mixed], encodings=["none", "rmha4"]))
+    assert [cell.encoding for cell in loaded.cells if cell.layout == "padded"] == ["rmha4"]
+    note = study.padded_note(loaded.cells)
+    assert note.startswith("rmha4 under protocol mixed: the second softmax")
+    assert loaded.warnings == (note,)
+    assert wording.training(loaded) == f"Not by the packed engine: {note}."
+    assert wording.training(study.from_dict(raw(encodings=["none", "rmha4"]))) == ""
 
 
 def test_data_without_times_have_no_context_and_suggest_the_dot_head() -> None:

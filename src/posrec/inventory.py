@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from posrec import holder, plan, store, work
 from posrec.errors import PosrecError
@@ -40,10 +42,32 @@ def print_plan(study: Study) -> None:
         print(f"batch {batch.name}: {len(batch.cells)} cells, {runs} runs{minutes}")
     if len(jobs) > SHOWN_JOBS:
         print(f"and {len(jobs) - SHOWN_JOBS} more, {len(jobs)} batches in all")
+    for line in _begun(study):
+        print(line)
     if failed := sum(counts["failed"] for counts in states.values()):
         print(f"{failed} runs failed: the report names step and reason; `posrec train --again-failed` trains them anew")
     for warning in study.warnings:
         print(f"warning: {warning}")
+
+
+def _begun(study: Study) -> Iterator[str]:
+    """A line a training that runs or was stopped, with its last epoch."""
+    found = sorted(plan.progress_folder(study).glob("*.jsonl"))
+    planned = {plan.progress_file(study, cell, seed) for cell in study.cells for seed in cell.seeds} if found else set()
+    for path in found:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or being written
+        if path in planned and lines:
+            ago = max(0.0, time.time() - path.stat().st_mtime)
+            yield _reached(json.loads(lines[-1]), ago)
+
+
+def _reached(state: dict[str, Any], ago: float) -> str:
+    reading = "" if state["validation"] is None else f", validation NDCG@10 {state['validation']:.4f}"
+    return (
+        f"begun: {state['dataset']} {state['encoding']} seed {state['seed']}, epoch {state['epoch']} of "
+        f"{state['epochs']} {ago:.0f} s ago, loss {state['loss']:.4f}{reading}, "
+        f"at most {state['seconds_left']:.0f} s left"
+    )
 
 
 def _states(study: Study, cell: Cell) -> Iterator[str]:

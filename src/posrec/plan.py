@@ -20,7 +20,7 @@ from posrec.study import Cell, Study, nearest
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
-SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
+LOGS = Path("logs")
 UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
 FIGURE_FILES = ("svg", "png", "csv", "rst")  # drawing, drawing, data, caption
@@ -125,16 +125,10 @@ def run_id(study: Study, cell: Cell) -> str:
         "protocol": cell.switches.model_dump(),
         "model": cell.model.identity(),
         "training": training,
-        "layout": layout_of(cell),
+        "layout": cell.layout,
         "version": versions.TRAINING_VERSION,
     }
     return digest(parts)
-
-
-def layout_of(cell: Cell) -> str:
-    """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
-    padded = cell.switches.rmha_softmax == "released" and find(cell.encoding).kind.name in SECOND_SOFTMAX
-    return "padded" if padded else "packed"
 
 
 def block_id(study: Study, protocol: str) -> str:
@@ -183,6 +177,16 @@ def run_folder(study: Study, cell: Cell) -> Path:
     """Folder of a cell's run files."""
     ids = Path(run_id(study, cell)) / evaluation_id(study, cell)
     return STUDIES / study.name / "runs" / cell.dataset / cell.encoding / ids
+
+
+def progress_folder(study: Study) -> Path:
+    """Folder of the files that show trainings while they run."""
+    return LOGS / study.name / "progress"
+
+
+def progress_file(study: Study, cell: Cell, seed: int) -> Path:
+    """Lines of JSON, one an epoch, of a training that runs or was stopped; it goes when the run's file is written."""
+    return progress_folder(study) / f"{cell.dataset}-{cell.encoding}-{run_id(study, cell)}-seed={seed}.jsonl"
 
 
 def run_files(study: Study, cell: Cell) -> list[Path]:

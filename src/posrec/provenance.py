@@ -93,6 +93,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
         ("analysis id", plan.analysis_id(study)),
         ("commit", _counted(_commit(record) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),
+        ("layout", _counted(record.get("layout", NOT_RECORDED) for record in records)),
         ("GPU", _counted(record["gpu"] or "none" for record in records)),
         ("threads", _counted(str(record["threads"]) for record in records)),
         ("system", _counted(record["system"] for record in records)),

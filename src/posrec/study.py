@@ -7,7 +7,7 @@ name.
 import difflib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from posrec.yaml_file import read_yaml
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
 MAX_VALUES = 100_000  # in a study file
 MIN_SEEDS = 3  # fewer cannot show a spread at all
+SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Cell:
     def switches(self) -> TrainingSwitches:
         """The training part of its protocols."""
         return self.protocols[0].training
+
+    @property
+    def layout(self) -> str:
+        """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
+        padded = self.switches.rmha_softmax == "released" and find(self.encoding).kind.name in SECOND_SOFTMAX
+        return "padded" if padded else "packed"
 
 
 @dataclass(frozen=True)
@@ -309,7 +316,20 @@ def _check_only(
                     raise StudyError(f"{where}: only[{number}].{key}: {wanted!r} is not in the grid; it has: {shown}")
 
 
+def padded_note(cells: Sequence[Cell]) -> str:
+    """Says which cells the packed engine does not support, and what is done instead; empty where it supports all."""
+    names = dict.fromkeys(f"{c.encoding} under protocol {c.protocol.name}" for c in cells if c.layout == "padded")
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)}: the second softmax (rmha_softmax: released) gives padding a weight, which packed tokens "
+        "do not have; every history is padded to L slots there, which is slower and a numerics class of its own"
+    )
+
+
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
+    if note := padded_note(cells):
+        yield note
     for name, dataset in settings.datasets.items():
         if dataset.source in registry.sources() and registry.unrecorded(dataset.source):
             yield (

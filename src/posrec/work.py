@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
-from posrec.plan import layout_of
 from posrec.protocols import DRAWN_USERS, EvaluationSwitches
 from posrec.settings import DatasetSettings
 from posrec.study import Cell, Study
@@ -79,7 +78,7 @@ def history_length(cell: Cell, counts: Counts) -> float:
 
 def history_slots(cell: Cell, counts: Counts) -> float:
     """Mean number of slots that a user's history takes in training: all L where histories are padded."""
-    return cell.model.max_length if layout_of(cell) == "padded" else history_length(cell, counts)
+    return cell.model.max_length if cell.layout == "padded" else history_length(cell, counts)
 
 
 def epoch_load(cell: Cell, counts: Counts) -> Load:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from posrec import plan
 from posrec.data.prepared import Prepared
 from posrec.model import padded, streams
 from posrec.model.batches import Batch, Sampler
@@ -74,7 +73,7 @@ CASES += [(e, {"name": "mixed", **switches}, {**s, "decoder_positions": True}) f
 
 def sampler(cell: Cell, data: Prepared, batch_size: int = 16) -> Sampler:
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    padded_layout = plan.layout_of(cell) == "padded"
+    padded_layout = cell.layout == "padded"
     return Sampler(data, cell.model, cell.switches, batch_size, order, negatives, padded_layout)
 
 

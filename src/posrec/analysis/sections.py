@@ -68,7 +68,7 @@ def answer(tables: Tables) -> Section:
 def how_to_read(tables: Tables) -> Section:
     """The few terms that the rest of the report needs."""
     inputs = tables.inputs
-    texts = (wording.candidates(inputs), wording.protocols(inputs))
+    texts = filter(None, (wording.candidates(inputs), wording.protocols(inputs), wording.training(inputs.study)))
     return Section("reading", "How to read this", [Block("terms", rows=TERMS), *(Block("paragraph", t) for t in texts)])
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from posrec.analysis.load import Inputs
 from posrec.analysis.tables import Tables
+from posrec.study import Study, padded_note
 
 PROTOCOL_WORDS = {
     "sound": "every step of a history is a target, under a causal mask",
@@ -37,6 +38,12 @@ def protocols(inputs: Inputs) -> str:
     names = [protocol.name for protocol in inputs.study.protocols]
     named = [f"{name} ({PROTOCOL_WORDS.get(name, 'see the study')})" for name in names]
     return f"Protocol{'s' if len(named) > 1 else ''}: {listing(named)}."
+
+
+def training(study: Study) -> str:
+    """Says which cells were trained in another way than the rest; empty where all are alike."""
+    note = padded_note(study.cells)
+    return f"Not by the packed engine: {note}." if note else ""
 
 
 def candidates(inputs: Inputs) -> str:

@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from posrec import inventory, plan, store, work
@@ -25,12 +24,13 @@ from posrec.model.checkpoints import Checkpoint, State
 from posrec.model.diagnostics import diagnose
 from posrec.model.encodings.own import planned_version
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.progress import LiveProgress
 from posrec.model.scoring import Scores
 from posrec.model.threads import one_thread
 from posrec.model.train import Curve, Training, Weights, build_model, train_run
 from posrec.model.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.store import Result
-from posrec.study import Cell, Study
+from posrec.study import Cell, Study, padded_note
 from posrec.versions import STUDY_SCHEMA, TRAINING_VERSION
 
 
@@ -62,6 +62,8 @@ def train_cells(
     runs = [Run(study, cell, seed) for cell, seed in seeds]
     if again_failed:
         runs = [job for job in runs if job.status() == "failed"]
+    if note := padded_note(cells):
+        print(f"posrec: not by the packed engine: {note}", flush=True)
     trained = failed = 0
     for job in tqdm(runs, desc="runs", unit="run", disable=not sys.stderr.isatty()):
         trained += job.bring(again_failed)
@@ -90,6 +92,7 @@ class Run:
         self.version: str | None = find(cell.encoding).identity.get("file")  # of an own encoding
         self.run_id = plan.run_id(study, cell)
         self.path = plan.run_folder(study, cell) / f"seed={seed}.json"
+        self.progress = plan.progress_file(study, cell, seed)
         self.stored = store.seed_folder(self.run_id, seed)
         names = [protocol.name for protocol in cell.protocols]
         self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in names}
@@ -127,6 +130,7 @@ class Run:
             status = self.status()
         if status in wanted:
             self.failed = status == "failed"
+            self.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
             return False
         missing = [name for name, path in self.blocks.items() if store.status_of(path, **self.identity) not in wanted]
         if missing:
@@ -140,6 +144,7 @@ class Run:
         """The same run with its file and its store in another folder."""
         other = Run(self.study, self.cell, self.seed)
         other.path, other.stored = folder / self.path.name, folder / "store"
+        other.progress = folder / self.progress.name
         other.blocks = {name: other.stored / path.name for name, path in self.blocks.items()}
         return other
 
@@ -165,6 +170,7 @@ class Run:
         self.failed = content["status"] == "failed"
         store.write_result(self.path, content, arrays)
         self.checkpoint.unlink(missing_ok=True)
+        self.progress.unlink(missing_ok=True)
 
     @one_thread()
     def _compute(self, missing: Sequence[str]) -> None:
@@ -209,19 +215,19 @@ class Run:
             return {"training": training.state(), "scores": [one.state() for one in scores]}
 
         began = time.perf_counter()
-        with Checkpoint(self.checkpoint, {**self.identity, "blocks": [one.name for one in blocks]}) as checkpoint:
+        identity = {**self.identity, "blocks": [one.name for one in blocks]}
+        live = LiveProgress(self.cell, self.seed, self.label, self.progress)
+        with Checkpoint(self.checkpoint, identity) as checkpoint, live:
+
+            def after_step(training: Training) -> None:
+                live.after_step(training)
+                checkpoint.after_step(lambda: state(training))
+
             saved = checkpoint.load()
             for one, readings in zip(scores, saved["scores"] if saved else (), strict=saved is not None):
                 one.restore(readings)
-            trained = train_run(
-                self.cell,
-                data,
-                self.seed,
-                self._log_epoch,
-                at_reading,
-                lambda training: checkpoint.after_step(lambda: state(training)),
-                saved and saved["training"],
-            )
+            before = saved and saved["training"]
+            trained = train_run(self.cell, data, self.seed, live.after_epoch, at_reading, after_step, before)
         self.seconds["training"] = time.perf_counter() - began
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)
@@ -235,16 +241,6 @@ class Run:
         began = time.perf_counter()
         self.diagnostics = diagnose(model, data, curve)
         self.seconds["diagnostics"] = time.perf_counter() - began
-
-    def _log_epoch(self, curve: Curve) -> None:
-        left = (self.cell.training.epochs - curve.epoch[-1]) * float(np.mean(curve.seconds))
-        value = curve.validation[-1]
-        reading = "not read" if np.isnan(value) else f"{value:.4f}"
-        print(
-            f"{self.label} epoch {curve.epoch[-1]}/{self.cell.training.epochs} loss {curve.loss[-1]:.4f} "
-            f"validation NDCG@10 {reading}, {curve.seconds[-1]:.2f} s, at most {left:.0f} s left",
-            flush=True,
-        )
 
     def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> Carca:
         """Read the test with these weights under each of the protocols. Returns the model that has them."""

@@ -60,6 +60,7 @@ def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float]) ->
         "ids": _ids(study, cell),
         "dataset": cell.dataset,
         "encoding": cell.encoding,
+        "layout": cell.layout,
         "seed": seed,
         "checksums": _checksums(study, cell, seed),
         "seconds": seconds,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepared import Prepared
+from posrec.errors import StudyError
 from posrec.model import metrics, streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
@@ -20,7 +21,7 @@ from posrec.model.failures import Progress, TrainingFailed, model_code
 from posrec.model.losses import loss_function
 from posrec.model.threads import one_thread
 from posrec.settings import PRIMARY, TrainingSettings
-from posrec.study import Cell
+from posrec.study import SECOND_SOFTMAX, Cell
 
 VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
 
@@ -74,6 +75,8 @@ def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
     switches = cell.switches
     model = Carca(cell.model, cell.encoding, data.n_items, data.n_attributes, switches, trunk, encoding, **widths)
+    if model.padded != (cell.layout == "padded"):  # the layout is in the run id
+        raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
     return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
 
 
