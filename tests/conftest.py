@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from posrec.files import write_text
@@ -12,6 +13,9 @@ from . import ledger
 
 # Before torch is imported: tiny models gain nothing from threads, which wait for each other on a loaded machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a loaded machine is no error
+hypothesis.settings.load_profile("untimed")
 
 pytest_plugins = ["tests.workflow.fixtures"]
 ROWS = pytest.StashKey[list[ledger.Row]]()

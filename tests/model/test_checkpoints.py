@@ -1,6 +1,7 @@
 """A training that was killed goes on from its checkpoint and ends with the bytes of one that was not."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from posrec import inventory
 from posrec.data.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model import checkpoints, jobs
@@ -126,6 +128,67 @@ def stopped_training(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> jobs.Run:
             one.bring()
     assert one.checkpoint.exists()
     return one
+
+
+def test_stopped_after_every_step_it_ends_with_the_same_bytes(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each call trains one step, saves and stops; what `posrec plan` says of it is the epoch that it has reached."""
+    monkeypatch.setenv("POSREC_STORE", "whole")
+    whole = run(make_study(), "learnt")
+    whole.bring()
+    expected = contents(whole)
+    whole.path.unlink()
+    monkeypatch.setenv("POSREC_STORE", "stopped")
+    monkeypatch.setenv("POSREC_TIME_LIMIT", "0")
+    stops, seen = 0, []
+    capsys.readouterr()
+    while True:
+        one = run(make_study(), "learnt")
+        try:
+            one.bring()
+            break
+        except PosrecError:
+            stops += 1
+        capsys.readouterr()
+        inventory.print_plan(make_study())
+        seen += re.findall(r"begun: toy learnt seed 1, epoch (\d) of 2 \d+ s ago, loss 0\.\d+", capsys.readouterr().out)
+    assert stops > 6
+    assert sorted(set(seen)) == ["1", "2"]
+    assert contents(one) == expected
+    assert not one.checkpoint.exists()
+    assert not one.progress.exists()
+
+
+def test_killed_between_any_two_files_it_ends_with_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Block, run file and sidecar are written last: before each of their files in turn the process ends."""
+    monkeypatch.setenv("POSREC_CHECKPOINT_SECONDS", "100000")  # on a loaded machine too, no other file is written
+    monkeypatch.setenv("POSREC_STORE", "whole")
+    whole = run(make_study())
+    whole.bring()
+    expected, number, killed = contents(whole), 0, True
+    replace = os.replace
+    while killed:
+        number += 1
+        whole.path.unlink()
+        monkeypatch.setenv("POSREC_STORE", f"killed-{number}")
+        with monkeypatch.context() as patch:
+            left = iter(range(number - 1))
+
+            def replace_some(source: Any, target: Any, left: Any = left) -> None:
+                if next(left, None) is None:
+                    raise KeyboardInterrupt
+                replace(source, target)
+
+            patch.setattr(os, "replace", replace_some)
+            try:
+                run(make_study()).bring()
+                killed = False
+            except KeyboardInterrupt:
+                pass
+        run(make_study()).bring()
+        assert contents(whole) == expected
+    assert number == 6  # npz and json of the block, of the run file, and the sidecar
 
 
 @pytest.mark.parametrize("damage", ["cut", "edited", "foreign", "code"])

@@ -152,20 +152,6 @@ def test_read_result_names_the_file(place: Path) -> None:
         store.read_result(first.path)
 
 
-def test_jobs_alone_and_together_give_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = make_study()
-    jobs.train_cells(loaded, loaded.cells)
-    together = {path: path.read_bytes() for path in Path("results").rglob("seed=*.json") if "runs" in path.parts}
-    assert len(together) == 6
-    monkeypatch.setenv("POSREC_STORE", "other")
-    for path in together:
-        path.unlink()
-    for cell in reversed(loaded.cells):
-        for seed in (3, 1, 2):
-            jobs.train_cells(loaded, [cell], [seed])
-    assert {path: path.read_bytes() for path in together} == together
-
-
 def test_a_run_file_of_another_evaluation_is_no_result(place: Path) -> None:
     """The same training under other candidates: the same run id, but not what this study's path says."""
     changed = make_study(evaluation={"negatives": 20})

@@ -4,13 +4,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from posrec.model import products
+from posrec.data.prepared import Prepared
+from posrec.model import products, streams
+from posrec.model.batches import Sampler
+from posrec.model.losses import binary_cross_entropy
+from posrec.model.train import build_model
+from tests.model.conftest import make_cell, make_data
 
 ROWS, INPUTS, OUTPUTS = 300, 128, 120  # 4.6 million multiplications: large enough to be routed
 
@@ -55,6 +60,45 @@ def test_a_rounded_product_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(torch.equal(one, other) for one, other in zip(routed, plain, strict=True))
     finally:
         products.onednn_is_float32.cache_clear()
+
+
+def loss_and_gradients(data: Prepared, precision: str) -> list[torch.Tensor]:
+    """Of one batch of a model whose products are large enough to be routed."""
+    cell = make_cell("rope", precision=precision, dimension=96, batch_size=200)
+    model = build_model(cell, data, 1)
+    order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
+    batch = next(Sampler(data, cell.model, cell.switches, 200, order, negatives).epoch())
+    loss = binary_cross_entropy(model(batch.items, batch.tokens, batch.layout), batch)
+    loss.backward()
+    found = [loss.detach(), *(value.grad for value in model.parameters() if value.grad is not None)]
+    return [value.double() for value in found]
+
+
+def test_a_model_with_routed_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error is at most twice that of torch's own products; where oneDNN is not float32 the bytes are torch's."""
+    if not products.onednn_is_float32():
+        pytest.skip("oneDNN's products are not float32 on this processor")
+    data, calls = make_data(users=240), []
+    before = products.onednn
+
+    def counted() -> AbstractContextManager[None]:
+        calls.append(1)
+        return before()
+
+    monkeypatch.setattr(products, "onednn", counted)
+    exact, routed = (loss_and_gradients(data, precision) for precision in ("fp64", "fp32"))
+    assert len(calls) > 20
+    monkeypatch.setattr(products, "onednn_is_float32", lambda: False)
+    calls.clear()
+    stock = loss_and_gradients(data, "fp32")
+    assert not calls
+    own, allowed = (
+        torch.cat([(one - true).flatten() for one, true in zip(found, exact, strict=True)]).norm()
+        for found in (routed, stock)
+    )
+    assert 0 < own <= 2 * allowed
+    monkeypatch.setattr(products, "_routable", lambda x: False)
+    assert all(torch.equal(one, other) for one, other in zip(stock, loss_and_gradients(data, "fp32"), strict=True))
 
 
 def test_the_choice_of_the_product_is_put_back() -> None:
