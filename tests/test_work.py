@@ -72,6 +72,17 @@ def test_work_of_an_epoch_by_hand() -> None:
     assert load == Load(steps=2, elements=elements, products=3 * (layers + context + attention))
 
 
+def test_work_of_a_reading_by_hand() -> None:
+    """100 users of 2 + 3 interactions rank 10 items of width 4, at 100 times of request, at 20, or without times."""
+    counts, wide = Counts(100, 10, 500), {"dimension": 4}
+    cell, timeless, dot = (small(model={**wide, **more}).cells[0] for more in ({}, {"context": False}, {"head": "dot"}))
+    of_items = 10 * 4
+    assert work.reading_load(cell, counts, 100) == Load(requests=200, tables=101 * of_items, scores=300 * of_items)
+    assert work.reading_load(cell, counts, 100, times=20).tables == 21 * of_items
+    assert work.reading_load(timeless, counts, 100).tables == 2 * of_items
+    assert work.reading_load(dot, counts, 100).scores == 100 * of_items
+
+
 def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time() -> None:
     counts = Counts(1000, 100, 9000)
     cell = small(training={"epochs": 4}).cells[0]
@@ -122,7 +133,8 @@ def test_a_budget_becomes_epochs_that_fit(capsys: pytest.CaptureFixture[str]) ->
     line = capsys.readouterr().out.splitlines()[-1]
     epochs = int(line.removeprefix("training: {epochs: ").removesuffix("}"))
     cores = len(estimate.os.sched_getaffinity(0))
-    spent, more = (estimate.study_load(loaded, n).seconds() / cores for n in (epochs, epochs + 1))
+    starts = len(work.batches(loaded)) * work.START
+    spent, more = ((estimate.study_load(loaded, n).seconds() + starts) / cores for n in (epochs, epochs + 1))
     assert spent <= 7200 < more
     with pytest.raises(StudyError, match="one epoch of every run takes"):
         estimate.print_budget(small(datasets=BIG, seeds=list(range(500))), work.SPEED, "1m")

@@ -72,7 +72,9 @@ def print_estimate(study: Study, speed: Mapping[str, float], source: str) -> Non
     print(f"\ncost when all is trained, to the last epoch ({source}; one core a run)")
     for first, *others in rows:
         print("  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]))
-    print("early stopping makes it less; memory is that of one training process")
+    jobs = len(work.batches(study))
+    print(f"early stopping makes it less; starting {jobs} jobs takes {jobs * work.START / 3600:.2f} core-hours more")
+    print("memory is that of one training process")
     for line in _unknown(found):
         print(line)
 
@@ -108,14 +110,15 @@ def print_budget(study: Study, speed: Mapping[str, float], budget: str) -> None:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     available = seconds_of(budget) * cores
-    cost = {epochs: study_load(study, epochs).seconds(speed) for epochs in (1, 1001)}
+    starts = len(work.batches(study)) * work.START
+    cost = {epochs: study_load(study, epochs).seconds(speed) + starts for epochs in (1, 1001)}
     epochs = 1 + int((available - cost[1]) / (cost[1001] - cost[1]) * 1000)
     if available < cost[1]:
         raise StudyError(
             f"--budget {budget}: one epoch of every run takes {cost[1] / cores / 60:.0f} minutes on {cores} cores; "
             "give more time, or fewer data sets, encodings or seeds"
         )
-    spent = study_load(study, epochs).seconds(speed) / cores
+    spent = (study_load(study, epochs).seconds(speed) + starts) / cores
     print(f"\n{budget} on {cores} cores is enough for (about {spent / 60:.0f} minutes, without preparing the data):")
     print(f"training: {{epochs: {epochs}}}")
 

@@ -9,17 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
-from posrec.protocols import DRAWN_USERS, EvaluationSwitches
+from posrec.protocols import DRAWN_USERS
 from posrec.settings import DatasetSettings
 from posrec.study import Cell, Study
 
 # Seconds of one core a unit of each kind of work (`Load`), measured by `posrec plan` on a machine of 2024 and rounded.
-SPEED = {"runs": 0.03, "steps": 2.6e-3, "elements": 2.7e-9, "products": 4e-11, "scores": 2.2e-10}
+SPEED = {
+    **{"runs": 0.07, "steps": 2.6e-3, "elements": 2.7e-9, "products": 4e-11},
+    **{"requests": 5e-5, "tables": 5e-10, "scores": 3e-11},
+}
+TIMES = 1000  # different times of request at most: time features are those of a day, and many ask on the same
 LONGEST_JOB = 20 * 60  # seconds on that core
 SHORTEST_JOB = 15  # a job starts Python and torch, which takes seconds
 JOBS = (
     32  # two a core of a laptop of 16: smaller studies have shorter jobs, so that all cores end at about the same time
 )
+START = 2.5  # seconds of that core that a job takes to start Python and torch
 HELD_OUT = 2  # interactions a user that are not trained on
 STARTED = 500.0  # MB of a process that has loaded torch
 PREPARED = 60  # bytes an interaction of a prepared data set
@@ -37,16 +42,19 @@ class Counts:
 
 @dataclass(frozen=True)
 class Load:
-    """Work of runs: their number, optimiser steps, element-wise work, multiply-adds, and scores on the full catalogue.
+    """Work of runs: their number, optimiser steps, element-wise work, multiply-adds, and ranking on the full catalogue.
 
-    elements: slots x width x operations, and the optimiser's pass over the table of items; scores: requests x items x
-    length of the history x width.
+    elements: slots x width x operations, and the optimiser's pass over the table of items; requests: users
+    ranked and different times at which they ask; tables: (1 + these times) x items x width, what an item is at a time;
+    scores: users ranked x items x length of the history x width.
     """
 
     runs: float = 0.0
     steps: float = 0.0
     elements: float = 0.0
     products: float = 0.0
+    requests: float = 0.0
+    tables: float = 0.0
     scores: float = 0.0
 
     def __add__(self, other: "Load") -> "Load":
@@ -98,10 +106,14 @@ def epoch_load(cell: Cell, counts: Counts) -> Load:
     return Load(steps=steps, elements=elements, products=3 * (layers + context + attention))
 
 
-def reading_load(cell: Cell, counts: Counts, requests: float) -> Load:
-    """Work of ranking so many requests on the full catalogue."""
-    length = history_length(cell, counts) if cell.model.head == "carca" else 1.0
-    return Load(scores=requests * counts.items * length * cell.model.dimension)
+def reading_load(cell: Cell, counts: Counts, requests: float, times: float = TIMES) -> Load:
+    """Work of ranking so many requests, of at most so many different times, on the full catalogue."""
+    model = cell.model
+    length = history_length(cell, counts) if model.head == "carca" else 1.0
+    timed = model.context and model.candidate_context != "none"
+    table = counts.items * model.dimension
+    different = min(requests, times) if timed else 1
+    return Load(requests=requests + different, tables=table * (1 + different), scores=requests * table * length)
 
 
 def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
@@ -109,14 +121,22 @@ def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
     epochs = epochs or cell.training.epochs
     readings = math.ceil(epochs / cell.training.validate_every)
     validation = reading_load(cell, counts, min(cell.training.validation_users, counts.users))
-    requests = sum(_test_requests(protocol.evaluation, counts, readings) for protocol in cell.protocols)
-    test = reading_load(cell, counts, requests)
-    return Load(runs=1) + epoch_load(cell, counts).times(epochs) + validation.times(readings) + test
+    return (
+        Load(runs=1)
+        + epoch_load(cell, counts).times(epochs)
+        + validation.times(readings)
+        + _test_load(cell, counts, readings)
+    )
 
 
-def _test_requests(switches: EvaluationSwitches, counts: Counts, readings: int) -> float:
-    users = DRAWN_USERS if switches.eval_users == "released" else counts.users
-    return users * (readings if switches.selection == "released" else 1)
+def _test_load(cell: Cell, counts: Counts, readings: int) -> Load:
+    """Work of the test under every protocol; `selection: released` reads it as often as the validation."""
+    total = Load()
+    for protocol in cell.protocols:
+        users = DRAWN_USERS if protocol.evaluation.eval_users == "released" else counts.users
+        often = readings if protocol.evaluation.selection == "released" else 1
+        total += reading_load(cell, counts, users).times(often)
+    return total
 
 
 def run_memory(cell: Cell, counts: Counts) -> float:

@@ -5,8 +5,9 @@ The answer is only ever shown (`posrec plan`): no job, id or result depends on i
 
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from posrec import __version__, store, study
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.files import digest, read_checked_json, write_checked_json
-from posrec.model.evaluate import model_scores, rank_requests, requests_of
+from posrec.model.carca import Carca
+from posrec.model.diagnostics import diagnose
+from posrec.model.evaluate import Requests, model_scores, rank_requests, requests_of
 from posrec.model.provenance import machine_facts
 from posrec.model.threads import one_thread
-from posrec.model.train import build_model, train_run
+from posrec.model.train import Curve, build_model, train_run
 from posrec.study import Cell
 from posrec.work import SPEED, Counts, Load, epoch_load, reading_load
 
@@ -32,7 +35,8 @@ SHAPES = (
     (1000, 20_000, 7, 64, 1, 20, 64, "dot"),
     (1000, 12_000, 9, 64, 1, 50, 256, "carca"),
 )
-REQUESTS = 256  # ranked on the full catalogue for each shape
+REQUESTS = 256  # ranked on the full catalogue for each shape, of many times and of one
+SMALL = 300  # items: below, a run's building, test and diagnostics are much of it
 
 
 def speed() -> dict[str, float]:
@@ -51,28 +55,41 @@ def speed() -> dict[str, float]:
 
 @one_thread()
 def measure() -> dict[str, float]:
-    """Train and rank each shape once, and fit non-negative seconds a unit of work, in relation to the seconds."""
+    """Train and rank each shape, and fit non-negative seconds a unit of work, in relation to the seconds."""
     rows = [row for shape in SHAPES for row in _times(shape)]
     loads = np.array([list(asdict(load).values()) for load, _ in rows])
     seconds = np.array([taken for _, taken in rows])
     scale = np.array([SPEED[kind] for kind in SPEED])
     fitted = nnls(loads * scale / seconds[:, None], np.ones(len(rows)))[0]
-    result = {kind: float(value) for kind, value in zip(SPEED, fitted * scale, strict=True)}
-    return {**result, "runs": SPEED["runs"]}  # files and the building of a model: too little to be measured here
+    return {kind: float(value) for kind, value in zip(SPEED, fitted * scale, strict=True)}
 
 
 def _times(shape: tuple[int, int, float, int, int, int, int, str]) -> Iterator[tuple[Load, float]]:
-    """The work and the seconds of an epoch, and of a ranking."""
+    """The work and the seconds of an epoch, of rankings, and where data are small of what else a run is."""
     cell, data, counts = _case(shape)
-    train_run(cell, data, 1)  # the first steps allocate
-    began = time.process_time()
-    train_run(cell, data, 2)
-    yield epoch_load(cell, counts), time.process_time() - began
-    model, requests = build_model(cell, data, 1), requests_of(data.test).take(np.arange(REQUESTS))
-    nobody = np.zeros((REQUESTS, 0), np.int32)
-    began = time.process_time()
-    rank_requests(model_scores(model, data, requests), data, requests, nobody)
-    yield reading_load(cell, counts, REQUESTS), time.process_time() - began
+    yield epoch_load(cell, counts) + reading_load(cell, counts, 1), _seconds(lambda: train_run(cell, data, 1))
+    model = build_model(cell, data, 1)
+    requests = requests_of(data.test).take(np.arange(REQUESTS))
+    at_once = replace(data, context=np.zeros_like(data.context))
+    times = len(np.unique(data.context[requests.targets], axis=0))
+    for asked, number in ((data, times), (at_once, 1)):
+        yield reading_load(cell, counts, REQUESTS, number), _seconds(partial(_rank, model, asked, requests))
+    if counts.items < SMALL:
+        yield Load(runs=1), _seconds(lambda: diagnose(build_model(cell, data, 1), data, Curve()))
+
+
+def _rank(model: Carca, data: Prepared, requests: Requests) -> None:
+    rank_requests(model_scores(model, data, requests), data, requests, np.zeros((REQUESTS, 0), np.int32))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of the faster of two calls: the first allocates, and other programs disturb."""
+    times = []
+    for _ in range(2):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return min(times)
 
 
 def _case(shape: tuple[int, int, float, int, int, int, int, str]) -> tuple[Cell, Prepared, Counts]:
