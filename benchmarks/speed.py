@@ -8,37 +8,32 @@ steps times the median step.
 """
 
 import json
-import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from benchmarks.speed_reference import (
-    Work,
-    dense_attributes,
-    make_cell,
-    make_data,
-    packed_loss,
-    reference_loss,
-    reference_scores,
-)
+from benchmarks.speed_evaluation import full_catalogue_seconds, sampled_seconds, seconds
+from benchmarks.speed_page import page
+from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, reference_loss
 from posrec.data.prepared import Prepared
 from posrec.files import write_text
 from posrec.model import streams
 from posrec.model.batches import Sampler
-from posrec.model.evaluate import model_scores, rank_requests, requests_of
 from posrec.model.products import onednn, onednn_is_float32
-from posrec.model.train import build_model
+from posrec.model.train import Training, build_model
+from posrec.study import Cell
 
 SHAPES = {
     "Games": Work(31_013, 23_715, 9.3, 506, 0, 90, 3, 1, 50, 512),
@@ -50,39 +45,37 @@ BASE = Work(10_000, 10_000, 9.3, 500, 0, 64, 2, 1, 50, 256)
 GROWTH = {"users": 20_000, "items": 20_000, "max_length": 100, "dimension": 128, "attributes": 1000}
 ROUNDS = 2
 FAST_STEPS = 6  # packed steps a round: a step of the reference takes as long as many of them
-EVALUATED = 10_000  # users
-REFERENCE_USERS = 32  # of them, scored by the reference: its time is proportional to the users
-NEGATIVES = 100
+ATTENTION = ("aten::bmm", "aten::_softmax", "aten::_softmax_backward_data")
 DOCS = Path("docs")
 Step = Callable[[], object]
 
 
-def training_step(work: Work, data: Prepared, reference: bool) -> tuple[Step, int]:
-    """A function that does one training step, sampling included, and the number of steps an epoch."""
-    cell = make_cell(work)
+def packed_step(cell: Cell, data: Prepared) -> tuple[Step, Training]:
+    """A function that does one step of posrec's own training, sampling included, and the training."""
+    training = Training(cell, data, 1)
+    training.model.train()
+    batches = training.sampler.epoch()
+    return lambda: training.step(next(batches)), training
+
+
+def reference_step(cell: Cell, data: Prepared) -> Step:
+    """A function that does one training step of the reference, sampling included."""
     model = build_model(cell, data, 1)
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    sampler = Sampler(data, cell.model, cell.switches, work.batch_size, order, negatives, padded=reference)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.001, fused=not reference)
-    batches = sampler.epoch()
-    attributes = dense_attributes(data) if reference else torch.empty(0)
+    size, length = cell.training.batch_size, cell.model.max_length
+    batches = Sampler(data, cell.model, cell.switches, size, order, negatives, padded=True).epoch()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.001)
+    attributes = dense_attributes(data)
 
     def step() -> None:
         batch = next(batches)
         model.bound_embedding(batch.items.ids)
-        loss = reference_loss(model, batch, attributes, work.max_length) if reference else packed_loss(model, batch)
+        loss = reference_loss(model, batch, attributes, length)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
-    return step, sampler.steps
-
-
-def seconds(step: Step) -> float:
-    """CPU seconds of one call: what else the machine does counts little."""
-    began = time.process_time()
-    step()
-    return time.process_time() - began
+    return step
 
 
 def matrix_rate() -> float:
@@ -95,43 +88,31 @@ def matrix_rate() -> float:
     return 2 * 1536**3 / min(times)
 
 
-def evaluation_seconds(work: Work, data: Prepared) -> tuple[float, float]:
-    """Seconds to rank 101 candidates of 10,000 users: reference (from some of them), packed (full catalogue too)."""
-    cell = make_cell(work)
-    model = build_model(cell, data, 1).eval()
-    requests = requests_of(data.test).take(np.arange(EVALUATED))
-    candidates = np.random.default_rng(1).integers(1, data.n_items + 1, (EVALUATED, NEGATIVES))
-    attributes = dense_attributes(data)
-    some = requests.take(np.arange(REFERENCE_USERS))
-    asked = np.concatenate([data.items[some.targets][:, None], candidates[:REFERENCE_USERS]], 1)
-    reference = seconds(lambda: reference_scores(model, data, some, asked, attributes))
-    packed = seconds(lambda: rank_requests(model_scores(model, data, requests), data, requests, candidates))
-    return reference * EVALUATED / REFERENCE_USERS, packed
-
-
 def measure(name: str) -> dict[str, Any]:
     """All figures of one shape."""
     work = SHAPES[name]
-    data = make_data(work)
-    (slow, _), (fast, steps) = (training_step(work, data, reference) for reference in (True, False))
+    data, cell = make_data(work), make_cell(work)
+    slow, (fast, training) = reference_step(cell, data), packed_step(cell, data)
     fast()  # the first step allocates
     times: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ROUNDS):
         times[True].append(seconds(slow))
         times[False] += [seconds(fast) for _ in range(FAST_STEPS)]
-    with FlopCounterMode(display=False) as counter:
-        fast()
     reference, packed = (float(np.median(times[side])) for side in (True, False))
-    share = counter.get_total_flops() / packed / matrix_rate()
-    del slow, fast
-    slow_evaluation, fast_evaluation = evaluation_seconds(work, data)
-    memory = {side: _peak(name, side) for side in ("reference", "packed")}
-    return {
+    steps = training.sampler.steps
+    row = {
         "shape": name,
         "reference s/epoch": reference * steps,
         "packed s/epoch": packed * steps,
         "train ratio": reference / packed,
-        "share of matrix rate": share,
+        "share of matrix rate": operations(fast) / packed / matrix_rate(),
+        **parts_of_step(cell, data, fast, training),
+    }
+    del slow, fast, training
+    slow_evaluation, fast_evaluation = sampled_seconds(work, data)
+    memory = {side: _peak(name, side) for side in ("reference", "packed")}
+    return {
+        **row,
         "reference evaluation s": slow_evaluation,
         "packed evaluation s": fast_evaluation,
         "evaluation ratio": slow_evaluation / fast_evaluation,
@@ -141,88 +122,96 @@ def measure(name: str) -> dict[str, Any]:
     }
 
 
+def operations(step: Step) -> int:
+    """Floating-point operations of a step's matrix products, as torch counts them."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+def parts_of_step(cell: Cell, data: Prepared, fast: Step, training: Training) -> dict[str, float]:
+    """Shares of a packed step: attention's products and softmax, dropout, and the optimiser's pass over all items.
+
+    Attention's is torch's profile of some steps; dropout's the difference to a training without it, step by step in
+    turn; the optimiser's is timed alone.
+    """
+    bare, _ = packed_step(replace(cell, model=cell.model.model_copy(update={"dropout": 0.0})), data)
+    bare()
+    pairs = np.array([(seconds(fast), seconds(bare)) for _ in range(FAST_STEPS)])
+    whole, without = np.median(pairs, 0)
+    optimiser = np.median([seconds(training.optimiser.step) for _ in range(FAST_STEPS)])
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        for _ in range(FAST_STEPS):
+            fast()
+    events = profiled.key_averages()
+    attention = sum(event.self_cpu_time_total for event in events if event.key in ATTENTION)
+    return {
+        "attention share": attention / sum(event.self_cpu_time_total for event in events),
+        "dropout share": float(1 - without / whole),
+        "optimiser share": float(optimiser / whole),
+    }
+
+
 def _peak(name: str, side: str) -> float:
     command = [sys.executable, "-m", "benchmarks.speed", "--peak", name, side]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def print_peak(name: str, side: str) -> None:
-    """Print the peak memory of this process in GiB after two steps of one side (interpreter and torch included)."""
+    """Print the peak of this process's own memory in GiB in two steps of one side (interpreter and torch included).
+
+    The packed side has its dense features as a study has them, mapped from a file: its pages are the system's, shared
+    by all trainings, and not counted. The reference gathers from a tensor.
+    """
     work = SHAPES[name]
-    step, _ = training_step(work, make_data(work), side == "reference")
-    step()
-    step()
-    # not getrusage: a process started by another begins with that one's peak
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(int(peak.split()[1]) / 2**20)
+    data, cell = make_data(work), make_cell(work)
+    with TemporaryDirectory() as folder:
+        if side == "packed":
+            np.save(f"{folder}/features.npy", data.features)
+            data = replace(data, features=np.load(f"{folder}/features.npy", mmap_mode="r"))
+        step = reference_step(cell, data) if side == "reference" else packed_step(cell, data)[0]
+        print(peak_memory(lambda: (step(), step())))
+
+
+def peak_memory(call: Callable[[], object]) -> float:
+    """The largest private memory (RssAnon) during a call in GiB, looked at every millisecond."""
+    seen, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("RssAnon"))
+            seen.append(int(line.split()[1]))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    call()
+    done.set()
+    watcher.join()
+    return max(seen) / 2**20
 
 
 def growth() -> pd.DataFrame:
     """Packed epoch seconds when one count doubles, as a ratio to the base: 2 is linear."""
     works = {"base": BASE, **{name: replace(BASE, **{name: value}) for name, value in GROWTH.items()}}
-    parts = {name: training_step(work, make_data(work), False) for name, work in works.items()}
+    parts = {name: packed_step(make_cell(work), make_data(work)) for name, work in works.items()}
     times: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(1 + 2 * FAST_STEPS):
         for name, (step, _) in parts.items():
             times[name].append(seconds(step))
-    epoch = {name: float(np.median(times[name][1:])) * steps for name, (_, steps) in parts.items()}
+    epoch = {name: float(np.median(times[name][1:])) * one.sampler.steps for name, (_, one) in parts.items()}
     rows = [{"twice": name, "s/epoch": epoch[name], "ratio": epoch[name] / epoch["base"]} for name in parts]
     return pd.DataFrame(rows)
 
 
-def page(table: pd.DataFrame, grown: pd.DataFrame) -> str:
-    """docs/speed.md."""
-    shapes = pd.DataFrame([{"shape": name, **asdict(work)} for name, work in SHAPES.items()])
-    return f"""# Speed
-
-Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
-{torch.__version__}. The machine may have been shared: seconds are CPU seconds and only rough, the ratios had both sides
-in turn in one process. The reference is `posrec/model/padded.py`: every history padded to L, attributes as dense rows
-projected for each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it.
-
-{_markdown(table)}
-
-Evaluation ranks {EVALUATED:,} users; the reference scores {NEGATIVES + 1} candidates of {REFERENCE_USERS} users
-(scaled up), the packed engine all items for all of them and reads the {NEGATIVES + 1} from these. The share of the
-matrix rate is the operations of the packed step's products, as torch counts them, over its time, as a share of the rate
-of a 1536 x 1536 product by the faster of torch's two libraries. Memory (GiB) is the peak of a process with interpreter
-and torch; dense features lie in memory on both sides. No figure is a promise: what another machine gives, this command
-tells.
-
-## Growth
-
-One count is twice the base ({_words(BASE)}); a ratio of 2 is linear.
-
-{_markdown(grown)}
-
-## The shapes
-
-{_markdown(shapes)}
-"""
-
-
-def _words(work: Work) -> str:
-    return ", ".join(f"{name} {value}" for name, value in asdict(work).items())
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    lines = [list(table.columns), ["---"] * len(table.columns), *(map(_text, row) for row in table.to_numpy())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def main() -> None:
+def main(names: Sequence[str] = tuple(SHAPES)) -> None:
     """Measure everything and write the page."""
     torch.set_num_threads(1)
     rows = []
-    for name in tqdm(SHAPES):
+    for name in tqdm(names):
         rows.append(measure(name))
         table = pd.DataFrame(rows)
         write_text(DOCS / "speed.csv", table.to_csv(index=False, float_format="%.4g"))  # kept if a later one is killed
-    write_text(DOCS / "speed.md", page(table, growth()))
+    write_text(DOCS / "speed.md", page(table, growth(), full_catalogue_seconds(), SHAPES, BASE))
 
 
 if __name__ == "__main__":

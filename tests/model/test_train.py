@@ -13,7 +13,15 @@ from posrec.model.attention import make_group
 from posrec.model.batches import distinct_items
 from posrec.model.carca import Tokens
 from posrec.model.evaluate import requests_of
-from posrec.model.train import Curve, TrainingFailed, build_model, learning_rate_factor, train_run, validation_sample
+from posrec.model.train import (
+    Curve,
+    Training,
+    TrainingFailed,
+    build_model,
+    learning_rate_factor,
+    train_run,
+    validation_sample,
+)
 from posrec.settings import ENCODINGS, STREAMS
 from tests.model.conftest import make_cell, make_data
 
@@ -135,3 +143,19 @@ def test_upper_bound_holds_for_touched_rows_only(data: Prepared) -> None:
     assert norms[[3, 4]].max() <= 0.5 + 1e-12
     assert torch.equal(model.item_embedding.detach()[5:], before[5:])
     assert model.bounded_embedding().norm(dim=1).max() <= 0.5 + 1e-12
+
+
+def test_the_kept_gradient_is_torchs_own_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a batch only are written, those of the batch before are cleared: as if the whole were made anew."""
+    data = make_data(users=60, items=300)
+    cell = make_cell("learnt", precision="fp32", epochs=2, batch_size=8, weight_decay=0.1, dropout=0.2)
+    kept = Training(cell, data, 1)
+    anew = Training(cell, data, 1)
+    anew.model.sparse_gradient = False
+    monkeypatch.setattr(anew.item_gradient, "expand", lambda: None)
+    for training in (kept, anew):
+        torch.manual_seed(3)
+        training.train_epoch(lambda: None)
+    assert kept.steps == anew.steps
+    for one, other in zip(kept.model.parameters(), anew.model.parameters(), strict=True):
+        assert torch.equal(one, other)

@@ -145,6 +145,7 @@ def attend(
     the queries are the history itself; without `relative`, or with its distances, they are the candidates.
     Returns (Tq, D).
     """
+    query = query / math.sqrt(query.shape[2])
     distances = None if relative is None else relative.distances
     in_decoder = relative is None or distances is not None
     queries = [group.queries if in_decoder else group.keys for group in layout]
@@ -169,7 +170,7 @@ def attend(
 
 
 def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout_rate: float) -> Tensor:
-    weights = _weights(q / math.sqrt(q.shape[3]) @ k.transpose(2, 3), bias)  # (B, H, m, n)
+    weights = _weights(q @ k.transpose(2, 3), bias)  # (B, H, m, n)
     return dropout(weights, dropout_rate) @ v
 
 
@@ -177,7 +178,6 @@ def _attend_relative(
     q: Tensor, k: Tensor, v: Tensor, group: Group, dropout_rate: float, relative: Relative, pairs: Pairs
 ) -> Tensor:
     encoding, block = relative.encoding, relative.block
-    q = q / math.sqrt(q.shape[3])
     scores = q @ k.transpose(2, 3)  # (B, H, n, n)
     added = encoding.scores(q, pairs, block)
     bias = group.encoder_bias if relative.distances is None else group.decoder_bias

@@ -140,6 +140,7 @@ class Carca(nn.Module):
         width = settings.dimension
         self.settings = settings
         self.switches = switches
+        self.sparse_gradient = False  # of the item embedding: a batch touches few rows (`train.ItemGradient`)
         self.feature_widths = [context_width, n_attributes, n_features]  # of the columns of W_f
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0
@@ -202,7 +203,7 @@ class Carca(nn.Module):
         parts = linear(embedding * math.sqrt(width), of_id, bias)
         _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
         if len(items.attribute_ids):
-            table = linear(of_features, of_attributes.T).T  # (A, D)
+            table = linear(of_features, of_attributes.T).T.contiguous()  # (A, D), whole rows: the fast kernel's
             parts = parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
         if items.features.shape[1]:
             parts = parts + linear(items.features.to(parts.dtype), linear(of_features, of_dense.T))  # (M, D)
@@ -288,7 +289,8 @@ class Carca(nn.Module):
 
     def forward(self, items: Items, tokens: Tokens, layout: Layout) -> Tensor:
         """Training logits of all candidate slots, (Tq,). tokens: T history slots, then Tq candidate slots."""
-        parts = self.item_parts(items, F.embedding(items.ids, self.item_embedding))
+        embedding = F.embedding(items.ids, self.item_embedding, sparse=self.sparse_gradient)
+        parts = self.item_parts(items, embedding)
         length = sum(group.users * group.keys for group in layout)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         times = None if tokens.times is None else tokens.times[:length]

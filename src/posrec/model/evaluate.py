@@ -101,7 +101,7 @@ def rank_requests(
 
 def check_finite(scores: Tensor) -> None:
     """Raise ScoreError where a score is NaN or infinite."""
-    if not torch.isfinite(scores).all():
+    if not torch.stack(torch.aminmax(scores)).isfinite().all():  # NaN is both of them
         raise ScoreError("scores are NaN or infinite: the training has diverged (lower the learning rate)")
 
 
@@ -277,7 +277,7 @@ class Scorer:
             gain = (value * model.output_weight.view(heads, 1, width)).sum(2, keepdim=True)  # (H, T, 1)
         sizes = [len(history) for history in histories]
         for of_user, of_gain, total in zip(scores.split(sizes, 1), gain.split(sizes, 1), out, strict=False):
-            torch.add((of_user.softmax(1) * of_gain).sum((0, 1)), model.output_bias, out=total)
+            torch.add(of_user.softmax(1).mul_(of_gain).sum((0, 1)), model.output_bias, out=total)
             if model.settings.decoder_residual == "sum":
                 total += self.weighted.sum(0)
 

@@ -89,9 +89,10 @@ class SampledScorer(Scorer):
         few = np.zeros(len(items), bool)
         shift = packed.new_empty(len(items), self.width)
         scores = packed.new_empty(items.shape)
+        for same in equal_runs(rows, context):
+            shift[same[0] : same[-1] + 1] = self._share(int(rows[same[0]]), context[same[0]])
         for run in _shared(rows, context):
             row, place = int(rows[run[0]]), slice(run[0], run[-1] + 1)
-            shift[place] = self._share(row, context[run[0]])
             if self.attends and length[run].sum() < FEW_ROWS:
                 few[run] = True
                 self._set_table(row)
