@@ -11,7 +11,7 @@ from posrec import plan
 from posrec.analysis import data_section, distributions, known_counts, plots, report, tables
 from posrec.data import registry
 from posrec.data.prepared import Prepared
-from posrec.study import Study, from_dict
+from posrec.study import Study, from_dict, load
 from tests.analysis import made_up
 from tests.data.conftest import make_prepared
 
@@ -96,3 +96,13 @@ def test_the_data_page_has_its_figure_and_says_where_times_are_missing(known: St
     assert {"month", "ties"} <= series["beauty"]
     assert not {"month", "ties"} & series["games"]  # an order alone
     assert numbers.loc[numbers["panel"] == "max_length", "x"].astype(int).unique().tolist() == [50]
+
+
+def test_the_papers_subsets_are_held_to_its_counts() -> None:
+    """Their files are not here, so that nobody can say yet whether the subsets are the paper's: a difference stops."""
+    known = pd.read_csv(known_counts.KNOWN).set_index("of")[["users", "items", "interactions"]]
+    datasets = load(Path(__file__).parents[2] / "studies/paper.yaml").settings.datasets
+    for name in ("submen", "submen2", "subfashion"):
+        expect = datasets[name].expect
+        assert expect is not None
+        assert list(expect.model_dump().values()) == known.loc[name.capitalize()].tolist()

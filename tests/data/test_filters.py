@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posrec import plan
+from posrec import plan, study
 from posrec.data import filters, formats, prepare, sources
 from posrec.data.interactions import Interactions
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.settings import DatasetSettings, SubsetSettings
 from posrec.study import Study
+
+PAPER = Path(__file__).parents[2] / "studies/paper.yaml"
 
 
 def make(users: list[int], items: list[int], times: list[int] | None = None) -> Interactions:
@@ -84,9 +86,13 @@ def counts(name: str, mirror: Path, monkeypatch: pytest.MonkeyPatch, **settings:
 
 
 def test_the_subgames_of_the_paper(mirror: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CARCA's Games, its first 5,000 users and items: exactly the paper's counts (arXiv 2405.10436)."""
-    part = SubsetSettings(users=5000, items=5000)
-    assert counts("carca-games", mirror, monkeypatch, k_core=1, subset=part) == (5_000, 4_601, 33_353)
+    """CARCA's Games with the subset of studies/paper.yaml: exactly the paper's counts (arXiv 2405.10436)."""
+    part = study.load(PAPER).settings.datasets["subgames"]
+    assert part.subset is not None
+    assert part.expect is not None
+    found = counts("carca-games", mirror, monkeypatch, k_core=part.k_core, subset=part.subset)
+    assert found == (5_000, 4_601, 33_353)
+    assert dict(zip(("users", "items", "interactions"), found, strict=True)) == part.expect.model_dump()
 
 
 def test_gift_cards_without_repeats(mirror: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
