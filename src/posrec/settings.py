@@ -6,7 +6,15 @@ turns these classes into workflow/schemas/study.schema.json.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from posrec.catalogue import built_in_families
 from posrec.data.twins import TWINS, calibrate
@@ -73,6 +81,10 @@ class SimulationSettings(Settings):
     seasons: int = Field(4, ge=2, le=12, description="seasons of a year, of equally many items")
     trend: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item came out lately")
     trend_days: int = Field(90, ge=1, description="days for which an item counts as new")
+    recency: Number = Field(
+        0.0, ge=0, le=1, description="share of the other reviews that stay in the last item's category if it is recent"
+    )
+    recency_days: int = Field(14, ge=0, description="days for which the last item counts as recent")
     popularity: Number = Field(0.8, ge=0, le=3, description="exponent of the items' power law")
     categories: int = Field(12, ge=1, description="number of item categories")
     category_loyalty: Number = Field(
@@ -92,10 +104,16 @@ class SimulationSettings(Settings):
         scale = _read_number(values.get("scale", 1.0))
         return {**calibrate(values["twin"], scale), **values} if isinstance(scale, int | float) else values
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recency came later: where it is off, ids and files are what they were before."""
+        found: dict[str, Any] = serialize(self)
+        return found if self.recency else {name: found[name] for name in found if not name.startswith("recency")}
+
     @model_validator(mode="after")
     def _shares(self) -> "SimulationSettings":
-        if self.noise + self.season + self.trend > 1:
-            raise ValueError("noise, season and trend are shares of the same reviews: together at most 1")
+        if self.noise + self.season + self.trend + self.recency > 1:
+            raise ValueError("noise, season, trend and recency are shares of the same reviews: together at most 1")
         if not sum(self.lag_weights):
             raise ValueError("lag_weights are all 0: give one that is more, or set order to 0")
         if self.scale is not None and self.twin is None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posrec import plan
 from posrec.data import formats
 from posrec.data.simulate import DAY, draw_simulation, simulate
 from posrec.data.walks import RULES, SUCCESSOR_WEIGHTS, Walks, season_of
 from posrec.data.world import FIRST_DAY, SEASON, TREND, Pool, World
 from posrec.files import read_json
-from posrec.settings import SimulationSettings
+from posrec.settings import DatasetSettings, SimulationSettings
 
 SETTINGS = SimulationSettings(users=1500, items=400, mean_length=10, seed=3)
 SOURCE = {"format": "amazon2018", "files": {"reviews.json.gz": None, "meta.json.gz": None}}
@@ -163,3 +164,32 @@ def in_groups(pool: Pool) -> list[list[int]]:
     """The items of each group of a pool, by its bounds."""
     ends = np.searchsorted(pool.cumulated, pool.bounds[1:], side="left") + 1
     return [part.tolist() for part in np.split(pool.items, ends[:-1])]
+
+
+def test_recency_stays_in_the_last_category_while_it_is_recent() -> None:
+    changes = {"order": 0.0, "recency": 1.0, "recency_days": 7, "users": 300, "mean_length": 6, "categories": 4}
+    world, walks, _ = draw_simulation(SETTINGS.model_copy(update=changes))
+    users, steps = np.nonzero(walks.items[:, 1:] >= 0)
+    before, after = (world.category[walks.items[users, steps + n]] for n in (0, 1))
+    recent = walks.days[users, steps + 1] - walks.days[users, steps] <= 7
+    assert (before == after)[recent].all()  # no category of a hundred items runs out
+    assert (before == after)[~recent].mean() < 0.4  # a quarter by chance, and popular ones more often
+    assert (walks.rules[walks.items >= 0] == RULES.index("recency")).all()
+
+
+def test_a_simulation_without_recency_is_what_it_was_before_there_was_any(tmp_path: Path) -> None:
+    """Its ids, as they were then, and its files: neither the knob nor its note is in them while it is off.
+
+    That the reviews are the same is test_golden.py's business.
+    """
+    plain = SimulationSettings(users=20, items=12, mean_length=4, season=0.2)
+    assert plain == SimulationSettings(users=20, items=12, mean_length=4, season=0.2, recency=0.0)
+    dataset = DatasetSettings(simulate=plain)
+    assert plan.raw_folder("toy", dataset).name == "simulated-af13763b64ef"
+    assert plan.dataset_id("toy", dataset) == "5e102d91f5db"
+    assert not [name for name in plain.model_dump() if "recency" in name]
+    simulate(plain, tmp_path)
+    assert "recency" not in (tmp_path / "simulation.json").read_text()
+    with_it = DatasetSettings(simulate=plain.model_copy(update={"recency": 0.1}))
+    assert plan.dataset_id("toy", with_it) != plan.dataset_id("toy", dataset)
+    assert with_it.model_dump()["simulate"]["recency_days"] == 14

@@ -37,6 +37,10 @@ NOTES = (
     "`category_loyalty`, of a favourite category, drawn by popularity; else any, drawn by popularity. A user reviews "
     "an item once while there are others. Lines are grouped by item, so the order within a user's day says nothing."
 )
+RECENCY_NOTE = (
+    " With `recency`, dealt out beside noise, season and trend, it is of the category of the item before where that "
+    "one was reviewed at most recency_days before, else any; both by popularity."
+)
 
 
 def simulate(settings: SimulationSettings, folder: Path) -> None:
@@ -119,7 +123,9 @@ def _json_lines(records: Iterable[dict[str, Any]]) -> bytes:
 
 def _truth(settings: SimulationSettings, world: World, walks: Walks) -> dict[str, Any]:
     rules = walks.rules[walks.rules >= 0]
-    shares = {rule: float((rules == number).mean()) for number, rule in enumerate(RULES)}
+    # What is off is not written: the files are what they were before there was recency.
+    named = [rule for rule in RULES if rule != "recency" or settings.recency]
+    shares = {rule: float((rules == RULES.index(rule)).mean()) for rule in named}
     return {
         "settings": settings.model_dump(),
         "data_version": versions.DATA_VERSION,
@@ -129,6 +135,6 @@ def _truth(settings: SimulationSettings, world: World, walks: Walks) -> dict[str
             "lag_weights": settings.lag_weights,
             "successor_weights": SUCCESSOR_WEIGHTS,
             "share_of_reviews_drawn_by": shares,
-            "notes": NOTES,
+            "notes": NOTES + (RECENCY_NOTE if settings.recency else ""),
         },
     }

@@ -7,11 +7,12 @@ every order of the history as equally likely; a clever one can guess some of it 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from posrec.data.walks import POOL_OF, SUCCESSOR_WEIGHTS, Segments, Walks, bounds_on, category_segments
+from posrec.data.walks import MEAN_GAP, POOL_OF, SUCCESSOR_WEIGHTS, Segments, Walks, bounds_on, category_segments
 from posrec.data.world import FIRST_DAY, World
 from posrec.settings import SimulationSettings
 
@@ -21,6 +22,21 @@ MOMENTS = 48  # days that stand for all days
 CARRIES = 0.05  # share of NDCG@10 that must be lost without a thing for it to carry something
 CARRIERS = {"position": "order", "time": "time"}
 DISCOUNTS = 1 / np.log2(np.arange(2, TOP + 2))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model knows of a request: the user's history (t,) and favourite categories; days (n,) on which it may be;
+    weights (I,) of what may follow, see `successor_weights`; the items (m,) that may be the last, each as likely, and
+    how likely it is that the last one is recent.
+    """
+
+    history: np.ndarray
+    favourites: np.ndarray
+    days: np.ndarray
+    following: np.ndarray
+    last: np.ndarray
+    recent: float
 
 
 def best_achievable(settings: SimulationSettings, world: World, walks: Walks) -> dict[str, Any]:
@@ -39,14 +55,32 @@ def best_achievable(settings: SimulationSettings, world: World, walks: Walks) ->
 
 
 def _scores_of(settings: SimulationSettings, world: World, walks: Walks, user: int) -> list[tuple[float, float]]:
-    last = walks.lengths[user] - 1
-    history, day, favourites = walks.items[user, :last], walks.days[user, last : last + 1], walks.favourites[user]
     moments = np.linspace(FIRST_DAY, FIRST_DAY + 365.25 * settings.years, MOMENTS, endpoint=False).astype(np.int64)
-    in_order, as_set = (successor_weights(settings, world, history, known) for known in (True, False))
-    now = item_probabilities(settings, world, history, favourites, day, in_order)
-    disordered = item_probabilities(settings, world, history, favourites, day, as_set)
-    ever = item_probabilities(settings, world, history, favourites, moments, in_order)
+    everything = known_of_last(settings, world, walks, user)
+    history = everything.history
+    as_set = successor_weights(settings, world, history, order_known=False)
+    models = (
+        everything,
+        replace(everything, following=as_set, last=history),
+        replace(everything, days=moments, recent=recent_chance(settings)),
+    )
+    now, disordered, ever = (item_probabilities(settings, world, known) for known in models)
     return [expected_metrics(now, scores, history) for scores in (now, disordered, ever)]
+
+
+def known_of_last(settings: SimulationSettings, world: World, walks: Walks, user: int) -> Known:
+    """All that can be known of a user's last review before it is made."""
+    last = walks.lengths[user] - 1
+    history, days = walks.items[user, :last], walks.days[user]
+    following = successor_weights(settings, world, history, order_known=True)
+    recent = float(days[last] - days[last - 1] <= settings.recency_days)
+    return Known(history, walks.favourites[user], days[last : last + 1], following, history[-1:], recent)
+
+
+def recent_chance(settings: SimulationSettings) -> float:
+    """How likely it is that the review before lies at most recency_days back, whatever the day."""
+    later = 1 - (1 - 1 / MEAN_GAP) ** settings.recency_days
+    return settings.tied_days + (1 - settings.tied_days) * later
 
 
 def successor_weights(settings: SimulationSettings, world: World, history: np.ndarray, order_known: bool) -> np.ndarray:
@@ -64,36 +98,27 @@ def successor_weights(settings: SimulationSettings, world: World, history: np.nd
     return weights / weights.sum() if weights.any() else weights
 
 
-def item_probabilities(
-    settings: SimulationSettings,
-    world: World,
-    history: np.ndarray,
-    favourites: np.ndarray,
-    days: np.ndarray,
-    following: np.ndarray,
-) -> np.ndarray:
-    """Probabilities (I,) of the next item after a history (t,), the mean over `days` (n,).
-
-    following: (I,), see `successor_weights`. An item that was met has 0, unless all were.
-    """
-    rest = 1 - settings.order if following.any() else 1.0
-    result = settings.order * following
-    for share, segments in _parts(settings, world, favourites, days):
+def item_probabilities(settings: SimulationSettings, world: World, known: Known) -> np.ndarray:
+    """Probabilities (I,) of the next item, the mean over what is not known. One that was met has 0, unless all were."""
+    rest = 1 - settings.order if known.following.any() else 1.0
+    result = settings.order * known.following
+    for share, segments in _parts(settings, world, known):
         if share:
-            result = result + rest * share * _segment_mean(world, segments, history)
+            result = result + rest * share * _segment_mean(world, segments, known.history)
     return result
 
 
-def _parts(
-    settings: SimulationSettings, world: World, favourites: np.ndarray, days: np.ndarray
-) -> Iterator[tuple[float, Segments]]:
+def _parts(settings: SimulationSettings, world: World, known: Known) -> Iterator[tuple[float, Segments]]:
     left = 1.0
     for rule, pool in POOL_OF.items():
         share = getattr(settings, rule)
         left -= share
-        yield share, Segments(np.full(len(days), pool), *bounds_on(settings, world, pool, days))
-    yield left * settings.category_loyalty, category_segments(world, favourites[favourites >= 0])
-    yield left * (1 - settings.category_loyalty), category_segments(world, np.array([-1]))
+        yield share, Segments(np.full(len(known.days), pool), *bounds_on(settings, world, pool, known.days))
+    left -= settings.recency
+    yield settings.recency * known.recent, category_segments(world, world.category[known.last])
+    anything = left * (1 - settings.category_loyalty) + settings.recency * (1 - known.recent)
+    yield left * settings.category_loyalty, category_segments(world, known.favourites[known.favourites >= 0])
+    yield anything, category_segments(world, np.array([-1]))
 
 
 def _segment_mean(world: World, segments: Segments, history: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from posrec.data.world import ANY, CATEGORY, FIRST_DAY, SEASON, TREND, World
 from posrec.settings import SimulationSettings
 
 SUCCESSOR_WEIGHTS = (0.5, 0.3, 0.2)
-RULES = ("popularity", "category", "order", "season", "trend", "noise")
+RULES = ("popularity", "category", "order", "season", "trend", "noise", "recency")
 POOL_OF = {"season": SEASON, "trend": TREND, "noise": ANY}  # of the rules that leave the user's taste aside
+SHARED = (*POOL_OF, "recency")  # rules whose shares are knobs, in the order in which they are dealt out
 MIN_LENGTH = 3
 TWO_FAVOURITES = 0.5  # share of users with two favourite categories
 MEAN_GAP = 30  # days between reviews that are not on the same day
 TRIES = 16
+NEVER = 10**6  # days since the last item where there is none
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,14 @@ def draw_walks(
     favourites[rng.random(settings.users) >= TWO_FAVOURITES, 1] = -1
     real = np.arange(lengths.max()) < lengths[:, None]
     items, rules = (np.full(real.shape, -1, dtype=np.int64) for _ in range(2))
-    timed = settings.season + settings.trend > 0
+    timed = settings.season + settings.trend + settings.recency > 0
     # Where time says nothing, days are drawn last: as they were before there were seasons.
     days = _draw_days(settings, real, time_rng) if timed else np.zeros_like(items)
     for step in range(int(lengths.max())):
         active = np.flatnonzero(lengths > step)
+        gaps = days[active, step] - days[active, step - 1] if step else np.full(len(active), NEVER)
         items[active, step], rules[active, step] = _draw_step(
-            settings, world, items[active, :step], favourites[active], days[active, step], rng
+            settings, world, items[active, :step], favourites[active], days[active, step], gaps, rng
         )
     return Walks(lengths, items, days if timed else _draw_days(settings, real, rng), rules, favourites)
 
@@ -66,36 +69,46 @@ def _draw_step(
     history: np.ndarray,
     favourites: np.ndarray,
     days: np.ndarray,
+    gaps: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The next item and its rule, (R,) each, after the histories (R, t) and on the days (R,)."""
+    """The next item and its rule, (R,) each, after the histories (R, t), on the days (R,), so many days (R,) later."""
     chosen = _draw_successor(settings, world, history, rng)
     chosen[rng.random(len(history)) >= settings.order] = -1
     rules = np.where(chosen >= 0, RULES.index("order"), RULES.index("popularity"))
     rest = np.flatnonzero(chosen < 0)
     category = np.where(rng.random(len(rest)) < settings.category_loyalty, _draw_favourite(favourites[rest], rng), -1)
-    segments = category_segments(world, category)
     rules[rest] = _draw_rules(settings, len(rest), rng)
+    recent = rules[rest] == RULES.index("recency")
+    category[recent] = recent_category(settings, world, history[rest[recent]], gaps[rest[recent]])
+    segments = category_segments(world, category)
     for rule, pool in POOL_OF.items():
         own = np.flatnonzero(rules[rest] == RULES.index(rule))
         segments.low[own], segments.high[own] = bounds_on(settings, world, pool, days[rest[own]])
         segments.pool[own] = pool
     chosen[rest] = _draw_new(world, history[rest], segments, rng)
-    loyal = (category >= 0) & (segments.pool == CATEGORY) & (world.category[chosen[rest]] == category)
+    loyal = (category >= 0) & (segments.pool == CATEGORY) & ~recent & (world.category[chosen[rest]] == category)
     rules[rest[loyal]] = RULES.index("category")
     return chosen, rules
 
 
 def _draw_rules(settings: SimulationSettings, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Which of the rules season, trend and noise holds, or else popularity, (n,)."""
+    """Which of the rules season, trend, noise and recency holds, or else popularity, (n,)."""
     rules = np.full(size, RULES.index("popularity"))
-    shares = np.array([getattr(settings, rule) for rule in POOL_OF])
+    shares = np.array([getattr(settings, rule) for rule in SHARED])
     if not shares.any():
         return rules
     number = np.searchsorted(shares.cumsum(), rng.random(size), side="right")
-    numbers = np.array([*(RULES.index(rule) for rule in POOL_OF), RULES.index("popularity")])
+    numbers = np.array([*(RULES.index(rule) for rule in SHARED), RULES.index("popularity")])
     found: np.ndarray = numbers[number]
     return found
+
+
+def recent_category(settings: SimulationSettings, world: World, history: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """The category (n,) of the last items of histories (n, t) so many days (n,) ago; -1 where that is not recent."""
+    if not history.shape[1]:
+        return np.full(len(history), -1)
+    return np.where(gaps <= settings.recency_days, world.category[history[:, -1]], -1)
 
 
 def _draw_successor(
