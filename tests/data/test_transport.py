@@ -1,14 +1,17 @@
 """Downloads from a real server that drops, refuses, lies and changes its mind."""
 
 import hashlib
+import io
 import random
+import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from tenacity import wait_none
+from tenacity import RetryCallState, wait_none
 
 from posrec.data import transport
 from posrec.data.registry import FileRecord
@@ -18,6 +21,7 @@ from posrec.errors import WriteError
 from .server import Drop, Served, Shop
 
 CONTENT = random.Random(1).randbytes(300_000)
+WAIT = transport.WAIT  # as it is outside of these tests
 OTHER = random.Random(2).randbytes(300_000)
 
 
@@ -238,3 +242,36 @@ def test_a_folder_that_cannot_be_written_is_named(shop: Shop, target: Path) -> N
     target.with_name("reviews.json.part").mkdir()
     with pytest.raises(WriteError, match=r"reviews.json.part: cannot be written"):
         download([shop.address("a")], target, None)
+
+
+def test_waits_grow_between_tries(shop: Shop, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    def at_once(state: RetryCallState) -> float:
+        waited.append(WAIT(state))
+        return 0
+
+    monkeypatch.setattr(transport, "WAIT", at_once)
+    shop.files["a"] = Served(CONTENT, faults=deque([503, 429, 500]))
+    assert download([shop.address("a")], target, None) == record(CONTENT)
+    bounds = [(0.5 * 2**n, 0.5 * 2**n + 1) for n in range(3)]
+    assert all(low <= seconds <= high for seconds, (low, high) in zip(waited, bounds, strict=True)), waited
+
+
+def test_progress_on_a_terminal_says_how_long_it_takes(
+    shop: Shop, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    shop.files["a"] = Served(CONTENT)
+    download([shop.address("a")], target, None)
+    last = screen.getvalue().split("\r")[-1]
+    assert last.startswith(f"{target.name}: 100%")
+    assert re.search(r"\[\d\d:\d\d<\d\d:\d\d, .*B/s\]", last), last  # elapsed < remaining, rate
+
+
+class Screen(io.StringIO):
+    """What a terminal would show."""
+
+    def isatty(self) -> bool:
+        return True

@@ -200,6 +200,7 @@ class ItemCase:
     content: bytes
     read: Callable[[bytes], naive.Items]
     options: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, bytes] = field(default_factory=dict)  # other files that the source needs, which stay good
 
 
 META_2014 = [
@@ -237,6 +238,12 @@ ITEM_CASES = {
         lines(["item_id\tbrand\tcategories", "A1\tb7\tc1 c0", "B2\t\tc2"]),
         naive.items_tables,
     ),
+    "names of attributes": ItemCase(
+        *("tables", "attributes.tsv.gz"),
+        lines(["attribute_id\tname", "7\tSoap", "8\t", "9\tFace Care"]),
+        naive.items_named,
+        beside={"items.tsv.gz": lines(["item_id\tattribute_ids", "A1\t7 8", "B2\t9"])},
+    ),
     "recbole": ItemCase(
         *("recbole", "shop.item"),
         lines(["item_id:token\ttitle:token_seq\tyear:token\tprice:float", "A1\tToy Story\t1995\t3.5", "B2\t\t\t"]),
@@ -253,7 +260,8 @@ ITEM_CASES = {
 
 def check_items(case: ItemCase, content: bytes, folder: Path) -> bool:
     """As `check_reviews`, for the attributes of items without the bins of their prices."""
-    (folder / case.file).write_bytes(packed(case.file, content))
+    for name, text in {case.file: content, **case.beside}.items():
+        (folder / name).write_bytes(packed(name, text))
     try:
         expected = case.read(content)
     except (ValueError, RecursionError):
@@ -269,7 +277,7 @@ def check_items(case: ItemCase, content: bytes, folder: Path) -> bool:
 
 def read_items(case: ItemCase, folder: Path, items: list[str]) -> naive.Items | DataError:
     """The reader's items and attributes, without the bins of prices, or what it said."""
-    source = {"format": case.format, "files": {case.file: None}, "options": case.options}
+    source = {"format": case.format, "files": dict.fromkeys([case.file, *case.beside]), "options": case.options}
     try:
         found = formats.read_attributes(folder, source, items)
     except DataError as error:
@@ -302,6 +310,20 @@ def check_parquet(content: bytes, folder: Path) -> bool:
         return False
     assert table["time"].between(0, 253_402_300_799).all()
     assert all(isinstance(value, str) and value.strip() for value in [*table["user"], *table["item"]])
+    return True
+
+
+def check_parquet_items(content: bytes, folder: Path) -> bool:
+    """The same of a table of items: what comes out are ids, and names of the columns that were asked for."""
+    (folder / "items.parquet").write_bytes(content)
+    options = {"table": {}, "items": {**OWN_ITEMS, "path": "items.parquet"}}
+    source = {"format": "own", "files": {"items.parquet": None}, "options": options}
+    try:
+        found = formats.read_attributes(folder, source, ["A1", "B2"])
+    except DataError:
+        return False
+    assert set(found) <= {"A1", "B2"}
+    assert all(name.startswith(("brand=", "tags=")) for names in found.values() for name in names)
     return True
 
 
@@ -339,20 +361,28 @@ MATRIX = np.array([[0.5, -1, 2e6], [0, 3, 4]])
 def binary_contents() -> dict[str, list[bytes]]:
     """Good files of every binary kind."""
     text = CASES["own csv"].content(PACKED_REVIEWS)
-    zipped, parquet = io.BytesIO(), io.BytesIO()
+    zipped, parquet, items = io.BytesIO(), io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("buys.csv", text)
     columns = {"customer": ["U1", "U2"] * 9, "product": [f"A{n}" for n in range(18)], "bought": range(18)}
     pl.DataFrame(columns).write_parquet(parquet)
+    pl.DataFrame({"sku": ["A1", "B2"], "brand": ["Acme", None], "tags": ["red|round", ""]}).write_parquet(items)
     matrices = (MATRIX, scipy.sparse.csr_matrix(MATRIX))
     pickles = [pickle.dumps(value, protocol=number) for value in matrices for number in range(6)]
     image = b"".join(asin + np.full(4096, 0.5, dtype="<f4").tobytes() for asin in (b"B000000001", b"0000031852"))
     return {
         "pickled": pickles,
         "parquet": [parquet.getvalue()],
+        "parquet items": [items.getvalue()],
         "images": [image],
         "packed": [gzip.compress(text, mtime=0), zipped.getvalue()],
     }
 
 
-BINARY = {"pickled": check_pickled, "parquet": check_parquet, "images": check_images, "packed": check_packed}
+BINARY = {
+    "pickled": check_pickled,
+    "parquet": check_parquet,
+    "parquet items": check_parquet_items,
+    "images": check_images,
+    "packed": check_packed,
+}

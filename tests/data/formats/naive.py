@@ -267,6 +267,20 @@ def items_tables(content: bytes) -> Items:
     return first_of(items)
 
 
+def items_named(content: bytes) -> Items:
+    """attributes.tsv.gz beside two items, A1 with the attributes 7 and 8, B2 with 9; one without a name is its id."""
+    header, *rows = [line.split("\t") for line in lines_of(content)]
+    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+        raise ValueError("columns")
+    if not {"attribute_id", "name"} <= set(header):
+        raise ValueError("header")
+    records = [dict(zip(header, row, strict=True)) for row in rows]
+    names = unique([(an_id(r["attribute_id"]), r["name"].strip() or f"attribute={r['attribute_id']}") for r in records])
+    if not {"7", "8", "9"} <= set(names):
+        raise ValueError("no name")
+    return first_of([("A1", {names["7"], names["8"]}), ("B2", {names["9"]})])
+
+
 def items_recbole(content: bytes) -> Items:
     """RecBole's .item, of which `words` is parted at spaces and every other token is a value."""
     header, *rows = [line.split("\t") for line in lines_of(content)]
