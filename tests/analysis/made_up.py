@@ -101,7 +101,7 @@ def write_dataset(study: Study, name: str, number: int, simulated: bool = True) 
     counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
     card = {"dataset": name, "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}
     write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
-    arrays(**counts).save(files.arrays, files.manifest, {"title": card["title"]})
+    arrays(**counts).save(files.arrays, files.manifest, {"dataset_id": files.folder.name})
     levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}
     named = {
         key: {kind: dict.fromkeys(("Hit@10", "NDCG@10", "MRR"), v) for kind in ("sampled", "full")}

@@ -91,11 +91,19 @@ def test_the_data_page_has_its_figure_and_says_where_times_are_missing(known: St
     section = page[page.index('<section id="data">') : page.index('<section id="switches">')]
     assert 'id="figure-data"' in section
     assert page.count('id="figure-data"') == 1
+    assert "seeds a cell" not in section
+    shown = dict(zip(*_row_of("games", known), strict=True))
+    assert [shown[name] for name in ("days", "tied pairs", "ties of 5+")] == ["-", "-", "-"]  # rows were counted
     numbers = pd.read_csv(plan.STUDIES / "known/figures/data.csv")
     series = numbers.groupby("dataset")["panel"].unique().apply(set).to_dict()
     assert {"month", "ties"} <= series["beauty"]
     assert not {"month", "ties"} & series["games"]  # an order alone
     assert numbers.loc[numbers["panel"] == "max_length", "x"].astype(int).unique().tolist() == [50]
+
+
+def _row_of(name: str, study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    header, rows = data_section.data_rows(tables.build_tables(study))
+    return header, next(row for row in rows if row[0] == name)
 
 
 def test_the_papers_subsets_are_held_to_its_counts() -> None:

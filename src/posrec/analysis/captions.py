@@ -10,8 +10,9 @@ from posrec.outputs import Figure
 
 
 def caption(figure: Figure, tables: Tables) -> str:
-    """The caption of a figure: what to see in it, then seeds, protocols and candidates."""
-    return f"{outputs.of_analysis(figure.caption)(tables)} {wording.design(tables)}"
+    """The caption of a figure: what to see in it, then seeds, protocols and candidates, unless it shows data alone."""
+    rests_on = wording.simulated_note(tables.inputs) if figure.section == "data" else wording.design(tables)
+    return f"{outputs.of_analysis(figure.caption)(tables)} {rests_on}".rstrip()
 
 
 def stability(tables: Tables) -> str:

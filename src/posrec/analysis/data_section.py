@@ -7,6 +7,7 @@ import pandas as pd
 from posrec.analysis.known_counts import COUNTS
 from posrec.analysis.tables import Tables
 from posrec.analysis.wording import number
+from posrec.data import registry
 
 INTRODUCTION = (
     "Sequentiality: a first-order chain predicts each test item from the item before it; the figure is the share of "
@@ -30,8 +31,11 @@ def _row(tables: Tables, name: str, card: dict[str, Any]) -> tuple[str, ...]:
     chain = card.get("markov_chain") or {}
     cells = [name + (" (simulated)" if name in tables.inputs.simulated else "")]
     cells += [f"{card[key]:,}" for key in ("users", "items", "interactions")]
-    cells += [f"{card['density']:.3g}", number(card.get("mean_length")), str(card.get("days", "-"))]
-    cells += [number(card.get("tied_pairs_share")), _long_ties(card)]
+    cells += [f"{card['density']:.3g}", number(card.get("mean_length"))]
+    timed = registry.has_times(tables.inputs.study.settings.datasets[name])  # else rows are counted instead
+    cells += (
+        [str(card.get("days", "-")), number(card.get("tied_pairs_share")), _long_ties(card)] if timed else ["-"] * 3
+    )
     cells += [number(card.get(key)) for key in ("one_item_training_share", "repeat_rate", "popularity_gini")]
     return (*cells, number(chain.get("hit10"), 3), _shuffled(chain), number(card.get("sequentiality")))
 
