@@ -106,7 +106,7 @@ def test_unrankable_scores_raise(data: Prepared, bad: float) -> None:
         {"heads": 3},
         {"heads": 3, "decoder_residual": "none"},
         {"head": "dot"},
-        {"encoding": "rope", "decoder_positions": True},
+        {"encoding": "rope", "heads": 3, "decoder_positions": True},
         {"encoding": "rmha4", "decoder_positions": True},
     ],
 )

@@ -17,7 +17,7 @@ from torch.nn.functional import leaky_relu
 
 from posrec.model.dropout import dropout
 from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
-from posrec.model.products import linear
+from posrec.model.products import keys_first, linear
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _attend_relative(
     q: Tensor, k: Tensor, v: Tensor, group: Group, dropout_rate: float, relative: Relative, pairs: Pairs
 ) -> Tensor:
     encoding, block = relative.encoding, relative.block
-    scores = q @ k.transpose(2, 3)  # (B, H, n, n)
+    scores = q @ k.transpose(2, 3) if relative.distances is None else keys_first(q, k)  # (B, H, m, n)
     added = encoding.scores(q, pairs, block)
     bias = group.encoder_bias if relative.distances is None else group.decoder_bias
     weights = _weights(scores if added is None else scores + added, bias)

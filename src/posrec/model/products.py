@@ -31,6 +31,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
+def keys_first(query: Tensor, keys: Tensor) -> Tensor:
+    """query @ keys', so that equal queries give equal rows bit for bit. (..., m, Dh), (..., n, Dh) to (..., m, n).
+
+    With few keys a row of the plain product depends on its place: the library sums some rows in another order.
+    """
+    keys = keys.expand(*query.shape[:-2], -1, -1)  # torch turns a product of a matrix and more dimensions round
+    return (keys @ query.transpose(-2, -1)).transpose(-2, -1)
+
+
 @cache
 def onednn_is_float32() -> bool:
     """Whether oneDNN's products have the error of float32 on this processor; False where torch has no such choice."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, register, xavier_bound
-from posrec.model.products import linear
+from posrec.model.products import keys_first, linear
 
 
 def clipped_distance(distance: Tensor, clip: int) -> Tensor:
@@ -19,7 +19,9 @@ def indexed_scores(query: Tensor, keys: Tensor, index: Tensor) -> Tensor:
 
     query: (B, H, m, Dh); keys: (K, Dh); index: (m, n) or (B, 1, m, n), below K. Returns (B, H, m, n).
     """
-    return (query @ keys.T).gather(3, index.expand(*query.shape[:2], -1, -1))
+    of_candidates = index.shape[-2] != index.shape[-1]  # in the decoder, where equal ones must tie
+    products = keys_first(query, keys) if of_candidates else query @ keys.T
+    return products.gather(3, index.expand(*query.shape[:2], -1, -1))
 
 
 def indexed_values(weights: Tensor, values: Tensor, index: Tensor) -> Tensor:
