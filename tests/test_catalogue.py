@@ -12,8 +12,9 @@ from posrec import catalogue, plan
 from posrec.errors import StudyError
 from posrec.model import jobs
 from posrec.model.encodings import REGISTRY, EncodingError, Shape, build_encoding
-from posrec.model.train import train_run
+from posrec.model.train import build_model, train_run
 from tests.model.conftest import make_cell
+from tests.model.conftest import make_data as make_random
 from tests.model.toy import make_data, make_study, run
 
 OWN = '''"""A learnt number for all items."""
@@ -124,6 +125,15 @@ def test_reading_a_study_runs_no_file(own: Path) -> None:
 def test_a_study_cannot_name_a_file(own: Path, name: str) -> None:
     with pytest.raises(StudyError, match="does not exist"):
         make_study(encodings=["none", name])
+
+
+def test_an_own_encoding_cannot_ask_for_padding_behind_its_run_id(own: Path) -> None:
+    """The layout stands in the run id, and follows from the built-in encodings' names alone."""
+    own.write_text(OWN.replace("    def __init__", "    second_softmax = True\n\n    def __init__"))
+    released = {"name": "mixed", "rmha_softmax": "released"}
+    build_model(make_cell("shift"), make_random(), seed=1)
+    with pytest.raises(StudyError, match="shift: second_softmax is for"):
+        build_model(make_cell("shift", released), make_random(), seed=1)
 
 
 @pytest.mark.parametrize(

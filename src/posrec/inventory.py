@@ -55,9 +55,12 @@ def _begun(study: Study) -> Iterator[str]:
     found = sorted(plan.progress_folder(study).glob("*.jsonl"))
     planned = {plan.progress_file(study, cell, seed) for cell in study.cells for seed in cell.seeds} if found else set()
     for path in found:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or being written
-        if path in planned and lines:
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or being written
             ago = max(0.0, time.time() - path.stat().st_mtime)
+        except FileNotFoundError:  # the run has just ended
+            continue
+        if path in planned and lines:
             yield _reached(json.loads(lines[-1]), ago)
 
 
