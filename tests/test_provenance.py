@@ -52,6 +52,8 @@ def test_a_sidecar_says_what_made_the_run(toy: Study) -> None:
     assert record["threads"] == 1
     assert record["layout"] == "packed"
     assert record["seconds"]["training"] > 0
+    assert record["cpu_seconds"].keys() == record["seconds"].keys()
+    assert record["cpu_seconds"]["training"] > 0
     assert record["peak_memory_mib"] > 10
     assert record["versions"]["torch"]
     assert set(record) >= {

@@ -73,6 +73,11 @@ def train_cells(
     provenance.write_job(study, cells, len(runs), trained)
 
 
+def clocks() -> tuple[float, float]:
+    """Wall seconds, and CPU seconds of this process: what a run takes on a machine that others use too."""
+    return time.perf_counter(), time.process_time()
+
+
 @lru_cache(maxsize=2)
 def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Candidates]:
     """A prepared data set and its candidates."""
@@ -97,7 +102,8 @@ class Run:
         names = [protocol.name for protocol in cell.protocols]
         self.blocks = {name: self.stored / f"{plan.block_id(study, name)}.json" for name in names}
         self.label = f"{cell.dataset} {cell.encoding} seed {seed}"
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}  # of the wall clock
+        self.cpu_seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
         self.failed = False
 
@@ -137,7 +143,7 @@ class Run:
             self._compute(missing)
         self._assemble()
         if missing:
-            provenance.write_run(self.study, self.cell, self.seed, self.seconds)
+            provenance.write_run(self.study, self.cell, self.seed, self.seconds, self.cpu_seconds)
         return bool(missing)
 
     def beside(self, folder: Path) -> "Run":
@@ -214,7 +220,7 @@ class Run:
         def state(training: Training) -> State:
             return {"training": training.state(), "scores": [one.state() for one in scores]}
 
-        began = time.perf_counter()
+        began = clocks()
         identity = {**self.identity, "blocks": [one.name for one in blocks]}
         live = LiveProgress(self.cell, self.seed, self.label, self.progress)
         with Checkpoint(self.checkpoint, identity) as checkpoint, live:
@@ -228,7 +234,7 @@ class Run:
                 one.restore(readings)
             before = saved and saved["training"]
             trained = train_run(self.cell, data, self.seed, live.after_epoch, at_reading, after_step, before)
-        self.seconds["training"] = time.perf_counter() - began
+        self._spent("training", began)
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)
         epoch = trained.curve.best()[0]
@@ -238,20 +244,25 @@ class Run:
 
     def _diagnose(self, model: Carca, data: Prepared, curve: Curve) -> None:
         """Measure the model of the selected epoch."""
-        began = time.perf_counter()
+        began = clocks()
         self.diagnostics = diagnose(model, data, curve)
-        self.seconds["diagnostics"] = time.perf_counter() - began
+        self._spent("diagnostics", began)
 
     def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> Carca:
         """Read the test with these weights under each of the protocols. Returns the model that has them."""
-        began = time.perf_counter()
+        began = clocks()
         with model_code(Progress(EVALUATION_STEP)):
             model = build_model(self.cell, data, self.seed)
         model.load_state_dict(weights)
         for one in scores:
             one.read(model, epoch)
-        self.seconds["evaluation"] = self.seconds.get("evaluation", 0.0) + time.perf_counter() - began
+        self._spent("evaluation", began)
         return model
+
+    def _spent(self, part: str, began: tuple[float, float]) -> None:
+        """Add what both clocks have counted since `began`."""
+        for total, then, now in zip((self.seconds, self.cpu_seconds), began, clocks(), strict=True):
+            total[part] = total.get(part, 0.0) + now - then
 
     def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell

@@ -48,11 +48,11 @@ def run_record(study: Study, run_id: str, seed: int) -> Path:
     return plan.PROVENANCE / study.name / run_id / f"seed={seed}.json"
 
 
-def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float]) -> None:
+def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float], cpu_seconds: dict[str, float]) -> None:
     """The sidecar of one run.
 
-    It holds the study and ids, checksums of the data and of the run file, seconds of training and evaluation, peak
-    memory of the process so far (MiB), the command and the machine.
+    It holds the study and ids, checksums of the data and of the run file, wall and CPU seconds of training, evaluation
+    and diagnostics, peak memory of the process so far (MiB), the command and the machine.
     """
     facts = {
         "study": study.name,
@@ -64,6 +64,7 @@ def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float]) ->
         "seed": seed,
         "checksums": _checksums(study, cell, seed),
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "finished": time.time(),
         "command": command(),
@@ -74,12 +75,18 @@ def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float]) ->
 
 
 def write_job(study: Study, cells: Sequence[Cell], runs: int, trained: int) -> None:
-    """The sidecar of one job: its wall time since the process started, with the start of torch in it."""
+    """The sidecar of one job: its wall and CPU time since the process started, with the start of torch in it."""
     if not trained:
         return
     wall = time.time() - psutil.Process().create_time()
     name = digest([[plan.run_id(study, cell), *cell.seeds] for cell in cells])
-    content = {"wall_seconds": wall, "runs": runs, "trained": trained, "datasets": sorted({c.dataset for c in cells})}
+    content = {
+        "wall_seconds": wall,
+        "cpu_seconds": time.process_time(),
+        "runs": runs,
+        "trained": trained,
+        "datasets": sorted({c.dataset for c in cells}),
+    }
     write_json(plan.PROVENANCE / study.name / "jobs" / f"{name}.json", content)
 
 
