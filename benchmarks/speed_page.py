@@ -65,6 +65,10 @@ side is posrec's own training step as studies run it, its checks and records inc
 
 {_markdown(targets(table, full))}
 
+Targets of compiled code are held against the plain step: there is no compiled extra (see below). Sampled evaluation
+takes torch's own matrix products, as the reference does: those that training takes are faster, but give other bits
+than the full catalogue's ranking has.
+
 ## Training
 
 {part[TRAINING[0]]}
@@ -87,9 +91,10 @@ parameters, which are nearly all the item embedding's.
 {part[EVALUATION[0]]}
 
 {NEGATIVES + 1} candidates of each of {EVALUATED:,} users are ranked; the reference scores those of {REFERENCE_USERS}
-users, scaled up. The packed side gives every candidate the bits that the full catalogue gives it. The full catalogue of
-Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d {BEAUTY_5CORE.dimension}; simulated in this
-shape) takes {full:.1f} s for all users.
+users, scaled up. The packed side gives every candidate the bits that the full catalogue gives it.
+
+The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d
+{BEAUTY_5CORE.dimension}; simulated in this shape) takes {full:.1f} s for all users.
 
 ## Memory
 
@@ -116,10 +121,10 @@ def not_built(table: pd.DataFrame) -> str:
     of_kernel = 1 / (1 - table["attention share"] - table["dropout share"])
     of_adam = 1 / (1 - table["optimiser share"])
     return f"""No compiled extra is built. Tried once, on this machine: attention with its dropout as one numba kernel
-(0.68.1; forward and backward, fastmath, gradients within 1e-5 of torch's), twelve steps of both in turn. The
-step was 1.16 and 1.19 times as fast on Games, 1.21 on Men-90 and 1.16 on Beauty: about the 1.2 below which it was to be
-left out. If attention's products, softmax and all dropout cost nothing at all, a step would be {of_kernel.min():.2f} to
-{of_kernel.max():.2f} times as fast.
+(0.68.1; forward and backward, fastmath, gradients within 1e-5 of torch's), twelve steps of both in turn. The step was
+1.16 and 1.19 times as fast on Games, 1.21 on Men-90 and 1.16 on Beauty, 1.18 on average: less than the 1.2 from which
+it was to be kept. If attention's products, softmax and all dropout cost nothing at all, a step would be
+{of_kernel.min():.2f} to {of_kernel.max():.2f} times as fast.
 
 A lazy AdamW, which passes over an item's row only when a batch holds the item, could make a step at most
 {of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal bit for bit it would have to
