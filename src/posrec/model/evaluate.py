@@ -6,6 +6,7 @@ items) and each logit is a sum in the same order, so that equal candidates tie b
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,11 +123,18 @@ def equal_runs(rows: np.ndarray, context: np.ndarray, first: int = 0) -> list[np
 @torch.no_grad()
 def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Logits of all items for every request, in blocks of users that ask at similar times."""
+    with evaluating(model):
+        scorer = Scorer(model, data)
+        yield from scorer.score_all(requests, scorer.request_order(requests))
+
+
+@contextmanager
+def evaluating(model: Carca) -> Iterator[None]:
+    """Evaluation mode within, the model's own mode again after it."""
     was_training = model.training
     model.eval()
     try:
-        scorer = Scorer(model, data)
-        yield from scorer.score_all(requests, scorer.request_order(requests))
+        yield
     finally:
         model.train(was_training)
 

@@ -24,6 +24,7 @@ from posrec.model.evaluate import (
     check_finite,
     count_places,
     equal_runs,
+    evaluating,
     model_scores,
     rank_requests,
 )
@@ -43,17 +44,12 @@ def rank_sampled(
     if model.decoder_positions:  # then there are no tables of queries
         ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
         return ranks.sampled_greater, ranks.sampled_tied
-    was_training = model.training
-    model.eval()
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))
-    try:
-        scorer = SampledScorer(model, data)
-        for where, scores in scorer.score_listed(requests, candidates):
+    with evaluating(model):
+        for where, scores in SampledScorer(model, data).score_listed(requests, candidates):
             check_finite(scores)
             missing = torch.from_numpy(candidates[where] == 0)
             greater[where], tied[where] = count_places(scores[:, 1:].masked_fill(missing, -math.inf), scores[:, :1])
-    finally:
-        model.train(was_training)
     return greater, tied
 
 

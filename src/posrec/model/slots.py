@@ -13,7 +13,7 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.model.carca import Carca, Tokens
-from posrec.model.evaluate import ITEM_BLOCK, Requests, Scorer
+from posrec.model.evaluate import ITEM_BLOCK, Requests, Scorer, evaluating
 from posrec.protocols import EvaluationSwitches
 
 
@@ -92,17 +92,13 @@ def slot_scores(
 
     An item's score is the one in the slot of its number, the target's the one in slot 0, a negative's that of its slot.
     """
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         scorer = SlotScorer(model, data, switches)
         for where, block in scorer.score_all(requests, scorer.request_order(requests)):
             listed = scorer.listed(requests, where, negatives[where])
             targets = torch.from_numpy(data.items[requests.targets[where]].astype(np.int64))
             items = block[:, : data.n_items + 1].scatter(1, targets[:, None], listed[:, :1])
             yield where, torch.cat([items, listed[:, 1:]], 1)
-    finally:
-        model.train(was_training)
 
 
 def slot_columns(negatives: np.ndarray, n_items: int) -> np.ndarray:
