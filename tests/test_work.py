@@ -127,6 +127,28 @@ def test_without_counts_a_cell_is_a_job_and_the_plan_says_so(capsys: pytest.Capt
         estimate.print_budget(loaded, work.SPEED, "2h")
 
 
+def test_a_data_set_of_the_papers_is_planned_with_the_papers_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """They cut the runs into jobs, and are told from declared ones; preparation is held to the study's own alone."""
+    unknown, paper = ({"toy": {"source": "carca-beauty"}}, {"stability": False, "published": {"toy": "Beauty"}})
+    assert work.known_counts(small(datasets=unknown), "toy") is None
+    loaded = small(datasets=unknown, report=paper, training={"epochs": 50})
+    assert work.known_counts(loaded, "toy") == (Counts(52_204, 57_289, 52_204 * 7.63), "the paper's")
+    assert all(batch.seconds for batch in work.batches(loaded))
+    estimate.print_estimate(loaded, work.SPEED, "typical")
+    assert "the paper's" in capsys.readouterr().out
+    counted = {"toy": {**unknown["toy"], "expect": {"users": 10, "items": 10, "interactions": 50}}}
+    assert work.known_counts(small(datasets=counted, report=paper), "toy") == (Counts(10, 10, 50), "declared")
+
+
+def test_gpu_hours_are_marked_as_an_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = small(datasets=BIG)
+    estimate.print_estimate(loaded, work.SPEED, "typical")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("GPU-hours")]
+    hours = estimate.study_load(loaded).seconds(work.GPU_SPEED) / 3600
+    assert line.startswith(f"GPU-hours: about {hours:.1f} (an estimate: ")
+    assert "nothing measured" in line
+
+
 def test_a_budget_becomes_epochs_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = small(datasets=BIG)
     estimate.print_budget(loaded, work.SPEED, "2h")

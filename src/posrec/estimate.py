@@ -12,6 +12,10 @@ from posrec.study import Study
 from posrec.work import Counts, Load
 
 COLUMNS = ("data set", "counts", "runs", "core-hours", "longest run, min", "memory, MB", "disk, MB")
+GPU_BASIS = (
+    "an estimate: a third of an A100's data sheet and 5 ms a step, one run at a time, nothing measured; "
+    "training is for the CPU so far"
+)
 UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -28,10 +32,10 @@ class Estimate:
 
 
 def counts_of(study: Study, name: str) -> tuple[Counts, str] | None:
-    """The counts of a data set and where they come from: declared, or the prepared data where they are there."""
-    declared = work.declared_counts(study.settings.datasets[name])
-    if declared is not None:
-        return declared, "declared"
+    """The counts of a data set and where they come from: the study, or the prepared data where they are there."""
+    given = work.known_counts(study, name)
+    if given is not None:
+        return given
     try:
         found = read_json(plan.dataset_files(study, name).manifest)["counts"]
         return Counts(found["users"], found["items"], found["interactions"]), "prepared"
@@ -75,6 +79,7 @@ def print_estimate(study: Study, speed: Mapping[str, float], source: str) -> Non
     jobs = len(work.batches(study))
     print(f"early stopping makes it less; starting {jobs} jobs takes {jobs * work.START / 3600:.2f} core-hours more")
     print("memory is that of one training process")
+    print(f"GPU-hours: about {_gpu_hours(study):.1f} ({GPU_BASIS})")
     for line in _unknown(found):
         print(line)
 
@@ -84,6 +89,13 @@ def _row(name: str, one: Estimate | None) -> list[str]:
         return [name, "unknown", *["?"] * (len(COLUMNS) - 2)]
     hours, minutes = f"{one.seconds / 3600:.2f}", f"{one.longest / 60:.1f}"
     return [name, one.counts, str(one.runs), hours, minutes, f"{one.memory:.0f}", f"{one.disk:.0f}"]
+
+
+def _gpu_hours(study: Study) -> float:
+    """Of the data sets whose counts are known."""
+    counts = {name: counts_of(study, name) for name in study.settings.datasets}
+    known = [(cell, found[0]) for cell in study.cells if (found := counts[cell.dataset]) is not None]
+    return sum(work.run_load(cell, of).seconds(work.GPU_SPEED) * len(cell.seeds) for cell, of in known) / 3600
 
 
 def _unknown(found: Mapping[str, Estimate | None]) -> Iterator[str]:

@@ -9,14 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
+from posrec.data.twins import TWINS
 from posrec.protocols import DRAWN_USERS
-from posrec.settings import DatasetSettings
 from posrec.study import Cell, Study
 
 # Seconds of one core a unit of each kind of work (`Load`), measured by `posrec plan` on a machine of 2024 and rounded.
 SPEED = {
     **{"runs": 0.07, "steps": 2.6e-3, "elements": 2.7e-9, "products": 4e-11},
     **{"requests": 5e-5, "tables": 5e-10, "scores": 3e-11},
+}
+# The same of a GPU, never measured: an A100's data sheet (1.5 TB/s; 9.7e12 multiply-adds a second in fp32) at a third
+# of its rates, 12 bytes moved an element, and 5 ms a step to launch its kernels.
+GPU_SPEED = {
+    **{"runs": 0.07, "steps": 5e-3, "elements": 2.4e-11, "products": 3.1e-13},
+    **{"requests": 5e-5, "tables": 2.4e-11, "scores": 3.1e-13},
 }
 TIMES = 1000  # different times of request at most: time features are those of a day, and many ask on the same
 LONGEST_JOB = 20 * 60  # seconds on that core
@@ -69,13 +75,21 @@ class Load:
         return sum(value * speed[kind] for kind, value in asdict(self).items())
 
 
-def declared_counts(dataset: DatasetSettings) -> Counts | None:
-    """The counts that the study declares (`expect`) or simulates; None where it says nothing."""
+def known_counts(study: Study, name: str) -> tuple[Counts, str] | None:
+    """The counts that the study gives of a data set, and whose they are; None where it says nothing.
+
+    Declared (`expect`), simulated, or the paper's where the study says that the data set is one of the paper's
+    (`report.published`): those are for planning alone, and no preparation is held to them.
+    """
+    dataset = study.settings.datasets[name]
     if dataset.expect is not None:
-        return Counts(dataset.expect.users, dataset.expect.items, dataset.expect.interactions)
+        return Counts(dataset.expect.users, dataset.expect.items, dataset.expect.interactions), "declared"
     if dataset.simulate is not None:
         users, items = dataset.simulate.users, dataset.simulate.items
-        return Counts(users, items, users * dataset.simulate.mean_length)
+        return Counts(users, items, users * dataset.simulate.mean_length), "declared"
+    if name in study.settings.report.published:
+        paper = TWINS[study.settings.report.published[name]]
+        return Counts(paper.users, paper.items, paper.users * paper.mean_length), "the paper's"
     return None
 
 
@@ -165,26 +179,36 @@ def run_disk(cell: Cell, counts: Counts) -> float:
 class Batch:
     """Runs of one data set that share a training job: cells, each with those of its seeds that belong to the job.
 
-    seconds: on the core of SPEED; None where the study declares no counts. memory: MB.
+    load and memory (MB): None where the study declares no counts.
     """
 
     name: str
     dataset: str
     cells: tuple[Cell, ...]
-    seconds: float | None = None
+    load: Load | None = None
     memory: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Nominal length: on the core of SPEED."""
+        return None if self.load is None else self.load.seconds()
 
 
 def batches(study: Study) -> list[Batch]:
     """Pack runs into jobs of about the same work: a function of the study alone, never of what is already there."""
     wanted = job_seconds(study)
     result: list[Batch] = []
-    for dataset, settings in study.settings.datasets.items():
+    for dataset in study.settings.datasets:
         cells = [cell for cell in study.cells if cell.dataset == dataset]
-        counts = declared_counts(settings)
+        counts = _counts(study, dataset)
         groups = [(cell,) for cell in cells] if counts is None else _packed(cells, counts, wanted)
         result += [_batch(f"{dataset}-{number}", group, counts) for number, group in enumerate(groups, 1)]
     return result
+
+
+def _counts(study: Study, name: str) -> Counts | None:
+    known = known_counts(study, name)
+    return None if known is None else known[0]
 
 
 def job_seconds(study: Study) -> float:
@@ -192,7 +216,7 @@ def job_seconds(study: Study) -> float:
     total = sum(
         run_load(cell, counts).seconds() * len(cell.seeds)
         for cell in study.cells
-        if (counts := declared_counts(study.settings.datasets[cell.dataset])) is not None
+        if (counts := _counts(study, cell.dataset)) is not None
     )
     return max(SHORTEST_JOB, min(LONGEST_JOB, total / JOBS))
 
@@ -215,5 +239,5 @@ def _packed(cells: list[Cell], counts: Counts, wanted: float) -> Iterator[tuple[
 def _batch(name: str, cells: tuple[Cell, ...], counts: Counts | None) -> Batch:
     if counts is None:
         return Batch(name, cells[0].dataset, cells)
-    seconds = sum(run_load(cell, counts).seconds() * len(cell.seeds) for cell in cells)
-    return Batch(name, cells[0].dataset, cells, seconds, max(run_memory(cell, counts) for cell in cells))
+    load = sum((run_load(cell, counts).times(len(cell.seeds)) for cell in cells), Load())
+    return Batch(name, cells[0].dataset, cells, load, max(run_memory(cell, counts) for cell in cells))

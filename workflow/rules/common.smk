@@ -1,5 +1,6 @@
 # What all rules share: the checked study, its paths, and what is said at the end.
 # Only the light modules of posrec are imported here: parsing takes well under a second.
+import itertools
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from posrec import expected, holder, outputs, plan, work
+from posrec import cluster, expected, holder, outputs, plan, work
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.study import Study, from_dict
@@ -63,8 +64,21 @@ if workflow.is_main_process:
     for warning in STUDY.warnings:
         print(f"posrec: warning: {warning}", file=sys.stderr)
 
+
+def rules_of_job() -> set[str]:
+    """The rules that a cluster's job was started for; empty in the process that plans."""
+    if workflow.is_main_process or "--allowed-rules" not in sys.argv:
+        return set()
+    given = sys.argv[sys.argv.index("--allowed-rules") + 1 :]
+    return set(itertools.takewhile(lambda word: not word.startswith("-"), given))
+
+
+# A job reads the Snakefile again, twice on Slurm: of a study of ten thousand runs it takes its own names alone.
+JOB = rules_of_job()
 DATASETS = {name: plan.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
-BATCHES = work.batches(STUDY)
+BATCHES = [
+    batch for batch in work.batches(STUDY) if not JOB or f"train_{batch.name}" in JOB
+]
 ANALYSIS = {
     step: [str(path) for path in paths]
     for step, paths in plan.analysis_files(STUDY).items()
@@ -95,7 +109,12 @@ DATA = [
         files.baselines,
     )
 ]
-RUNS = [str(path) for cell in STUDY.cells for path in plan.run_files(STUDY, cell)]
+RUNS = [
+    str(path)
+    for cell in STUDY.cells
+    if not JOB or "write_tables" in JOB
+    for path in plan.run_files(STUDY, cell)
+]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
     for name, dataset in STUDY.settings.datasets.items()
@@ -128,23 +147,13 @@ shell.prefix(
     f'export PATH="$PATH:{Path(sys.executable).parent}"; '
 )
 
-
-def train_runtime(batch):
-    """Minutes to ask a cluster for, more at each attempt: a job that is cut off goes on from its checkpoint."""
-    minutes = 24 * 60 if batch.seconds is None else round(3 * batch.seconds / 60) + 30
-    return lambda wildcards, attempt: min(7 * 24 * 60, minutes * attempt)
+# Slurm's executor asks sacct where squeue has no answer; the file says why it must be this one.
+if workflow.is_main_process:
+    cluster.put_first(str(workflow.current_basedir.join("../profiles/slurm/bin")))
 
 
-def train_memory(batch):
-    """MB to ask a cluster for, more at each attempt."""
-    memory = 4000 if batch.memory is None else round(1.5 * batch.memory)
-    return lambda wildcards, attempt: memory * attempt
-
-
-def train_gpu(batch):
-    """One GPU for trainings whose study names cuda; nothing at all for others, since some executors take 0 for a wish."""
-    cuda = any(cell.training.numerics.device == "cuda" for cell in batch.cells)
-    return {"gpu": 1} if cuda else {}
+# What `posrec plan` measured: it sets what jobs ask for, never which runs share one.
+MACHINES = cluster.machines()
 
 
 def with_caption(path: str):

@@ -1,6 +1,13 @@
 # Prepared data sets -> runs. A job trains a batch of cells, since starting torch costs more than a tiny run.
 # update(): Snakemake deletes plain outputs before a job starts, and adding a seed would train all of them again.
 
+# A job of a cluster knows when its time ends, and saves before: a run longer than the limit goes on at the retry.
+BEFORE_TRAINING = (
+    ""
+    if workflow.is_main_process
+    else f"export {cluster.LIMIT}={{resources.runtime}}; "
+)
+
 
 for batch in BATCHES:
 
@@ -25,13 +32,21 @@ for batch in BATCHES:
             "../../envs/environment.yaml"
         threads: 1
         resources:
-            **train_gpu(batch),
-            mem_mb=train_memory(batch),
-            runtime=train_runtime(batch),
+            **cluster.job_gpus(batch),
+            mem_mb=lambda wildcards, attempt, batch=batch: cluster.job_memory(
+                batch, attempt, MACHINES
+            ),
+            runtime=lambda wildcards, attempt, batch=batch: cluster.job_minutes(
+                batch, attempt, MACHINES
+            ),
         params:
             study=STUDY_FILE,
             batch=batch.name,
         message:
             "Training {params.batch}"
         shell:
-            "posrec train --study {params.study} --batch {params.batch} >{log} 2>&1"
+            f"{BEFORE_TRAINING}posrec train --study {{params.study}} --batch {{params.batch}} >{{log}} 2>&1"
+
+    # Snakemake keeps a name for each rule, and copies all names whenever it formats a job's message or command: with
+    # fifteen thousand jobs that alone takes minutes. Nothing else reads these.
+    workflow.globals.pop(f"__train_{batch.name}")

@@ -1,6 +1,7 @@
 """This machine's seconds for each kind of work, from short trainings on random data; kept in the store.
 
-The answer is only ever shown (`posrec plan`): no job, id or result depends on it.
+The answer is shown (`posrec plan`) and sets the time and memory that jobs ask a cluster for: no id, no result and not
+which runs share a job depends on it.
 """
 
 import platform
@@ -10,6 +11,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
+import psutil
 import torch
 from scipy.optimize import nnls
 
@@ -49,7 +51,8 @@ def speed() -> dict[str, float]:
         return {kind: measured[kind] for kind in SPEED}
     except (DataError, KeyError):
         measured = measure()
-        write_checked_json(path, measured)
+        started = psutil.Process().memory_info().rss / 1e6
+        write_checked_json(path, {**measured, "started": started})  # what `cluster.machines` reads
         return measured
 
 

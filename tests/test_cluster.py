@@ -1,0 +1,68 @@
+"""What jobs ask a cluster for follows the measured speed of a machine; which runs share a job does not."""
+
+from pathlib import Path
+
+import pytest
+
+from posrec import cluster, work
+from posrec.cluster import Machine
+from posrec.errors import PosrecError
+from posrec.files import write_checked_json
+from posrec.work import SPEED, STARTED, Load
+from tests.test_plan import small
+from tests.test_work import BIG, own_table
+
+TYPICAL = [Machine(SPEED, STARTED)]
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which `posrec plan` keeps what it measures."""
+    monkeypatch.setenv("POSREC_STORE", str(tmp_path))
+    return tmp_path / "calibration"
+
+
+def times(factor: float) -> dict[str, float]:
+    return {kind: factor * value for kind, value in SPEED.items()}
+
+
+def test_a_job_asks_for_three_times_its_minutes_and_for_more_at_each_attempt() -> None:
+    """100,000 steps of 2.6 ms: 260 s; 700 MB."""
+    batch = work.Batch("toy-1", "toy", small().cells, Load(steps=100_000), 700.0)
+    assert [cluster.job_minutes(batch, attempt, TYPICAL) for attempt in (1, 2, 3)] == [43, 86, 129]
+    assert [cluster.job_memory(batch, attempt, TYPICAL) for attempt in (1, 2, 3)] == [1050, 2100, 3150]
+
+
+def test_what_was_measured_sets_the_time_and_memory_of_jobs_and_not_which_runs_share_one(measured: Path) -> None:
+    loaded = small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30)))
+    before = work.batches(loaded)
+    assert cluster.machines() == TYPICAL
+    write_checked_json(measured / "fast.json", {**times(0.5), "started": 300.0})
+    write_checked_json(measured / "slow.json", {**times(4.0), "started": 900.0})
+    known = cluster.machines()
+    assert work.batches(loaded) == before
+    for batch in before:
+        assert batch.seconds is not None
+        assert batch.memory is not None
+        assert cluster.job_minutes(batch, 1, known) == round(3 * 4 * batch.seconds / 60) + 30
+        assert cluster.job_memory(batch, 1, known) == round(1.5 * (batch.memory + 900 - 500))
+
+
+def test_a_damaged_measurement_and_one_of_another_version_are_not_used(measured: Path) -> None:
+    write_checked_json(measured / "other.json", {"runs": 1.0})
+    write_checked_json(measured / "damaged.json", times(2.0))
+    (measured / "damaged.json").write_text("{")
+    assert cluster.machines() == TYPICAL
+    write_checked_json(measured / "old.json", times(2.0))
+    assert cluster.machines() == [Machine(times(2.0), STARTED)]
+
+
+def test_a_job_asks_for_no_more_than_the_limit_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = work.batches(own_table())[0]  # without counts: a day
+    assert [cluster.job_minutes(batch, attempt, TYPICAL) for attempt in (1, 2)] == [1440, 2880]
+    assert cluster.job_memory(batch, 2, TYPICAL) == 8000
+    monkeypatch.setenv("POSREC_TIME_LIMIT", "2000")
+    assert [cluster.job_minutes(batch, attempt, TYPICAL) for attempt in (1, 2)] == [1440, 2000]
+    monkeypatch.setenv("POSREC_TIME_LIMIT", "2 days")
+    with pytest.raises(PosrecError, match="POSREC_TIME_LIMIT=2 days: give whole minutes"):
+        cluster.job_minutes(batch, 1, TYPICAL)
