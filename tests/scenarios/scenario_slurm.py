@@ -1,15 +1,25 @@
 """Faults of a cluster on a real Slurm of one node: memory, time, the controller; and the generic profile."""
 
-import os
-import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests import ledger
 from tests.workflow.project import Project
-from tests.workflow.slurm import LONG, SNAKEMAKE, Start, Wrap, queue, slurm, slurm_command, start, wait_for
+from tests.workflow.slurm import (
+    LONG,
+    SNAKEMAKE,
+    Start,
+    Wrap,
+    kill_controller,
+    queue,
+    restart_controller,
+    slurm,
+    slurm_command,
+    start,
+    wait_for,
+)
 
 __all__ = ["slurm", "start"]  # fixtures
 pytestmark = pytest.mark.workflow
@@ -18,6 +28,7 @@ ONCE = "if [[ $1 == train ]] && mkdir stuck 2>/dev/null; then {}; fi"
 WAITS = ONCE.format("sleep 900")
 WAITS_FOR_US = ONCE.format("while [[ ! -e go_on ]]; do sleep 0.2; done")
 EATS = ONCE.format("""exec python3 -c 'import time; held = b"x" * (4500 << 20); time.sleep(900)'""")
+DOWN = 20  # seconds without a controller: Snakemake asks for its jobs several times
 GENERIC = ("snakemake", "--workflow-profile", "workflow/profiles/generic", "--seconds-between-status-checks", "2")
 
 
@@ -80,16 +91,8 @@ def test_a_killed_controller_that_comes_back_costs_nothing(
     wait_for((fresh.folder / "stuck").exists, process)
     kill_controller(slurm)
     (fresh.folder / "go_on").touch()  # the job ends while nobody counts
+    time.sleep(DOWN)
     wait_for(lambda: len(fresh.runs()) == len(finished.runs()), process)
     restart_controller(slurm)
     ended(process, fresh, finished)
     assert trainings(fresh, "%T") == ["COMPLETED"]
-
-
-def kill_controller(slurm: Path) -> None:
-    ledger.note("`kill -9` of slurmctld")
-    os.kill(int((slurm / "run/slurmctld.pid").read_text()), signal.SIGKILL)
-
-
-def restart_controller(slurm: Path) -> None:
-    slurm_command("slurmctld", "-f", str(slurm / "slurm.conf"))

@@ -22,7 +22,7 @@ CONFIG = Path("/etc/slurm/slurm.conf")
 LOCK = Path("/run/lock/posrec-slurm-tests")  # one Slurm a machine: its configuration has one place
 NODE = platform.node().split(".")[0]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-PATIENCE = 240  # seconds for any one step: a busy machine is no failure
+PATIENCE = 600  # seconds for any one step: a busy machine is no failure
 LONG = 900  # and for a whole study
 # Looks at the queue more often than on a real cluster.
 QUICK = ("--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2")
@@ -34,14 +34,18 @@ Wrap = Callable[[Project, str], None]
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Slurm on this machine until the module's tests end; the folder of its state and logs."""
+    yield from slurm_of(tmp_path_factory.mktemp("slurm"))
+
+
+def slurm_of(folder: Path, cpus: int | None = None) -> Iterator[Path]:
+    """Slurm with its state and logs in a folder, and a node of so many cores; those of this machine for None."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"Slurm can't be started here: {', '.join(missing) or 'root'} is missing (see tests/slurm/start)")
-    folder = tmp_path_factory.mktemp("slurm")
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
         _take(lock)
-        command = [SCRIPTS / "start", folder, str(os.getpid())]
+        command = [SCRIPTS / "start", folder, str(os.getpid()), *([str(cpus)] if cpus else [])]
         started = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         if "another Slurm's" in started.stderr:
             pytest.skip(started.stderr.strip())
@@ -107,3 +111,14 @@ def wait_for(reached: Callable[[], object], process: subprocess.Popen[str]) -> N
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end, "not reached"
         time.sleep(0.2)
+
+
+def kill_controller(slurm: Path) -> None:
+    """SIGKILL to slurmctld, as a step of the scenario."""
+    ledger.note("`kill -9` of slurmctld")
+    os.kill(int((slurm / "run/slurmctld.pid").read_text()), signal.SIGKILL)
+
+
+def restart_controller(slurm: Path) -> None:
+    """And its return, with the state that it saved."""
+    slurm_command("slurmctld", "-f", str(slurm / "slurm.conf"))
