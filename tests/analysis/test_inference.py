@@ -123,15 +123,26 @@ def test_sign_flip_p_is_a_p(values: list[float]) -> None:
 
 
 def test_friedman_against_a_table_worked_out_by_hand() -> None:
-    """Ranks (1, 2, 3), (1, 3, 2), (2, 1, 3), (1, 2, 3): chi2 = 12 / (4 * 12) * (25 + 64 + 121) - 48 = 4.5."""
+    """Ranks (1, 2, 3), (1, 3, 2), (2, 1, 3), (1, 2, 3): chi2 = 12 / (4 * 12) * (25 + 64 + 121) - 48 = 4.5.
+
+    Friedman's own table (1937) has p = .125 for it.
+    """
     scores = np.array([[9.0, 8, 7], [9, 7, 8], [8, 9, 7], [9, 8, 7]])
     found = rankings.friedman(scores)
     assert found is not None
     assert found.mean_ranks.tolist() == [1.25, 2.0, 2.75]
-    assert found.p == pytest.approx(stats.chi2.sf(4.5, 2))
+    assert found.p == pytest.approx(0.125)
     worse = rankings.friedman(scores, higher_is_better=False)
     assert worse is not None
     assert worse.mean_ranks.tolist() == [2.75, 2.0, 1.25]
+
+
+def test_friedman_on_many_data_sets_agrees_with_scipy() -> None:
+    scores = np.random.default_rng(7).standard_normal((12, 5)) + np.array([0, 0.3, 0, 0.3, 0.6])
+    found, again = rankings.friedman(scores), rankings.friedman(scores)
+    assert found is not None
+    assert again is not None
+    assert found.p == again.p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue, abs=0.02)
 
 
 def test_friedman_refuses_gaps_and_ties_of_all() -> None:
@@ -180,3 +191,19 @@ def test_no_interval_of_a_ratio_that_equal_scores_bound() -> None:
     assert resampling.bca_log_ratio_interval(nearly_equal, others)[0] < np.log(1e-6)
     reason = "no interval is valid at n = 6 with so many equal scores"
     assert intervals.ratio_interval(nearly_equal, others) == (None, reason)
+
+
+def test_shares_where_runs_collapse_have_the_interval_of_the_squared_ratio() -> None:
+    part, whole = np.random.default_rng(8).standard_normal((2, 8)) * [[1.0], [2.0]]
+    exact, name = intervals.share_interval(part, whole, collapsed=False)
+    assert name == "exact"
+    ratio, bootstrapped = intervals.ratio_interval(part, whole)
+    assert intervals.share_interval(part, whole, collapsed=True) == ((ratio[0] ** 2, ratio[1] ** 2), bootstrapped)
+    assert exact != (ratio[0] ** 2, ratio[1] ** 2)
+    assert intervals.share_interval([1.0, 2.0], [3.0, 3.0], collapsed=False) == (None, "the whole has no spread")
+
+
+@pytest.mark.parametrize("n", [1, 5, 9])
+def test_no_interval_of_a_lead_over_users_below_ten_seeds(n: int) -> None:
+    assert intervals.lead_interval(np.zeros((n, 4))) == (None, f"no interval is valid at n = {n}")
+    assert intervals.lead_interval(np.zeros((10, 4))) == ((0.0, 0.0), "two-level bootstrap")

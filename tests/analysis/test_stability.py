@@ -9,18 +9,26 @@ from scipy import stats
 from posrec.analysis import (
     cells,
     components,
+    intervals,
+    multiplicity,
     paired,
     permutation,
+    published,
     rankings,
     resampling,
     spread_tests,
     stability,
+    thresholds,
     wording,
 )
 
 
 @pytest.mark.parametrize(
-    "module", [stability, permutation, wording, cells, components, paired, rankings, resampling, spread_tests]
+    "module",
+    [
+        *(stability, permutation, wording, cells, components, paired, rankings, resampling, spread_tests),
+        *(intervals, multiplicity, published, thresholds),
+    ],
 )
 def test_examples_in_the_docstrings(module) -> None:
     result = doctest.testmod(module)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from scipy import stats
 
 from posrec import outputs, plan, store
-from posrec.analysis import independence, setting_figures, tables, thresholds
+from posrec.analysis import component_table, independence, setting_figures, tables, thresholds
 from posrec.study import Cell, Study
 from tests.analysis import made_up
 
@@ -75,6 +76,23 @@ def test_shares_of_the_variance_by_hand(here: Path) -> None:
     assert list(found[found["varying"].str.contains("order")]["sd_points"]) == pytest.approx([1, 1, 1])
 
 
+def test_shares_where_a_run_collapsed_have_no_exact_interval(here: Path) -> None:
+    study = made_up.make_study(training={"held_streams": [{}, {"order": 1}]})
+    made_up.write_study(study, _held_score)
+    cell = next(cell for cell in study.cells if cell.encoding == "rope" and not cell.training.held_streams)
+    made_up.write_run(study, cell, 1, made_up.collapsed_record(study, cell, 1))
+    built = tables.build_tables(study)
+    found = built.more["components"].dropna(subset=["share"]).set_index("encoding")
+    assert found["share_interval"].to_dict() == {
+        "none": "exact",
+        "abs": "exact",
+        "rope": "no interval is valid at n = 3",
+    }
+    assert np.isnan(found.loc["rope", "share_low"])
+    figure, _ = component_table.components(built)
+    assert len(figure.axes) == 1
+
+
 def test_a_threshold_is_found_where_one_is_planted() -> None:
     planted = np.repeat([[2.0, 0.0], [0.0, 2.0]], 4, axis=0)
     split = thresholds.best_split(planted)
@@ -111,7 +129,7 @@ def test_subsets_are_not_independent(here: Path) -> None:
 
 
 def test_users_are_resampled_inside_seeds(here: Path) -> None:
-    study = made_up.make_study(encodings=["none", "rope"])
+    study = made_up.make_study(encodings=["none", "rope"], seeds=list(range(1, 11)))
     made_up.write_study(study, made_up.plain_score)
     for cell in study.cells:
         for seed in study.settings.seeds:
@@ -120,6 +138,13 @@ def test_users_are_resampled_inside_seeds(here: Path) -> None:
             ranks = {"sound.full_greater": first, "sound.full_tied": np.zeros(4, int)}
             store.write_result(plan.run_folder(study, cell) / f"seed={seed}.json", record, ranks)
     [row] = tables.build_tables(study).more["user_intervals"].to_dict("records")
-    assert (row["seeds"], row["users"], row["advantage_points"]) == (3, 4, 25)
-    # one user of four gains: 12 draws hold none of it with 3 %, and more than six with 1 % (binomial)
-    assert (row["two_level_low_points"], row["two_level_high_points"]) == (0, 50)
+    assert (row["seeds"], row["users"], row["advantage_points"]) == (10, 4, 25)
+    # one user of four gains: how often 40 draws hold it is binomial, of 40 and 1/4
+    expected = 100 * stats.binom.ppf([0.025, 0.975], 40, 0.25) / 40
+    assert (row["two_level_low_points"], row["two_level_high_points"]) == pytest.approx(expected, abs=2.6)
+
+
+def test_few_seeds_have_no_interval_over_users(here: Path) -> None:
+    found = _write(made_up.make_study(), here).more["user_intervals"]
+    assert set(found["seeds"].dropna()) <= {0, 3}
+    assert found["two_level_low_points"].isna().all()

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from posrec.analysis import style
 from posrec.analysis.cells import MIN_SPREAD, POINTS, scores
 from posrec.analysis.components import variance_share
+from posrec.analysis.intervals import share_interval
 from posrec.analysis.seed_figures import Drawn, panel_title, plain_log_axis
 from posrec.analysis.stability import standard_deviation
 from posrec.analysis.tables import Tables
@@ -23,8 +23,10 @@ COLUMNS = {
     "finished": "seeds that finished",
     "sd_points": "sample standard deviation (n - 1) of NDCG@10 on the full catalogue, in points",
     "share": "its variance over that of the cell in which every stream varies",
-    "share_low": "lower 95 % bound of the share (F, for normal scores)",
-    "share_high": "upper 95 % bound of the share (F, for normal scores)",
+    "share_low": "lower 95 % bound of the share",
+    "share_high": "upper 95 % bound of the share",
+    "share_interval": "which interval is shown (exact: F, for normal scores; BCa where some runs collapse, from six "
+    "seeds on), or why none is",
     "note": "why there is no share",
 }
 
@@ -44,16 +46,17 @@ def component_table(tables: Tables) -> pd.DataFrame:
     for key, group in runs.groupby(["dataset", "protocol", "encoding", "other_settings"], sort=False):
         by_label = {str(label): own for label, own in group.groupby("settings", sort=False)}
         held = {label: settings_of(cells[label])["held_streams"] for label in by_label}
-        whole = next((scores(by_label[label]) for label in by_label if not held[label]), np.empty(0))
+        whole = next((by_label[label] for label in by_label if not held[label]), group.head(0))
         rows += [
-            {**dict(zip(list(COLUMNS)[:4], key, strict=True)), **_share(scores(own), whole, held[label])}
+            {**dict(zip(list(COLUMNS)[:4], key, strict=True)), **_share(own, whole, held[label])}
             for label, own in by_label.items()
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"finished": "Int64"})
 
 
-def _share(part: np.ndarray, whole: np.ndarray, held: dict[str, int]) -> dict[str, Any]:
+def _share(own: pd.DataFrame, all_vary: pd.DataFrame, held: dict[str, int]) -> dict[str, Any]:
     varying = [name for name in STREAMS if name not in held]
+    part, whole = scores(own), scores(all_vary)
     deviation = standard_deviation(part)
     row: dict[str, Any] = {"varying": ", ".join(varying) or "nothing", "finished": len(part)}
     row |= {} if deviation is None else {"sd_points": POINTS * deviation}
@@ -66,7 +69,14 @@ def _share(part: np.ndarray, whole: np.ndarray, held: dict[str, int]) -> dict[st
             **row,
             "note": "fewer than two finished seeds here or where all vary" if few else "the whole has no spread",
         }
-    return {**row, "share": found.share, "share_low": found.interval[0], "share_high": found.interval[1]}
+    interval, name = share_interval(part, whole, collapsed=_some_collapsed(own) or _some_collapsed(all_vary))
+    low, high = interval or (None, None)
+    return {**row, "share": found.share, "share_low": low, "share_high": high, "share_interval": name}
+
+
+def _some_collapsed(runs: pd.DataFrame) -> bool:
+    """Whether some of the finished runs are at chance level, and some are not."""
+    return runs.loc[runs["status"] == "finished", "collapsed"].nunique() > 1
 
 
 def components(tables: Tables) -> Drawn:
@@ -85,7 +95,10 @@ def components(tables: Tables) -> Drawn:
         for place, (_, row) in enumerate(group.iterrows()):
             colour = style.colour(str(row["encoding"]))
             panel.plot([row["share_low"], row["share_high"]], [place, place], color=colour, linewidth=1.5)
-            panel.plot([max(row["share"], row["share_low"])], [place], "o", color=colour, ms=5)
+            panel.plot([row["share"]], [place], "o", color=colour, ms=5)
+            if row["share"] == 0:
+                inside: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "ha": "left", "va": "center"}
+                panel.text(0.02, place, "all scores equal", fontsize=7, color="#B00020", **inside)
         names = [f"{row['encoding']}: {row['varying']}" for _, row in group.iterrows()]
         panel.set_yticks(range(len(names)), names, fontsize=8)
         panel.set_ylim(len(names) - 0.4, -0.6)

@@ -14,7 +14,10 @@ from posrec.analysis.stability import LEVEL, Interval, Values
 
 @dataclass(frozen=True)
 class Share:
-    """Variance of some streams as a share of the variance of all, with its exact interval for normal scores."""
+    """Variance of some streams as a share of the variance of all, with its exact interval for normal scores.
+
+    Where runs collapse that interval holds in 54 to 82 % of studies (docs/statistics-checked.md).
+    """
 
     share: float
     interval: Interval

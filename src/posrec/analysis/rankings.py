@@ -1,12 +1,18 @@
 """Many encodings over many data sets: Friedman's test and the critical difference (Demsar, JMLR 2006)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from posrec.analysis import permutation
+
 ALPHA = 0.05
 DECIMALS = 12  # scores that differ by rounding alone are ties
+EXACT_UP_TO = 20_000  # ways to order the encodings anew that are all counted
+DRAWS = 9_999  # random ones beyond that, beside the observed one
+SEED = 20240521
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,14 @@ def critical_difference(encodings: int, datasets: int, alpha: float = ALPHA) -> 
 def friedman(scores: np.ndarray, higher_is_better: bool = True) -> Ranking | None:
     """Friedman's test of (N, k) scores, data sets by encodings, ties by mean ranks.
 
-    None below three encodings or two data sets, or where every data set ties all encodings. NaN is refused: a data set
-    that lacks an encoding can't be ranked (ValueError).
+    p is that of ordering the encodings anew within each data set: chi-square, its usual approximation, errs up to 8 %
+    of the time with three encodings on four data sets (docs/statistics-checked.md). None below three encodings or two
+    data sets, or where every data set ties all encodings. NaN is refused: a data set that lacks an encoding can't be
+    ranked (ValueError). Three data sets in full agreement, as 1 of 36 orders are:
 
     >>> result = friedman(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]))
     >>> result.mean_ranks.tolist(), round(result.p, 4)
-    ([1.0, 2.0, 3.0], 0.0498)
+    ([1.0, 2.0, 3.0], 0.0278)
     """
     if np.isnan(scores).any():
         raise ValueError("Friedman's test needs every encoding on every data set; leave incomplete data sets out")
@@ -46,8 +54,22 @@ def friedman(scores: np.ndarray, higher_is_better: bool = True) -> Ranking | Non
     if k < 3 or n < 2 or np.all(np.ptp(rounded, axis=1) == 0):
         return None
     ranks = stats.rankdata(rounded, axis=1)
-    p = float(stats.friedmanchisquare(*rounded.T).pvalue)
-    return Ranking(ranks.mean(0), n, p, critical_difference(k, n))
+    return Ranking(ranks.mean(0), n, _permuted_p(ranks), critical_difference(k, n))
+
+
+def _permuted_p(ranks: np.ndarray) -> float:
+    """Share of the orders of (N, k) ranks within data sets whose sums of ranks lie as far apart as the given ones."""
+    n, k = ranks.shape
+    if math.factorial(k) ** (n - 1) <= EXACT_UP_TO:
+        orders = permutation.orders(k)
+        sums = ranks[:1]  # relabelling the encodings changes nothing, so the first data set keeps its order
+        for row in ranks[1:]:
+            sums = (sums[:, None] + row[orders]).reshape(-1, k)
+    else:
+        drawn = np.random.default_rng(SEED).permuted(np.broadcast_to(ranks, (DRAWS, n, k)), axis=2)
+        sums = np.vstack([ranks.sum(0), drawn.sum(1)])
+    squares = (sums**2).sum(1)
+    return float(np.mean(squares >= squares[0] - permutation.ROUNDING))
 
 
 def cliques(mean_ranks: np.ndarray, difference: float) -> list[list[int]]:

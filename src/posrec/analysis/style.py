@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -34,6 +35,7 @@ ENCODING_MARKERS = ("o", "s", "^", "D")
 DATASET_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 LIGHT = "#777777"
 DPI = 150
+MANY_PANELS = 12
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "posrec",
     "svg.fonttype": "path",
@@ -76,8 +78,13 @@ def marker(encoding: str) -> str:
     return ENCODING_MARKERS[rank_in_family(encoding) % len(ENCODING_MARKERS)]
 
 
-def panels(n: int, width: float, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels of that size (inches) in rows of `columns`; space left in the last row stays empty."""
+def panels(n: int, width: float, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels of that size (inches) in rows of `columns`; space left in the last row stays empty.
+
+    Without `columns` there are two, or three narrower ones where panels are many.
+    """
+    if columns is None:
+        columns, width = (2, width) if n <= MANY_PANELS else (3, 0.8 * width)
     columns = min(columns, n)
     rows = -(-n // columns)
     figure = Figure(figsize=(max(6.5, width * columns), height * rows + 0.5), layout="constrained")
@@ -96,9 +103,14 @@ def notice(text: str) -> Figure:
 
 def legend(figure: Figure, handles: list[Line2D]) -> None:
     """One legend below all panels, with as many columns as the width allows."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = int(figure.get_figwidth() / (0.6 + 0.085 * longest))
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(columns, len(handles))))
+    lengths = [len(str(handle.get_label())) for handle in handles]
+    fitting = (n for n in range(len(lengths), 1, -1) if _legend_width(lengths, n) <= figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside lower center", ncols=next(fitting, 1))
+
+
+def _legend_width(lengths: list[int], columns: int) -> float:
+    """About how many inches the columns of a legend take, which matplotlib fills as array_split does."""
+    return sum(0.65 + 0.085 * int(part.max()) for part in np.array_split(lengths, columns))
 
 
 def family_handles(encodings: list[str]) -> list[Line2D]:
@@ -134,13 +146,20 @@ def dot_handle(label: str, filled: bool) -> Line2D:
     return Line2D([], [], color="black", marker="o", mfc="black" if filled else "white", linestyle="", label=label)
 
 
-def square_handle(label: str, colour: str) -> Line2D:
-    """Legend entry of a filled square."""
-    return Line2D([], [], color=colour, marker="s", markersize=9, linestyle="", label=label)
+def marker_handle(label: str, colour: str, mark: str = "s", size: float = 6) -> Line2D:
+    """Legend entry of a filled marker."""
+    return Line2D([], [], color=colour, marker=mark, markersize=size, linestyle="", label=label)
 
 
 def save(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
-    """Write the figure as svg and png and its data as csv, without dates or versions: the same bytes every time."""
+    """Write the figure as svg and png and its data as csv: the same bytes every time."""
+    save_images(figure, stem)
+    text = data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    write_bytes(stem.with_suffix(".csv"), text.encode())
+
+
+def save_images(figure: Figure, stem: Path) -> None:
+    """Write the figure as svg and png, without dates or versions."""
     for kind, metadata in (
         ("svg", {"Date": None, "Creator": None, "Format": None, "Type": None}),
         ("png", {"Software": None}),
@@ -148,5 +167,3 @@ def save(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata, dpi=DPI, facecolor="white")
         write_bytes(stem.with_suffix(f".{kind}"), buffer.getvalue())
-    text = data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    write_bytes(stem.with_suffix(".csv"), text.encode())

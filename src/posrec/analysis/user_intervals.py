@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from posrec import plan
-from posrec.analysis import resampling
 from posrec.analysis.cells import POINTS
+from posrec.analysis.intervals import lead_interval
 from posrec.analysis.load import GROUP
 from posrec.analysis.tables import Tables
 from posrec.files import read_npz
@@ -24,8 +24,10 @@ COLUMNS = {
     "seeds": "seeds that finished with it and with none",
     "users": "test users",
     "advantage_points": "mean difference to none of NDCG@10 on the full catalogue, in points",
-    "two_level_low_points": "lower 95 % bound: seeds resampled, and the test users inside each (percentile bootstrap)",
+    "two_level_low_points": "lower 95 % bound: seeds resampled, and the test users inside each (percentile bootstrap, "
+    "from ten seeds on)",
     "two_level_high_points": "upper 95 % bound of the same",
+    "two_level_interval": "which interval is shown, or why none is",
 }
 
 
@@ -72,7 +74,7 @@ def _row(own: dict[int, np.ndarray], none: dict[int, np.ndarray]) -> dict[str, A
         return {"seeds": 0}
     differences = POINTS * np.array([own[seed] - none[seed] for seed in common])
     row = {"seeds": len(common), "users": differences.shape[1], "advantage_points": float(differences.mean())}
-    interval = resampling.two_level_interval(differences)
-    return (
-        row if interval is None else {**row, "two_level_low_points": interval[0], "two_level_high_points": interval[1]}
-    )
+    interval, row["two_level_interval"] = lead_interval(differences)
+    if interval is not None:
+        row |= {"two_level_low_points": interval[0], "two_level_high_points": interval[1]}
+    return row
