@@ -17,6 +17,12 @@ from posrec.analysis.load import Inputs
 from posrec.analysis.multiplicity import holm
 
 TIE_SUSPECT = 0.75  # NDCG over Hit: converged runs have 0.50 to 0.70, a random order 0.45
+# Theirs are as many candidates as a history has slots, so chance depends on the data set (docs/released-code.md).
+CANDIDATES = {"Beauty": 75, "Games": 50, "Subgames": 50} | dict.fromkeys(
+    ("Men", "Submen", "Submen2", "Fashion", "Subfashion"), 35
+)
+OF_FIRST_TEN = {"hit10": 10.0, "ndcg10": float((1 / np.log2(np.arange(2, 12))).sum())}  # summed over ranks 1 to 10
+HIGHEST = 100.0  # points
 CELL = ["dataset", "head", "training", "activation", "upper_bound", "norm_order"]  # all but the encoding
 PUBLISHED_COLUMNS = [
     *("dataset", "protocol", "settings", "encoding", "published_dataset", "published_activation"),
@@ -76,7 +82,7 @@ def reanalysis(metric: str = "hit10") -> pd.DataFrame:
 
     Only means and standard deviations are published, so the test is that of a ratio of two normal variances (F), which
     takes scores for normal; Holm over all of them. Columns: CELL, encoding, runs, none_runs, sd, none_sd, ratio, p,
-    p_holm, tie_suspect.
+    p_holm, tie_suspect, one_run (yes: see `one_run_suffices`, in either cell).
     """
     table = published_cells().dropna(subset=["runs", f"{metric}_sd"])
     rows: list[dict[str, Any]] = []
@@ -93,6 +99,10 @@ def _ratio(row: "pd.Series[Any]", none: "pd.Series[Any]", metric: str) -> dict[s
     ratio = row[f"{metric}_sd"] / none[f"{metric}_sd"]
     below = stats.f.cdf(ratio**2, n - 1, m - 1)
     either = "yes" if "yes" in (row["tie_suspect"], none["tie_suspect"]) else "no"
+    chance = HIGHEST * OF_FIRST_TEN[metric] / CANDIDATES[row["dataset"]]
+    one_run = any(
+        one_run_suffices(cell[metric], cell[f"{metric}_sd"], int(cell["runs"]), chance) for cell in (row, none)
+    )
     return {
         "encoding": row["encoding"],
         "runs": n,
@@ -102,4 +112,19 @@ def _ratio(row: "pd.Series[Any]", none: "pd.Series[Any]", metric: str) -> dict[s
         "ratio": float(ratio),
         "p": float(2 * min(below, 1 - below)),
         "tie_suspect": either,
+        "one_run": "yes" if one_run else "no",
     }
+
+
+def one_run_suffices(mean: float, deviation: float, runs: int, chance: float) -> bool:
+    """Whether one run at chance, or one at 100 for winning every tie, could alone make a published spread (points).
+
+    With one run of n at c, a mean m leaves the standard deviation no lower than |m - c| sqrt(n) / (n - 1): the others
+    are then equal. Below that no run can have been there. Six runs, of which one is at 10 and the others at 58:
+
+    >>> mean, deviation = 50.0, np.std([10, 58, 58, 58, 58, 58], ddof=1)
+    >>> [one_run_suffices(mean, share * deviation, 6, 10.0) for share in (0.99, 1.01)]
+    [False, True]
+    """
+    nearest = min(mean - chance, HIGHEST - mean)
+    return bool(deviation >= nearest * np.sqrt(runs) / (runs - 1))
