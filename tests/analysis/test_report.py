@@ -186,10 +186,10 @@ def test_the_summary_says_why_intervals_and_c1_differ(here: Path) -> None:
     assert "2 show a lead" in leads
     # two comparisons, and three seeds allow no p below 1/4: after Holm 1/2
     assert (
-        "claim C1 is still not decidable with these data, because it asks for 0.1 points at least and for a permutation"
+        "Claim C1 asks for more and is not decidable with these data: it needs 0.1 points at least, by a permutation"
         in leads
     )
-    assert "Holm over all 2 comparisons, which with these seeds cannot fall below 0.5." in leads
+    assert "Holm over all 2 comparisons. With these seeds the clearest outcome of all would have p = 0.5." in leads
 
 
 def test_the_summary_explains_nothing_where_no_interval_leaves_zero_out(here: Path) -> None:

@@ -59,8 +59,20 @@ def _differs(evidence: Evidence, tests: pd.DataFrame, either_way: bool) -> Verdi
         return _verdict(CONTRADICTED, reason, shown, tests)
     if cannot_reach(tests, "smallest_p"):
         return _verdict(OPEN, too_few_for_levels(tests), shown, tests)
-    reason = f"No test is below 5 % after Holm, and intervals exceed {matters:g} points; largest: {_named(shown)}."
-    return _verdict(OPEN, reason, shown, tests)
+    return _verdict(OPEN, _still_open(tests, matters, shown), shown, tests)
+
+
+def _still_open(tests: pd.DataFrame, matters: float, largest: Row) -> str:
+    """Why differences that seeds enough were asked of are neither shown nor ruled out."""
+    apart = int((tests["adjusted"] <= ALPHA).sum())
+    shown = "No difference is told from zero (after Holm)"
+    if apart:
+        shown = (
+            f"{apart} of {len(tests)} differences are told from zero (after Holm), none of them what the claim needs"
+        )
+    return (
+        f"{shown}, yet some intervals hold {matters:g} points, the smallest that matters; largest: {_named(largest)}."
+    )
 
 
 def rotatory_is_best(evidence: Evidence, protocol: str) -> Verdict:

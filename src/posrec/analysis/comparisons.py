@@ -107,11 +107,13 @@ def _ranks(group: pd.DataFrame, column: str, higher: bool) -> list[dict[str, Any
     names = [str(name) for name in wide.columns]
     ranking = rankings.friedman(whole.to_numpy(), higher) if len(whole) else None
     if ranking is None:
-        note = f"{len(whole)} data sets with all {len(names)} encodings: Friedman's test needs two, and three encodings"
+        note = (
+            f"data sets with all {len(names)} encodings: {len(whole)}; Friedman's test needs two, and three encodings"
+        )
         return [{"encoding": name, "datasets": len(whole), "note": note} for name in names]
     shared = {"datasets": ranking.datasets, "p": ranking.p, "critical_difference": ranking.critical_difference}
-    left_out = len(wide) - len(whole)
-    note = f"{left_out} data sets lack an encoding and are left out" if left_out else ""
+    left_out = ", ".join(str(name) for name in wide.index if name not in whole.index)
+    note = f"left out, since not every encoding has a figure there: {left_out}" if left_out else ""
     return [
         {"encoding": name, "mean_rank": float(rank), "note": note, **shared}
         for name, rank in zip(names, ranking.mean_ranks, strict=True)

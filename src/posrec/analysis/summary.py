@@ -50,13 +50,14 @@ def _why_c1_is_open(tables: Tables) -> str:
     if verdicts.empty:
         return ""
     c1 = verdicts.iloc[0]
-    where = f" under {c1['protocol']}" if len(tables.inputs.study.protocols) > 1 else ""
+    where = f" under {c1['protocol']}" if len(tables.inputs.study.settings.protocols) > 1 else ""
     matters = tables.inputs.study.settings.report.smallest_difference
-    reach = f", which with these seeds cannot fall below {c1['smallest_p']:.2g}" if c1["smallest_p"] > ALPHA else ""
+    smallest = c1["smallest_p"]
+    reach = f" With these seeds the clearest outcome of all would have p = {smallest:.2g}." if smallest > ALPHA else ""
     return (
-        "These intervals take the differences between seeds to be normal (Student's t, Bonferroni within a data set); "
-        f"claim C1 is still {OPEN}{where}, because it asks for {matters:g} points at least and for a permutation test "
-        f"that assumes no shape, with Holm over all {c1['tests']} comparisons{reach}."
+        "These intervals take the differences between seeds to be normal (Student's t, Bonferroni within a data set). "
+        f"Claim C1 asks for more and is {OPEN}{where}: it needs {matters:g} points at least, by a permutation test "
+        f"that assumes no shape, after Holm over all {c1['tests']} comparisons.{reach}"
     )
 
 

@@ -44,10 +44,10 @@ def cannot_reach(tests: pd.DataFrame, smallest: str) -> bool:
 
 def too_few_for_levels(tests: pd.DataFrame) -> str:
     """Why no test of levels could decide."""
-    seeds = int(tests["pairs"].max())
+    seeds, smallest = int(tests["pairs"].max()), float(tests["smallest_p"].min())
     return (
-        f"{count_word(seeds).capitalize()} seeds allow no p below {tests['smallest_p'].min():.2g}, and Holm over "
-        f"{len(tests)} tests makes that {min(1, len(tests) * tests['smallest_p'].min()):.2g}."
+        f"{count_word(seeds).capitalize()} seeds allow no p below {smallest:.2g}, which is "
+        f"{min(1, len(tests) * smallest):.2g} after Holm over {len(tests)} tests: no outcome could decide."
     )
 
 
