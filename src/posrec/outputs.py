@@ -140,7 +140,7 @@ FIGURES = (
         "captions.components",
         holds_streams,
     ),
-    Figure("levels", "Mean scores at a glance", "dataset_figures.levels", "captions.levels"),
+    Figure("levels", "Mean scores at a glance", "level_figures.levels", "captions.levels"),
     Figure("learning_curves", "Learning curves", "dataset_figures.learning_curves", "captions.learning_curves"),
     Figure(
         "diagnostics",

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from posrec import plan
-from posrec.analysis import answer, columns, dataset_figures, tables
+from posrec.analysis import answer, columns, level_figures, tables
 from posrec.errors import DataError
 from posrec.files import read_json, write_json
 from posrec.study import Cell
@@ -152,13 +152,13 @@ def test_a_missing_cell_is_a_gap_and_drops_nothing_else(here: Path) -> None:
         pd.testing.assert_frame_equal(found[found["dataset"] != "twin2"].reset_index(drop=True), kept)
         assert len(found) == (~gap).sum()
     assert set(built.ranks["datasets"]) == {3}
-    assert set(built.ranks["note"]) == {"1 data sets lack an encoding and are left out"}
+    assert set(built.ranks["note"]) == {"left out, since not every encoding has a figure there: twin2"}
     tested = built.correlation[built.correlation["test"] == "spearman"]
     assert tested.groupby("encoding")["datasets"].unique().map(list).to_dict() == {"abs": [4], "rope": [3]}
     said = dict(answer.answers(built))
     assert said["twin2 (simulated)"][-1] == "The study plans no run here of rope: a gap, not a failure."
     assert not any("plans no run" in text for text in said["twin1 (simulated)"])
-    drawn = dataset_figures.levels(built)[1]
+    drawn = level_figures.levels(built)[1]
     assert drawn.loc[drawn["dataset"] == "twin2", "rope"].isna().all()
     assert drawn.loc[drawn["dataset"] != "twin2", "rope"].notna().all()
 

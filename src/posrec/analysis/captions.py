@@ -36,7 +36,8 @@ def spread(tables: Tables) -> str:
         "The dot is the sample standard deviation over seeds, the bar its exact 95 % interval for normal scores, on a "
         "logarithmic axis: further left is steadier; the table of comparisons says which are told apart. Where some "
         "seeds collapse the scores are not normal: the bar is then a bootstrap interval (BCa) from 20 seeds on; with "
-        f"fewer seeds there is none, since no interval is valid. {seeds_note(n)}"
+        f"fewer seeds there is none, since no interval is valid. Runs that collapse so seldom that none of these seeds "
+        f"did would not show: the true spread is then far larger. {seeds_note(n)}"
     )
 
 
@@ -102,7 +103,8 @@ def diagnostics(tables: Tables) -> str:
         "how well a linear probe reads the number of steps to the end of the history from the items (cross), from the "
         "encoded items (ring) and after the first block (dot); what an encoding adds is the way from the cross, and at "
         "the grey tick nothing is read. Right: norm of the gradient of a step, on a logarithmic axis; the bar is a "
-        "factor of 1 + standard deviation / mean of the steps of an epoch."
+        "factor of 1 + standard deviation / mean of the steps of an epoch. Rows of panels beyond the first dozen are "
+        "in the numbers alone."
     )
 
 
@@ -129,9 +131,9 @@ def components(tables: Tables) -> str:
     """How to read shares of variance."""
     return (
         "The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that when all "
-        "do (dashed line: 1); the bar is its 95 % interval for normal scores (F). Intervals that reach from far below "
-        "to above 1 say nothing yet. Shares need not add up to 1. Evaluation sampling is no part of it: candidates are "
-        "frozen."
+        "do (dashed line: 1); the bar is its 95 % interval for normal scores (F; where some runs collapse a bootstrap "
+        "one, BCa, from six seeds on). Intervals that reach from far below to above 1 say nothing yet. Shares need not "
+        "add up to 1. Evaluation sampling is no part of it: candidates are frozen."
     )
 
 

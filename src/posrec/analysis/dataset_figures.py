@@ -1,11 +1,9 @@
-"""Figures over data sets: levels, learning curves, and the correlation with deviation and sparsity."""
+"""Figures over data sets: learning curves, and the correlation with deviation and sparsity."""
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -20,80 +18,11 @@ from posrec.analysis.tables import Tables
 from posrec.files import read_npz
 from posrec.variation import settings_label, varied_settings
 
-LEVEL_TITLES = {
-    "full_ndcg10": "NDCG@10, full catalogue (points): the primary metric",
-    "sampled_ndcg10": "NDCG@10 among the sampled candidates (points)",
-}
 SCALES = {"deviation_points": "deviation (points)", "density": "density (right: sparser)"}
 Y_TITLES = {"advantage_points": "ahead of none", "log_sd_ratio": "log spread ratio"}
 TOO_FEW = (
     "A rank correlation over data sets needs at least 3 data sets with `none` and another encoding; this study has {}."
 )
-
-
-def levels(tables: Tables) -> Drawn:
-    """Means as a heat map, data sets by encodings and baselines; the colour is the distance to the row's best."""
-    found = groups(tables)
-    encodings = list(dict.fromkeys(name for _, cells in found for name in cells["encoding"]))
-    baselines = list(dict.fromkeys(name for named in tables.inputs.baselines.values() for name in named))
-    width = 1.2 + 0.8 * (len(encodings) + len(baselines)) + 1.4
-    figure, axes = style.panels(2, max(7.0, width), 1.0 + 0.42 * len(found), columns=1)
-    data = []
-    for panel, (metric, title) in zip(axes, LEVEL_TITLES.items(), strict=True):
-        rows = [_level_row(tables, key, cells, metric) for key, cells in found]
-        shown = pd.DataFrame(rows, columns=[*encodings, *baselines])
-        shown.index = pd.Index([panel_title(tables, key).replace("\n", ", ") for key, _ in found])
-        _draw_levels(panel, shown, encodings)
-        panel.set_title(title, fontsize=10)
-        data += [
-            {**dict(zip(GROUP, key, strict=True)), "metric": metric, **row}
-            for (key, _), row in zip(found, rows, strict=True)
-        ]
-    return figure, pd.DataFrame(data)
-
-
-def _level_row(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame, metric: str) -> dict[str, float]:
-    means = {str(name): POINTS * mean for name, mean in zip(cells["encoding"], cells[f"{metric}_mean"], strict=True)}
-    return {**means, **{name: POINTS * values[metric] for name, values in tables.inputs.baselines[key[0]].items()}}
-
-
-def _draw_levels(panel: Axes, shown: pd.DataFrame, encodings: list[str]) -> None:
-    best = shown[encodings].max(axis=1)
-    behind = shown.sub(best, axis=0).div(best.where(best > 0), axis=0) * 100
-    behind.loc[:, [name for name in shown.columns if name not in encodings]] = np.nan
-    lowest = float(np.nanmin(behind.to_numpy(), initial=-1.0))
-    labels = shown.map(lambda value: f"{value:.2f}" if np.isfinite(value) else "-")
-    colours = mpl.colormaps["cividis"]
-    bar = {"label": "% behind the best", "pad": 0.01}
-    sns.heatmap(
-        behind,
-        ax=panel,
-        cmap=colours,
-        vmin=lowest,
-        vmax=0,
-        linewidths=0.6,
-        cbar_kws=bar,
-    )
-    for (row, column), label in np.ndenumerate(labels.to_numpy()):
-        share = behind.to_numpy()[row, column]
-        bright = np.isnan(share) or share > 0.45 * lowest
-        bold = "bold" if share == 0 else "normal"
-        panel.text(
-            column + 0.5,
-            row + 0.5,
-            label,
-            ha="center",
-            va="center",
-            fontsize=8,
-            weight=bold,
-            color="black" if bright else "white",
-        )
-    panel.axvline(len(encodings), color="white", linewidth=5)
-    panel.tick_params(length=0)
-    panel.set_xticks(np.arange(len(shown.columns)) + 0.5, [name.replace("month ", "month\n") for name in shown.columns])
-    panel.tick_params(axis="x", rotation=0, labelsize=8)
-    panel.tick_params(axis="y", rotation=0)
-    panel.grid(visible=False)
 
 
 def learning_curves(tables: Tables) -> Drawn:

@@ -13,6 +13,7 @@ from posrec.analysis.tables import Tables
 from posrec.analysis.wording import number
 
 NOTHING = "No run of this study holds diagnostics."
+MOST_GROUPS = 12
 BLOCK_MARKERS = ("o", "s", "^", "D", "v", "P")
 INTRODUCTION = (
     "Measured on the weights of the selected epoch, on a fixed sample of test users; means over seeds. Position: R2 "
@@ -34,7 +35,7 @@ LAST = ("position's weight", "halves' overlap", "scores at 0 or 1", "gradient no
 def diagnostics(tables: Tables) -> Drawn:
     """Attention entropy, position that can be read, and gradient norm by encoding: three panels a data set."""
     table = tables.more["diagnostics"]
-    found = [(key, cells) for key, cells in groups(tables) if len(group_of(table, key))]
+    found = [(key, cells) for key, cells in groups(tables) if len(group_of(table, key))][:MOST_GROUPS]
     if not found:
         return style.notice(NOTHING), table
     height = max(2.4, 1.1 + 0.26 * len(tables.inputs.study.settings.encodings))
@@ -98,17 +99,15 @@ def _blocks(table: pd.DataFrame) -> list[str]:
 
 
 def _handles(table: pd.DataFrame) -> list[Line2D]:
-    blocks = zip(_blocks(table), BLOCK_MARKERS * 9, strict=False)
     handles = style.family_handles(list(dict.fromkeys(table["encoding"])))
-    handles += [Line2D([], [], color="black", marker=mark, ms=4.5, linestyle="", label=name) for name, mark in blocks]
-    for label, mark, fill, colour in (
-        ("position in the items", "x", "black", "black"),
-        ("in the encoded items", "o", "white", "black"),
-        ("after the first block", "o", "black", "black"),
-        ("chance", "|", "black", style.LIGHT),
-    ):
-        handles.append(Line2D([], [], color=colour, marker=mark, mfc=fill, ms=5, linestyle="", label=label))
-    return handles
+    blocks = _blocks(table) if len(_blocks(table)) > 1 else []
+    looks = [(f"entropy of {name}", mark, "black", 4.5) for name, mark in zip(blocks, BLOCK_MARKERS * 9, strict=False)]
+    looks += [("probe of the items", "x", "black", 4.5), ("of the encoded items", "o", "white", 5.5)]
+    looks.append(("after the first block", "o", "black", 4.5))
+    for label, mark, fill, size in looks:
+        handles.append(Line2D([], [], color="black", marker=mark, mfc=fill, ms=size, linestyle="", label=label))
+    chance = Line2D([], [], color=style.LIGHT, marker="|", ms=9, mew=1.2, linestyle="", label="probe at chance")
+    return [*handles, chance]
 
 
 def diagnostic_rows(tables: Tables) -> Shown:

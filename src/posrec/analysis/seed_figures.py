@@ -1,5 +1,6 @@
 """Figures with the encodings side by side in one panel a data set: scores of the seeds, and their spread."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,11 @@ def stability(tables: Tables) -> Drawn:
     for panel, (key, cells) in zip(axes, found, strict=True):
         runs = _runs(tables, key)
         _draw_seeds(panel, cells, runs, tables.inputs.spread)
-        lines = _baseline_lines(panel, tables.inputs.baselines[key[0]])
-        panel.set_title(f"{panel_title(tables, key)}\n", fontsize=10)
+        text = _baseline_lines(panel, tables.inputs.baselines[key[0]])
+        lines = textwrap.wrap(text, 75 if len(found) <= style.MANY_PANELS else 44)
+        panel.set_title(panel_title(tables, key) + "\n" * len(lines), fontsize=10)
         above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
-        panel.annotate(lines, (0, 1), (0, 3), fontsize=7, color="#4D4D4D", **above)
+        panel.annotate("\n".join(lines), (0, 1), (0, 3), fontsize=7, color="#4D4D4D", **above)
         panel.set_xlabel("NDCG@10, full catalogue (points)")
     handles = style.family_handles(tables.inputs.study.settings.encodings)
     handles.append(Line2D([], [], color="black", marker="|", markersize=9, label=_interval_label(tables)))
@@ -115,7 +117,13 @@ def _baseline_lines(panel: Axes, baselines: dict[str, dict[str, float]]) -> str:
             panel.axvline(
                 value, color=style.LIGHT, linestyle=style.BASELINE_LINES.get(name, "-"), linewidth=1, zorder=1.5
             )
-    return "  ".join(f"{name} {POINTS * scores[PRIMARY]:.2f}" for name, scores in baselines.items())
+    return baseline_values(baselines, PRIMARY)
+
+
+def baseline_values(baselines: dict[str, dict[str, float]], metric: str) -> str:
+    """The baselines' values of a metric in points, as a line of text that breaks between them alone."""
+    values = [f"{name} {POINTS * scores[metric]:.2f}" for name, scores in baselines.items()]
+    return "  ".join(value.replace(" ", "\N{NO-BREAK SPACE}") for value in values)
 
 
 def _stability_data(tables: Tables) -> pd.DataFrame:

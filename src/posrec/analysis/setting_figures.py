@@ -104,7 +104,10 @@ def by_protocol(tables: Tables) -> Drawn:
             simulated = " (simulated)" if key[0] in tables.inputs.simulated else ""
             panel.set_title("\n".join(part for part in (f"{key[0]}{simulated}", str(key[1])) if part), fontsize=10)
             panel.set_xlabel(MEASURES[measure])
-    style.legend(figure, [style.square_handle(name, _shade(n)) for n, name in enumerate(protocols)])
+    style.legend(
+        figure,
+        [style.marker_handle(name, _shade(n), style.ENCODING_MARKERS[n % 4]) for n, name in enumerate(protocols)],
+    )
     return figure, data
 
 

@@ -35,6 +35,7 @@ def ranks(tables: Tables) -> Drawn:
         panel.set_title(
             f"{where}{TITLES[str(key[2])]}\n{first['datasets']} data sets, Friedman p = {first['p']:.3g}", fontsize=10
         )
+    style.legend(figure, style.family_handles([str(name) for name in known["encoding"]]))
     return figure, data
 
 
@@ -57,7 +58,7 @@ def _draw_ranks(panel: Axes, group: pd.DataFrame) -> None:
 
 
 def claims(tables: Tables) -> Drawn:
-    """Claims by protocol: the verdict as colour and glyph, its reason beside it where there is one protocol."""
+    """Claims by protocol: the verdict as colour and glyph."""
     if not tables.inputs.spread:
         return style.notice(NO_SPREAD), tables.claims
     protocols = list(dict.fromkeys(tables.claims["protocol"]))
@@ -79,7 +80,9 @@ def claims(tables: Tables) -> Drawn:
     panel.grid(visible=False)
     for side in ("top", "right", "left", "bottom"):
         panel.spines[side].set_visible(False)
-    style.legend(figure, [style.square_handle(f"{glyph} {name}", colour) for name, (colour, glyph) in LOOKS.items()])
+    style.legend(
+        figure, [style.marker_handle(f"{glyph} {name}", colour, size=9) for name, (colour, glyph) in LOOKS.items()]
+    )
     return figure, tables.claims
 
 
