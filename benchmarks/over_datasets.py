@@ -1,7 +1,7 @@
 """How often the tests over data sets err, and the interval of a rank correlation holds: simulated studies."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from scipy import stats
@@ -66,9 +66,10 @@ def nemenyi_rejects(studies: int, datasets: int, encodings: int) -> float:
     return float(np.mean([np.ptp(ranking.mean_ranks) >= ranking.critical_difference for ranking in found]))
 
 
-def _rankings(studies: int, datasets: int, encodings: int) -> Iterator[rankings.Ranking]:
+@cache
+def _rankings(studies: int, datasets: int, encodings: int) -> list[rankings.Ranking]:
     drawn = np.random.default_rng([datasets, encodings, 4]).standard_normal((studies, datasets, encodings))
-    return (ranking for ranking in map(rankings.friedman, drawn) if ranking is not None)
+    return [ranking for ranking in map(rankings.friedman, drawn) if ranking is not None]
 
 
 def covers_rank(studies: int, datasets: int, pearson: float) -> float:
