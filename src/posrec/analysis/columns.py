@@ -147,7 +147,7 @@ MEANINGS: dict[str, str] = {
     "statistic": "spearman: rho; family: between-family sum of squares of the ranks",
     "leave_one_out_low": "lowest rho when one data set is left out",
     "leave_one_out_high": "highest rho when one data set is left out",
-    "p": "two-sided p (permutation; ranks: Friedman; claims: after Holm)",
+    "p": "two-sided p (permutation; ranks: Friedman, ordered anew within data sets; claims: after Holm)",
     "p_method": "exact: all orders; Monte Carlo: random orders with a fixed seed",
     "orders": "orders counted",
     "p_holm": "p after Holm over its family (correlation: the tests of one predictor and outcome)",
