@@ -61,9 +61,9 @@ def levels(tables: Tables) -> str:
     """What the colours compare."""
     return (
         "Means over seeds in points; the colour is the distance to the best encoding of the row, in percent of it "
-        "(bold: the best). Baselines stand at the right, uncoloured, or above the panels of a data set. The two "
-        "metrics can order encodings differently: being ranked among few sampled candidates is an easier and a "
-        "different question."
+        "(bold: the best). Baselines stand at the right, uncoloured, or above the panels of a data set; a "
+        "single encoding of a row has no colour. The two metrics can order encodings differently: being ranked among "
+        "few sampled candidates is an easier and a different question."
     )
 
 

@@ -93,8 +93,8 @@ def _title(tables: Tables, dataset: str, metric: str) -> str:
 
 
 def _behind(shown: pd.DataFrame, encodings: list[str]) -> np.ndarray:
-    """(rows, columns) distance to the best encoding of the row in percent of it; NaN for baselines."""
-    best = shown[encodings].max(axis=1)
+    """(rows, columns) distance to the best encoding of the row in percent of it; NaN for baselines and single ones."""
+    best = shown[encodings].max(axis=1).where(shown[encodings].notna().sum(axis=1) > 1)
     behind = shown.sub(best, axis=0).div(best.where(best > 0), axis=0) * 100
     behind.loc[:, [name for name in shown.columns if name not in encodings]] = np.nan
     return behind.to_numpy(float)

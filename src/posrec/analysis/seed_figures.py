@@ -87,7 +87,8 @@ def _draw_seeds(panel: Axes, cells: pd.DataFrame, runs: pd.DataFrame, spread: bo
         colour = style.colour(cell["encoding"])
         if spread:
             heights = [row + place[seed] for seed in own["seed"]]
-            panel.plot(POINTS * own[PRIMARY].astype(float), heights, "o", ms=3.6, mew=0, alpha=0.6, color=colour)
+            values = POINTS * own[PRIMARY].astype(float)
+            panel.plot(values, heights, "o", ms=4.2, mew=0.4, mec="white", color=colour, zorder=5)  # above the tick
         _draw_mean(panel, row, cell)
     encoding_axis(panel, [_name_with_gaps(cell) for _, cell in cells.iterrows()])
 
