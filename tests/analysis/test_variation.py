@@ -8,9 +8,11 @@ from matplotlib.text import Text
 from scipy import stats
 
 from posrec import outputs, plan, store
-from posrec.analysis import component_table, independence, setting_figures, tables, thresholds
+from posrec.analysis import component_table, independence, level_figures, setting_figures, tables, thresholds
 from posrec.study import Cell, Study
 from tests.analysis import made_up
+
+KINDS = ("full catalogue", "sampled")
 
 
 def _write(study: Study, here: Path) -> tables.Tables:
@@ -48,6 +50,24 @@ def test_everything_is_drawn_where_a_study_varies_everything(here: Path) -> None
     assert set(panels) < {entry.name for entry in outputs.figures(study)}
     few = built.more["components"].dropna(subset=["note"])
     assert list(few["note"]) == ["fewer than two finished seeds here or where all vary"]
+
+
+def test_levels_of_many_settings_have_panels_by_data_set(here: Path) -> None:
+    bounds: list[float | None] = [None, *(0.1 * n for n in range(1, 7))]
+    built = _write(made_up.make_study(2, model={"dimension": 8, "heads": 2, "upper_bound": bounds}), here)
+    figure, data = level_figures.levels(built)
+    *panels, _ = figure.axes  # the last one shows the colours
+    titles = [panel.get_title().split("\n") for panel in panels]
+    of_metrics = [f"{name} (simulated): NDCG@10, {kind}" for name in ("twin1", "twin2") for kind in KINDS]
+    assert [title for title, _ in titles] == of_metrics
+    assert (
+        titles[0][1].replace("\N{NO-BREAK SPACE}", " ")
+        == "chance 1.00  popularity 3.00  month popularity 3.20  markov 5.00"
+    )
+    assert [label.get_text() for label in panels[0].get_yticklabels()][:2] == ["upper_bound=null", "upper_bound=0.1"]
+    assert len(data) == 2 * 2 * len(bounds)
+    few = level_figures.levels(_write(made_up.make_study(2), here))[0]
+    assert len(few.axes) == 3
 
 
 def test_ties_are_drawn_from_zero_and_their_absence_is_said(here: Path) -> None:

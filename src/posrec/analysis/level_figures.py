@@ -28,15 +28,15 @@ Group = tuple[tuple[str, ...], pd.DataFrame]
 def levels(tables: Tables) -> Drawn:
     """Means by encoding; the colour is the distance to the row's best encoding, on one scale for all panels.
 
-    A row a data set, baselines beside the encodings; where a data set has several settings or protocols it gets panels
-    of its own with a row for each of them, and its baselines stand above.
+    A row a data set, settings and protocol, baselines beside the encodings. Where these rows are many, a data set gets
+    panels of its own, and its baselines stand above.
     """
     found = groups(tables)
     encodings = list(dict.fromkeys(str(name) for _, cells in found for name in cells["encoding"]))
     frames = {metric: _frame(tables, found, metric) for metric in TITLES}
     lowest = min(float(np.nanmin(_behind(frame, encodings), initial=-1.0)) for frame in frames.values())
     facets = _facets(found)
-    apart = len(facets) > 1
+    apart = "" not in facets
     names = encodings if apart else [str(name) for name in frames["full_ndcg10"].columns]
     wide, high = (0.62, 0.28) if apart else (0.8, 0.42)
     rows = max(len(places) for places in facets.values())
@@ -63,11 +63,12 @@ def levels(tables: Tables) -> Drawn:
 
 
 def _facets(found: list[Group]) -> dict[str, list[int]]:
-    """Places in `found` by data set, where some data set has several; else all of them as one, without a name."""
+    """Places in `found` by data set, where they are many and some data set has several; else all as one, unnamed."""
     by_dataset: dict[str, list[int]] = {}
     for place, (key, _) in enumerate(found):
         by_dataset.setdefault(key[0], []).append(place)
-    return by_dataset if len(by_dataset) < len(found) else {"": list(range(len(found)))}
+    apart = len(by_dataset) < len(found) > style.MANY_PANELS
+    return by_dataset if apart else {"": list(range(len(found)))}
 
 
 def _frame(tables: Tables, found: list[Group], metric: str) -> pd.DataFrame:

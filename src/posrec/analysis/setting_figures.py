@@ -143,12 +143,13 @@ def ties(tables: Tables) -> Drawn:
     encodings = [str(name) for name in dict.fromkeys(data["encoding"])]
     figure, axes = style.panels(len(found), 5.0, max(2.8, 1.3 + 0.29 * len(encodings)))
     for panel, (key, rows) in zip(axes, found, strict=True):
-        for row, name, shift in _places(encodings):
-            own = rows[rows["encoding"] == encodings[row]]
-            colour = style.colour(encodings[row])
+        own_encodings = [str(name) for name in dict.fromkeys(rows["encoding"])]
+        for row, name, shift in _places(own_encodings):
+            own = rows[rows["encoding"] == own_encodings[row]]
+            colour = style.colour(own_encodings[row])
             fill = colour if name == "full_tie_share" else "white"
             panel.plot(100 * own[name].astype(float), [row + shift] * len(own), "o", color=colour, ms=4, mfc=fill)
-        encoding_axis(panel, encodings)
+        encoding_axis(panel, own_encodings)
         panel.set_title(panel_title(tables, tuple(map(str, key))), fontsize=10)
         panel.set_xlabel("test users whose item ties with others (%)")
         panel.set_xlim(-0.03 * largest, 1.05 * largest)  # the same in every panel
