@@ -4,7 +4,7 @@ Measured in docs/statistics-checked.md: the exact interval holds what it promise
 but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of
 spreads BCa holds 90 % at every n, but at few seeds only because its bounds reach 0 and infinity: with three seeds each
 ninth resample is one score repeated. The exact interval of a share of variance (F) holds for normal scores alone. Users
-resampled inside seeds give 81 to 86 % below ten seeds: so few seeds drawn anew differ less than seeds do.
+resampled inside seeds give 80 to 86 % below ten seeds: so few seeds drawn anew differ less than seeds do.
 """
 
 import numpy as np
