@@ -15,7 +15,7 @@ def test_twenty_seeds_give_intervals_as_narrow_as_theory_says(fresh: Project) ->
     """Exact: .76 to 1.46 times the spread seen. The log of a ratio of two: standard error sqrt(1 / 19)."""
     default = yaml.safe_load((ROOT / "params.yaml").read_text())
     twin = {"beauty_twin": default["datasets"]["beauty_twin"]}
-    same = {key: default[key] for key in ("model", "training", "evaluation")}
+    same = {key: default[key] for key in ("model", "training", "evaluation", "deviation_seeds")}
     fresh.study(datasets=twin, encodings=["none", "rmha4"], seeds=list(range(1, SEEDS + 1)), **same)
     fresh.snakemake("report")
     results = fresh.folder / "results/studies/default"
