@@ -61,7 +61,7 @@ def read_runs(name: str) -> pd.DataFrame:
     path = FOLDER / "runs" / f"{name}.csv"
     if not path.exists():
         return pd.DataFrame()
-    runs = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    runs = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"settings": "object"})
     return runs.assign(settings=runs["settings"].fillna(""))
 
 
@@ -89,7 +89,9 @@ def describe(name: str) -> str:
     cells = " and ".join(dict.fromkeys(runs["dataset"]))
     made = " and ".join(f"{key.upper()} {runs[key].iloc[0]}" for key in ("training_version", "evaluation_version"))
     number, seeds = runs[["run_id", "seed"]].drop_duplicates().shape[0], runs["seed"].nunique()
-    return f"- `studies/{name}.yaml`: {cells}, {seeds} seeds, {number} trainings, with {made}"
+    planned = sum(len(cell.seeds) for cell in study.load(f"studies/{name}.yaml").cells)
+    trained = f"{number} trainings" if number == planned else f"{number} of its {planned} trainings so far"
+    return f"- `studies/{name}.yaml`: {cells}, {seeds} seeds, {trained}, with {made}"
 
 
 def page(table: pd.DataFrame) -> str:
