@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from posrec import outputs, plan
-from posrec.analysis import answer, captions, dataset_figures, plots, report, summary, tables
+from posrec.analysis import answer, captions, dataset_figures, plots, report, seed_figures, summary, tables
 from posrec.errors import DataError
 from posrec.study import Study
 from tests.analysis import made_up
@@ -215,6 +215,15 @@ def test_answer_where_none_is_best(here: Path) -> None:
     )
     said = answer.answers(tables.build_tables(study))[0][1]
     assert said[0].startswith("No encoding is ahead of none")
+
+
+@pytest.mark.parametrize(("level", "shown"), [(0.0, {"markov"}), (0.5, set())])
+def test_the_legend_names_the_baselines_that_are_drawn(here: Path, level: float, shown: set[str]) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) + level)
+    figure, _ = seed_figures.stability(tables.build_tables(study))
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels & {"chance", "markov"} == shown
 
 
 def test_a_single_encoding_is_not_called_the_best(here: Path) -> None:

@@ -63,7 +63,8 @@ def stability(tables: Tables) -> Drawn:
     handles = style.family_handles(tables.inputs.study.settings.encodings)
     handles.append(Line2D([], [], color="black", marker="|", markersize=9, label=_interval_label(tables)))
     names = dict.fromkeys(name for named in tables.inputs.baselines.values() for name in named)
-    handles += [style.baseline_handle(name) for name in names]
+    drawn = {line.get_label() for panel in figure.axes for line in panel.lines}
+    handles += [style.baseline_handle(name) for name in names if name in drawn]
     style.legend(figure, handles)
     return figure, _stability_data(tables)
 
@@ -115,9 +116,8 @@ def _baseline_lines(panel: Axes, baselines: dict[str, dict[str, float]]) -> str:
     for name, scores in baselines.items():
         value = POINTS * scores[PRIMARY]
         if low - reach <= value <= high + reach:
-            panel.axvline(
-                value, color=style.LIGHT, linestyle=style.BASELINE_LINES.get(name, "-"), linewidth=1, zorder=1.5
-            )
+            line_style = style.BASELINE_LINES.get(name, "-")
+            panel.axvline(value, color=style.LIGHT, linestyle=line_style, linewidth=1, zorder=1.5, label=name)
     return baseline_values(baselines, PRIMARY)
 
 
