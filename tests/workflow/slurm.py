@@ -100,7 +100,8 @@ def queue(*states: str, shown: str = "%A") -> list[str]:
 
 def slurm_command(*command: str) -> None:
     """A command to Slurm, as a step of the scenario."""
-    ledger.note(f"`{' '.join(command).replace(NODE, 'NODE')}`")
+    said = [word.rpartition("/")[2].replace(NODE, "NODE") for word in command]  # no folder of this machine
+    ledger.note(f"`{' '.join(said)}`")
     subprocess.run(command, check=True, timeout=60)
 
 
