@@ -223,8 +223,8 @@ What the report makes of it:
 - No interval of a standard deviation is shown where some runs of a cell collapse, unless there are twenty and it is a
   bootstrap one. Runs that collapse so seldom that none of the seeds did are not seen by any method: then the exact
   interval is shown and is far too narrow. The upper bound of the collapse rate says how often that may be.
-- No interval of a ratio of spreads is shown below six seeds, none of a lead over users below ten, and that of a share
-  of variance is a bootstrap one where some runs collapse.
+- No interval of a ratio of spreads is shown below six seeds, or below twenty where some runs collapse; none of a lead
+  over users below ten; and that of a share of variance is that of a ratio where some runs collapse.
 - Verdicts rest on the permuted log ratio, on sign flips and on rank tests over data sets. The F test stands beside the
   published spreads alone, of which nothing but means and standard deviations are known; the report says where it fails.
 

@@ -176,12 +176,20 @@ def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
 def test_no_interval_of_a_ratio_below_six_seeds(n: int) -> None:
     few, many = np.arange(n, dtype=float), np.arange(20.0) ** 2
     reason = f"no interval is valid at n = {n}"
-    assert intervals.ratio_interval(few, many) == intervals.ratio_interval(many, few) == (None, reason)
+    assert intervals.ratio_interval(few, many, False) == intervals.ratio_interval(many, few, False) == (None, reason)
+
+
+def test_no_interval_of_a_ratio_below_twenty_seeds_where_runs_collapse() -> None:
+    first, second = np.random.default_rng(6).standard_normal((2, 20))
+    reason = "no interval is valid at n = 19 where runs collapse"
+    assert intervals.ratio_interval(first[:19], second, True) == (None, reason)
+    assert intervals.ratio_interval(first, second, True)[0] is not None
+    assert intervals.ratio_interval(first[:19], second, False)[0] is not None
 
 
 def test_an_interval_of_a_ratio_is_that_of_its_logarithm() -> None:
     first, second = np.random.default_rng(4).standard_normal((2, 6)) * [[3.0], [1.0]]
-    found, name = intervals.ratio_interval(first, second)
+    found, name = intervals.ratio_interval(first, second, False)
     assert name == "BCa"
     assert np.log(found) == pytest.approx(resampling.bca_log_ratio_interval(first, second))
 
@@ -190,14 +198,14 @@ def test_no_interval_of_a_ratio_that_equal_scores_bound() -> None:
     nearly_equal, others = [1.0, 1.0, 1.0, 1.0, 1.0, 1.1], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert resampling.bca_log_ratio_interval(nearly_equal, others)[0] < np.log(1e-6)
     reason = "no interval is valid at n = 6 with so many equal scores"
-    assert intervals.ratio_interval(nearly_equal, others) == (None, reason)
+    assert intervals.ratio_interval(nearly_equal, others, False) == (None, reason)
 
 
 def test_shares_where_runs_collapse_have_the_interval_of_the_squared_ratio() -> None:
-    part, whole = np.random.default_rng(8).standard_normal((2, 8)) * [[1.0], [2.0]]
+    part, whole = np.random.default_rng(8).standard_normal((2, 20)) * [[1.0], [2.0]]
     exact, name = intervals.share_interval(part, whole, collapsed=False)
     assert name == "exact"
-    ratio, bootstrapped = intervals.ratio_interval(part, whole)
+    ratio, bootstrapped = intervals.ratio_interval(part, whole, True)
     assert intervals.share_interval(part, whole, collapsed=True) == ((ratio[0] ** 2, ratio[1] ** 2), bootstrapped)
     assert exact != (ratio[0] ** 2, ratio[1] ** 2)
     assert intervals.share_interval([1.0, 2.0], [3.0, 3.0], collapsed=False) == (None, "the whole has no spread")

@@ -133,8 +133,8 @@ def components(tables: Tables) -> str:
     return (
         "The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that when all "
         "do (dashed line: 1); the bar is its 95 % interval for normal scores (F; where some runs collapse a bootstrap "
-        "one, BCa, from six seeds on). Intervals that reach from far below to above 1 say nothing yet. Shares need not "
-        "add up to 1. Evaluation sampling is no part of it: candidates are frozen."
+        "one, BCa, from twenty seeds on). Intervals that reach from far below to above 1 say nothing yet. Shares need "
+        "not add up to 1. Evaluation sampling is no part of it: candidates are frozen."
     )
 
 

@@ -104,6 +104,11 @@ def scores(runs: pd.DataFrame, column: str = PRIMARY) -> np.ndarray:
     return runs.loc[runs["status"] == "finished", column].to_numpy(float)
 
 
+def some_collapsed(runs: pd.DataFrame) -> bool:
+    """Whether some of the finished runs are at chance level, and some are not."""
+    return runs.loc[runs["status"] == "finished", "collapsed"].nunique() > 1
+
+
 def _level(runs: pd.DataFrame) -> dict[str, Any]:
     finished = runs[runs["status"] == "finished"]
     if finished.empty:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis import paired, permutation, spread_tests
-from posrec.analysis.cells import POINTS, paired_differences, scores
+from posrec.analysis.cells import POINTS, paired_differences, scores, some_collapsed
 from posrec.analysis.evidence import ALPHA, Evidence
 from posrec.analysis.intervals import BCA_FROM, ratio_interval
 from posrec.analysis.load import PRIMARY
@@ -60,10 +60,10 @@ def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
     Supported where every interval lies within it and seeds are enough; contradicted where a test finds a difference.
     """
     rows = [
-        _spread_row(first, second, f"{dataset}, {encoding}")
+        _spread_row(runs, others, f"{dataset}, {encoding}")
         for a, b in evidence.differing_in("activation")
         if {evidence.settings[label]["activation"] for label in (a, b)} == ACTIVATIONS
-        for dataset, encoding, first, second in _same_cells(evidence, protocol, a, b)
+        for dataset, encoding, runs, others in _same_runs(evidence, protocol, a, b)
     ]
     tests = pd.DataFrame([row for row in rows if row["spread_p"] is not None])
     if tests.empty:
@@ -91,9 +91,11 @@ def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
     return shown_as.judged(OPEN, f"No test is below 5 % after Holm, and intervals are wide. {power_note(tests)}")
 
 
-def _spread_row(first: np.ndarray, second: np.ndarray, where: str) -> dict[str, object]:
+def _spread_row(runs: pd.DataFrame, others: pd.DataFrame, where: str) -> dict[str, object]:
+    first, second = scores(runs), scores(others)
     test = spread_tests.log_ratio_test(first, second)
-    low, high = ratio_interval(first, second)[0] or (np.nan, np.nan)
+    collapsed = some_collapsed(runs) or some_collapsed(others)
+    low, high = ratio_interval(first, second, collapsed)[0] or (np.nan, np.nan)
     return {
         "where": where,
         "seeds": min(len(first), len(second)),
@@ -102,14 +104,6 @@ def _spread_row(first: np.ndarray, second: np.ndarray, where: str) -> dict[str, 
         "high": high,
         "spread_p": None if test is None else test.p,
     }
-
-
-def _same_cells(
-    evidence: Evidence, protocol: str, first: str, second: str
-) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """Data set, encoding and scores of the cells that exist with both labels of settings."""
-    for dataset, encoding, runs, others in _same_runs(evidence, protocol, first, second):
-        yield dataset, encoding, scores(runs), scores(others)
 
 
 def _same_runs(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis import paired, rankings, spread_tests, stability
-from posrec.analysis.cells import adjusted_level, paired_differences, scores
+from posrec.analysis.cells import adjusted_level, paired_differences, scores, some_collapsed
 from posrec.analysis.intervals import ratio_interval
 from posrec.analysis.load import GROUP, PRIMARY, Inputs
 from posrec.analysis.multiplicity import with_holm
@@ -49,7 +49,8 @@ def _ordered(pair: tuple[str, str]) -> tuple[str, str]:
 
 def _compare(runs: pd.DataFrame, others: pd.DataFrame, family: int) -> dict[str, Any]:
     row = {str(name): runs[name].iloc[0] for name in (*GROUP, "encoding")} | {"against": others["encoding"].iloc[0]}
-    return {**row, **_levels(runs, others, family), **_spreads(scores(runs), scores(others))}
+    collapsed = some_collapsed(runs) or some_collapsed(others)
+    return {**row, **_levels(runs, others, family), **_spreads(scores(runs), scores(others), collapsed)}
 
 
 def _levels(runs: pd.DataFrame, others: pd.DataFrame, family: int) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _levels(runs: pd.DataFrame, others: pd.DataFrame, family: int) -> dict[str, 
     }
 
 
-def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+def _spreads(first: np.ndarray, second: np.ndarray, collapsed: bool) -> dict[str, Any]:
     n = min(len(first), len(second))
     row: dict[str, Any] = {"seeds": n}
     test = spread_tests.log_ratio_test(first, second)
@@ -77,7 +78,7 @@ def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
         return row
     row |= {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
     row["brown_forsythe_p"] = spread_tests.brown_forsythe(first, second)
-    interval, row["sd_ratio_interval"] = ratio_interval(first, second)
+    interval, row["sd_ratio_interval"] = ratio_interval(first, second, collapsed)
     if interval is not None:
         row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
     needed = spread_tests.seeds_needed(DOUBLED)

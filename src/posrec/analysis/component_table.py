@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from posrec.analysis import style
-from posrec.analysis.cells import MIN_SPREAD, POINTS, scores
+from posrec.analysis.cells import MIN_SPREAD, POINTS, scores, some_collapsed
 from posrec.analysis.components import variance_share
 from posrec.analysis.intervals import share_interval
 from posrec.analysis.seed_figures import Drawn, panel_title, plain_log_axis
@@ -25,8 +25,8 @@ COLUMNS = {
     "share": "its variance over that of the cell in which every stream varies",
     "share_low": "lower 95 % bound of the share",
     "share_high": "upper 95 % bound of the share",
-    "share_interval": "which interval is shown (exact: F, for normal scores; BCa where some runs collapse, from six "
-    "seeds on), or why none is",
+    "share_interval": "which interval is shown (exact: F, for normal scores; BCa where some runs collapse, from "
+    "twenty seeds on), or why none is",
     "note": "why there is no share",
 }
 
@@ -69,14 +69,9 @@ def _share(own: pd.DataFrame, all_vary: pd.DataFrame, held: dict[str, int]) -> d
             **row,
             "note": "fewer than two finished seeds here or where all vary" if few else "the whole has no spread",
         }
-    interval, name = share_interval(part, whole, collapsed=_some_collapsed(own) or _some_collapsed(all_vary))
+    interval, name = share_interval(part, whole, collapsed=some_collapsed(own) or some_collapsed(all_vary))
     low, high = interval or (None, None)
     return {**row, "share": found.share, "share_low": low, "share_high": high, "share_interval": name}
-
-
-def _some_collapsed(runs: pd.DataFrame) -> bool:
-    """Whether some of the finished runs are at chance level, and some are not."""
-    return runs.loc[runs["status"] == "finished", "collapsed"].nunique() > 1
 
 
 def components(tables: Tables) -> Drawn:

@@ -2,9 +2,10 @@
 
 Measured in docs/statistics-checked.md: the exact interval holds what it promises for normal scores and for two modes,
 but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of
-spreads BCa holds 90 % at every n, but at few seeds only because its bounds reach 0 and infinity: with three seeds each
-ninth resample is one score repeated. The exact interval of a share of variance (F) holds for normal scores alone. Users
-resampled inside seeds give 80 to 86 % below ten seeds: so few seeds drawn anew differ less than seeds do.
+spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and infinity:
+with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds. The exact
+interval of a share of variance (F) holds for normal scores alone. Users resampled inside seeds give 80 to 86 % below
+ten seeds: so few seeds drawn anew differ less than seeds do.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from posrec.analysis import components, resampling, stability
 from posrec.analysis.stability import Interval, Values
 
 BCA_FROM = 20  # seeds
-RATIO_FROM = 6  # seeds a cell: with fewer, resamples of equal scores bound the ratio
+RATIO_FROM = 6  # seeds a cell: with fewer, resamples of equal scores bound the ratio; BCA_FROM where runs collapse
 USERS_FROM = 10  # seeds whose users are resampled
 DATASETS_FROM = 8  # data sets: with fewer, strong correlations have no interval too often
 ROUNDING = 1e-9
@@ -41,23 +42,27 @@ def spread_interval(values: Values, collapsed: int) -> tuple[Interval | None, st
     return (interval, BCA) if interval else (None, f"no interval is valid at n = {n} where runs collapse")
 
 
-def too_few_for_ratio(n: int) -> str:
+def too_few_for_ratio(n: int, collapsed: bool = False) -> str:
     """Says that n seeds give no interval of a ratio of spreads; empty where they are enough.
 
-    >>> too_few_for_ratio(3), too_few_for_ratio(6)
-    ('no interval is valid at n = 3', '')
+    >>> too_few_for_ratio(3), too_few_for_ratio(6), too_few_for_ratio(6, collapsed=True)
+    ('no interval is valid at n = 3', '', 'no interval is valid at n = 6 where runs collapse')
     """
-    return f"no interval is valid at n = {n}" if n < RATIO_FROM else ""
+    if n < RATIO_FROM:
+        return f"no interval is valid at n = {n}"
+    return f"no interval is valid at n = {n} where runs collapse" if collapsed and n < BCA_FROM else ""
 
 
-def ratio_interval(first: Values, second: Values) -> tuple[Interval | None, str]:
+def ratio_interval(first: Values, second: Values, collapsed: bool) -> tuple[Interval | None, str]:
     """The interval of sd(first) / sd(second), (n,) and (m,) scores, and its name, or why there is none.
 
-    >>> ratio_interval([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    collapsed: whether some runs of either, but not all, are at chance level.
+
+    >>> ratio_interval([2.0, 4.0, 6.0], [1.0, 2.0, 3.0], False)
     (None, 'no interval is valid at n = 3')
     """
     n = min(len(first), len(second))
-    if few := too_few_for_ratio(n):
+    if few := too_few_for_ratio(n, collapsed):
         return None, few
     found = resampling.bca_log_ratio_interval(first, second)
     if found is None or max(-found[0], found[1]) > np.log(BOUNDLESS):
@@ -77,7 +82,7 @@ def share_interval(part: Values, whole: Values, collapsed: bool) -> tuple[Interv
     if not collapsed:
         share = components.variance_share(part, whole)
         return (None, "the whole has no spread") if share is None else (share.interval, EXACT)
-    interval, name = ratio_interval(part, whole)
+    interval, name = ratio_interval(part, whole, collapsed)
     return (None if interval is None else (interval[0] ** 2, interval[1] ** 2)), name
 
 

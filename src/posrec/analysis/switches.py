@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis import paired, spread_tests, stability
-from posrec.analysis.cells import POINTS
+from posrec.analysis.cells import POINTS, some_collapsed
 from posrec.analysis.intervals import ratio_interval
 from posrec.analysis.load import PRIMARY, Inputs
 from posrec.analysis.multiplicity import with_holm
@@ -31,8 +31,8 @@ MEANINGS = {
     "p_holm": "p after Holm over all tests of the metric",
     "tests": "number of these tests",
     "sd_ratio": "standard deviation over seeds with the switch released divided by that with the switch sound",
-    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap, from six seeds on)",
-    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap, from six seeds on)",
+    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap, from six seeds on, twenty where runs collapse)",
+    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap, from six seeds on, twenty where runs collapse)",
     "spread_p": "two-sided p of a permutation test of the log ratio, each side centred on its median",
     "spread_p_holm": "the same after Holm over all tests of the metric",
     "spread_tests": "number of these tests",
@@ -55,22 +55,22 @@ def switch_table(tables: Tables) -> pd.DataFrame:
 def _metric_rows(inputs: Inputs, metric: str) -> list[dict[str, Any]]:
     runs = inputs.runs[(inputs.runs["role"] == "scoring") & (inputs.runs["status"] == "finished")]
     by_cell = {
-        key: group.set_index("seed")[metric].astype(float)
+        key: group.set_index("seed").rename(columns={metric: "score"})[["score", "status", "collapsed"]]
         for key, group in runs.groupby(["protocol", "dataset", "settings", "encoding"], sort=False)
     }
     rows = []
     for switch, others, sound, released in single_switches(inputs.study.protocols):
-        for (protocol, *cell), scores in by_cell.items():
+        for (protocol, *cell), own in by_cell.items():
             if protocol == sound.name and (released.name, *cell) in by_cell:
                 named = dict(zip(("dataset", "settings", "encoding"), cell, strict=True))
-                compared = _compare(scores, by_cell[released.name, *cell])
+                compared = _compare(own, by_cell[released.name, *cell])
                 rows.append({**named, "switch": switch, "others": others, "metric": metric, **compared})
     return with_holm(with_holm(rows, "p", "tests"), "spread_p", "spread_tests")
 
 
-def _compare(sound: "pd.Series[float]", released: "pd.Series[float]") -> dict[str, Any]:
+def _compare(sound: pd.DataFrame, released: pd.DataFrame) -> dict[str, Any]:
     common = [seed for seed in sound.index if seed in released.index]
-    first, second = (POINTS * scores.loc[common].to_numpy(float) for scores in (released, sound))
+    first, second = (POINTS * runs.loc[common, "score"].to_numpy(float) for runs in (released, sound))
     row: dict[str, Any] = {"pairs": len(common)}
     if not common:
         return row
@@ -84,16 +84,16 @@ def _compare(sound: "pd.Series[float]", released: "pd.Series[float]") -> dict[st
         "effect_points": float(differences.mean()),
         "p": paired.sign_flip_p(differences),
         "smallest_p": paired.smallest_sign_flip_p(len(differences)),
-        **_spreads(first, second),
+        **_spreads(first, second, some_collapsed(released.loc[common]) or some_collapsed(sound.loc[common])),
     }
 
 
-def _spreads(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+def _spreads(first: np.ndarray, second: np.ndarray, collapsed: bool) -> dict[str, Any]:
     test = spread_tests.log_ratio_test(first, second)
     if test is None:
         return {}
     row = {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    interval, _ = ratio_interval(first, second)
+    interval, _ = ratio_interval(first, second, collapsed)
     if interval is not None:
         row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
     return row
