@@ -65,9 +65,7 @@ side is posrec's own training step as studies run it, its checks and records inc
 
 {_markdown(targets(table, full))}
 
-Targets of compiled code are held against the plain step: there is no compiled extra (see below). Sampled evaluation
-takes torch's own matrix products, as the reference does: those that training takes are faster, but give other bits
-than the full catalogue's ranking has.
+Targets of compiled code are held against the plain step: there is no compiled extra (see below).
 
 ## Training
 
@@ -91,7 +89,9 @@ parameters, which are nearly all the item embedding's.
 {part[EVALUATION[0]]}
 
 {NEGATIVES + 1} candidates of each of {EVALUATED:,} users are ranked; the reference scores those of {REFERENCE_USERS}
-users, scaled up. The packed side gives every candidate the bits that the full catalogue gives it.
+users, scaled up. The packed side is `posrec.model.sampled.rank_sampled`, for candidate lists alone, by the matrix
+products that training takes; equal candidates tie bit for bit. A study asks for the full catalogue as well and reads
+its sampled candidates from those scores.
 
 The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d
 {BEAUTY_5CORE.dimension}; simulated in this shape) takes {full:.1f} s for all users.

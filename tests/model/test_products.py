@@ -41,9 +41,12 @@ def test_error_of_outputs_and_gradients() -> None:
 
 
 def test_what_keeps_torchs_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn_is_float32", lambda: True)
     monkeypatch.setattr(products, "onednn", _forbidden)
     outputs_and_gradients(products.linear, torch.float64)
     with torch.no_grad():
+        with pytest.raises(AssertionError, match="routed"), products.routed_evaluation():
+            products.linear(torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS))
         products.linear(torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS))
     few, padded = torch.ones(4, INPUTS), torch.ones(ROWS, 2, INPUTS, requires_grad=True)
     products.linear(few, torch.ones(OUTPUTS, INPUTS))

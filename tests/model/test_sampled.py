@@ -1,4 +1,4 @@
-"""Scores of sampled candidates alone: bit for bit those of the full catalogue, whatever the candidates' places."""
+"""Scores of sampled candidates alone: those of the full catalogue but for rounding, whatever the candidates' places."""
 
 import dataclasses
 from typing import Any
@@ -29,7 +29,7 @@ SETTINGS: list[dict[str, Any]] = [
 
 def shared_times(users: int = 60, days: int = 30) -> Prepared:
     """Requests of few days share their context; histories from one item on, longer than a request's block too."""
-    data = make_data(users=users, items=400, longest=12)
+    data = make_data(users=users, items=600, longest=12)
     days_of = np.random.default_rng(5).integers(0, days, len(data.context))
     return dataclasses.replace(data, context=data.context[days_of])
 
@@ -55,9 +55,11 @@ def test_scores_are_those_of_the_full_catalogue(encoding: str, dimension: int, s
     requests = early_requests(data)
     candidates = drawn_candidates(data, requests)
     scores = sampled_scores(model, data, requests, candidates)
+    spread = float(scores.std())
     for where, block in model_scores(model, data, requests):
         items = np.concatenate([data.items[requests.targets[where]][:, None], candidates[where]], 1)
-        assert torch.equal(block.gather(1, torch.from_numpy(items.astype(np.int64))), scores[where])
+        expected = block.gather(1, torch.from_numpy(items.astype(np.int64)))
+        assert (scores[where] - expected).abs().max() < 1e-5 * max(spread, 1.0)
 
 
 @pytest.mark.parametrize(("encoding", "settings"), [("learnt", {}), ("rope", {"decoder_positions": True})])
@@ -71,17 +73,19 @@ def test_ranks_are_those_read_from_the_full_catalogue(encoding: str, settings: d
     ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
     assert np.array_equal(greater, ranks.sampled_greater)
     assert np.array_equal(tied, ranks.sampled_tied)
-    assert (tied >= 1).all()
+    assert (tied >= 1).all()  # an item and its copy: the same bits wherever they stand
     assert greater.max() > 50
     assert model.training
 
 
 @pytest.mark.parametrize("settings", [{"heads": 3}, {"head": "dot"}])
-def test_a_candidates_place_and_company_change_no_bit(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("dimension", [48, 90, 390])
+@pytest.mark.parametrize("count", [50, 100, 1000])
+def test_a_candidates_place_and_company_change_no_bit(count: int, dimension: int, settings: dict[str, Any]) -> None:
     data = shared_times()
-    model = build_model(make_cell("learnt", precision="fp32", dimension=90, **settings), data, seed=1)
+    model = build_model(make_cell("learnt", precision="fp32", dimension=dimension, **settings), data, seed=1)
     requests = early_requests(data)
-    candidates = drawn_candidates(data, requests)
+    candidates = drawn_candidates(data, requests, count)
     order = np.random.default_rng(3).permutation(candidates.shape[1])
     scores = sampled_scores(model, data, requests, candidates)
     assert torch.equal(scores[:, 1 + order], sampled_scores(model, data, requests, candidates[:, order])[:, 1:])

@@ -146,10 +146,12 @@ class Scorer:
     of an item's share (one table a position row) and the request's share (its time and position).
     """
 
+    parts_block = PARTS_BLOCK
+
     def __init__(self, model: Carca, data: Prepared) -> None:
         self.model, self.data = model, data
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
-        blocks = np.array_split(ids, -(-len(ids) // PARTS_BLOCK))  # nearly equal: none of them has few rows
+        blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal: none of them has few rows
         parts = torch.cat([model.item_parts(distinct_items(data, part), embedding[part]) for part in blocks])
         self.padded = -(-len(parts) // ITEM_BLOCK) * ITEM_BLOCK
         self.parts = torch.cat([parts, parts.new_zeros(self.padded - len(parts), parts.shape[1])])  # (P, D)

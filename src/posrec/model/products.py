@@ -8,6 +8,7 @@ there the measurement always ends the same way.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -18,17 +19,29 @@ from torch.nn import functional as F
 
 LARGE = 4_000_000  # multiplications: below, oneDNN's preparation of each new shape costs more than it gains
 FLOAT32_ERROR = 1e-5  # relative to the largest element: float32 has about 1e-6, tf32 5e-4, bfloat16 3e-3
+_evaluation_is_routed: ContextVar[bool] = ContextVar("_evaluation_is_routed", default=False)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W' + b, as torch's, with gradients of the first order. x: (T, K); weight: (N, K); bias: (N,). Returns (T, N).
 
-    Evaluation (no gradients) keeps torch's own product, so that equal candidates tie bit for bit; so do padded users,
-    (B, L, K).
+    Evaluation (no gradients) keeps torch's own product, so that equal candidates tie bit for bit, but within
+    `routed_evaluation`; so do padded users, (B, L, K).
     """
-    if torch.is_grad_enabled() and x.dim() == 2 and x.shape[0] * weight.numel() >= LARGE and _routable(x):
+    asked = torch.is_grad_enabled() or _evaluation_is_routed.get()
+    if asked and x.dim() == 2 and x.shape[0] * weight.numel() >= LARGE and _routable(x):
         return _RoutedLinear.apply(x, weight, bias)
     return F.linear(x, weight, bias)
+
+
+@contextmanager
+def routed_evaluation() -> Iterator[None]:
+    """Large products within take the faster library though no gradients are asked for."""
+    token = _evaluation_is_routed.set(True)
+    try:
+        yield
+    finally:
+        _evaluation_is_routed.reset(token)
 
 
 def keys_first(query: Tensor, keys: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Ranks among sampled candidates alone: only these are scored, from tables of all items that are computed once.
+"""Ranks among sampled candidates alone: only these are scored, from a table of all items that is computed once.
 
-Scores are bit for bit those that the full catalogue gives (`evaluate.Scorer`): histories are encoded in the same blocks
-and every sum runs in the same order. A product of three rows or fewer is computed in another order than one of four or
-more: what stands in a longer product there is filled up to four rows here, and the rest goes through the same product.
+For candidate lists of one's own, where the full catalogue isn't asked for; a study ranks both from the same scores
+(`evaluate.rank_requests`). Products take the library that training takes, so a score differs from that of the full
+catalogue by float32 rounding; equal candidates of a request still tie bit for bit.
 """
 
 import math
@@ -16,21 +16,19 @@ from torch.nn import functional as F
 from posrec.data.prepared import Prepared
 from posrec.model.carca import Carca
 from posrec.model.evaluate import (
-    ENCODE_BLOCK,
-    ITEM_BLOCK,
-    USER_BLOCK,
     Requests,
     Scorer,
     check_finite,
     count_places,
-    equal_runs,
     evaluating,
     model_scores,
     rank_requests,
 )
+from posrec.model.products import linear, routed_evaluation
 
-CHUNK = 64  # users whose candidates are scored together: what is made of them stays in the cache
-FEW_ROWS = 4  # from here on a row of a product doesn't depend on how many there are
+TOKENS = 8192  # history slots that are encoded together
+CHUNK = 32  # users whose candidates are scored together: what is made of them stays in the cache
+COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
 
 
 @torch.no_grad()
@@ -41,11 +39,11 @@ def rank_sampled(
 
     candidates: (R, n) items, 0 = none. Raises ScoreError on NaN or infinity.
     """
-    if model.decoder_positions:  # then there are no tables of queries
+    if model.decoder_positions:  # then there is no table of queries
         ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
         return ranks.sampled_greater, ranks.sampled_tied
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))
-    with evaluating(model):
+    with evaluating(model), routed_evaluation():
         for where, scores in SampledScorer(model, data).score_listed(requests, candidates):
             check_finite(scores)
             missing = torch.from_numpy(candidates[where] == 0)
@@ -60,6 +58,8 @@ class SampledScorer(Scorer):
     W = 2D values, or with the dot head its encoding, W = D.
     """
 
+    parts_block = 4096  # dense features are copied in parts that stay in the cache
+
     def __init__(self, model: Carca, data: Prepared) -> None:
         super().__init__(model, data)
         self.attends = model.settings.head == "carca"
@@ -67,42 +67,30 @@ class SampledScorer(Scorer):
 
     def score_listed(self, requests: Requests, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Blocks of requests: positions (B,), scores of the target and then of the candidates (B, 1 + n)."""
-        order = self.request_order(requests)
-        for first in range(0, len(order), ENCODE_BLOCK):
-            where = order[first : first + ENCODE_BLOCK]
+        length = self._length(requests)
+        order = np.argsort(length, kind="stable")
+        block = np.cumsum(length[order]) // TOKENS
+        for where in np.split(order, np.flatnonzero(np.diff(block)) + 1):
             part = requests.take(where)
             items = np.concatenate([self.data.items[part.targets][:, None], candidates[where]], 1)
             yield where, self._score_block(part, torch.from_numpy(items.astype(np.int64)))
 
     def _score_block(self, part: Requests, items: Tensor) -> Tensor:
-        """items: (B, m). Returns (B, m)."""
+        """Scores of requests that are sorted by the length of their history. items: (B, m). Returns (B, m)."""
         length = self._length(part)
-        rows, context = self._rows(length), self._context(part)
-        by_length = np.argsort(length, kind="stable")
-        packed = self._encode_packed(part, length, by_length)  # (T, D)
-        begin = torch.empty(len(length), dtype=torch.int64)  # of each history in it
-        begin[by_length] = torch.from_numpy(np.cumsum(length[by_length]) - length[by_length])
-        few = np.zeros(len(items), bool)
-        shift = packed.new_empty(len(items), self.width)
-        scores = packed.new_empty(items.shape)
-        for same in equal_runs(rows, context):
-            shift[same[0] : same[-1] + 1] = self._share(int(rows[same[0]]), context[same[0]])
-        for run in _shared(rows, context):
-            row, place = int(rows[run[0]]), slice(run[0], run[-1] + 1)
-            if self.attends and length[run].sum() < FEW_ROWS:
-                few[run] = True
-                self._set_table(row)
-                histories = [packed[begin[user] : begin[user] + length[user]] for user in run]
-                scores[place] = self._score_few(histories, items[place], shift[place])
+        packed = self._encode_packed(part, length, np.arange(len(length)))  # (T, D)
         memory = self._memory(packed) if self.attends else packed
-        for n in np.unique(length[~few]):
-            users = np.flatnonzero((length == n) & ~few)
-            self._set_table(int(rows[users[0]]))
-            for chunk in torch.from_numpy(users).split(CHUNK):
-                at = begin[chunk][:, None] + torch.arange(n)  # (B, n)
-                of_users = memory.index_select(0, at.flatten()).view(*at.shape, -1)
-                score = self._attend_equal if self.attends else self._multiply_last
-                scores[chunk] = score(of_users, items[chunk], shift[chunk])
+        score = self._attend if self.attends else self._multiply_last
+        shares, scores = self._shares(part, length), packed.new_empty(items.shape)
+        user = token = 0
+        for n, count in zip(*np.unique(length, return_counts=True), strict=True):
+            self._set_table(int(self._rows(np.array([n]))[0]))
+            of_users = memory[token : token + n * count].view(count, n, -1)
+            token += n * count
+            for at in range(0, count, CHUNK):
+                chunk = slice(user + at, user + min(at + CHUNK, count))
+                scores[chunk] = score(of_users[at : at + CHUNK], items[chunk], shares[chunk])
+            user += count
         return scores
 
     def _set_table(self, row: int) -> None:
@@ -111,76 +99,55 @@ class SampledScorer(Scorer):
             return
         self.row = row
         items = self.model.encoding.encode(self.parts, torch.full((self.padded,), row))  # (P, D)
-        weighted = items * self.model.output_weight
-        self.table = torch.cat([self._query_items(items), weighted], 1) if self.attends else items
+        self.table = self._table(items, bias=True) if self.attends else items
 
-    def _share(self, row: int, context: np.ndarray) -> Tensor:
-        """The request's share of the same values: (W,)."""
-        model, shift = self.model, self._shift(row, context)  # (D, 1)
-        if not self.attends:
-            return shift[:, 0]
-        return torch.cat([model.decoder.query_weight @ shift, shift * model.output_weight[:, None]])[:, 0]
+    def _table(self, items: Tensor, bias: bool) -> Tensor:
+        """Queries without their activation, and encodings times the output weight. items: (P, D). Returns (P, 2D)."""
+        decoder = self.model.decoder
+        queries = linear(items, decoder.query_weight, decoder.query_bias if bias else None)
+        return torch.cat([queries, items * self.model.output_weight], 1)
 
-    def _candidates(self, items: Tensor, shift: Tensor) -> Tensor:
-        """What the scores of the candidates need, as blocks of a fixed width: (B, M, W), M >= m.
+    def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
+        """What each request's time adds to the rows of the table: (B, W)."""
+        rows = torch.from_numpy(self._rows(length))
+        context = self.model.context_parts(torch.from_numpy(self._context(part)), self.context_weight)  # (B, D)
+        encode = self.model.encoding.encode
+        shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
+        return self._table(shift, bias=False) if self.attends else shift
 
-        items: (B, m); shift: (B, W). A block reads on into the next one's candidates, and what that gives is dropped.
-        """
+    def _candidates(self, items: Tensor, shares: Tensor) -> Tensor:
+        """What the scores of the candidates need. items: (B, m); shares: (B, W). Returns (B, M, W), M >= m."""
         users, count = items.shape
-        fixed = -(-count // ITEM_BLOCK) * ITEM_BLOCK
-        rows = self.table.index_select(0, F.pad(items.flatten(), (0, fixed - count)))
-        of_users = rows[: users * count].view(users, count, -1)
-        of_users += shift[:, None]
+        items = F.pad(items, (0, -count % COLUMNS))
+        block = self.table.index_select(0, items.flatten()).view(users, -1, self.width)
+        block += shares[:, None]
         if self.attends:
-            F.leaky_relu(of_users[..., : self.model.settings.dimension], 0.2, inplace=True)
-        return rows.as_strided((users, fixed, self.width), (count * self.width, self.width, 1))
+            F.leaky_relu(block[..., : self.model.settings.dimension], 0.2, inplace=True)
+        return block
 
     def _memory(self, packed: Tensor) -> Tensor:
         """Key, over sqrt(Dh), and value of each encoded history slot. packed: (T, D). Returns (T, 2D)."""
         key, value = (self.model.decoder.project(name, packed) for name in ("key", "value"))  # (T, H, Dh)
         return torch.cat([key / math.sqrt(key.shape[2]), value], 1).flatten(1)
 
-    def _attend_equal(self, memory: Tensor, items: Tensor, shift: Tensor) -> Tensor:
-        """Logits for histories of equal length. memory: (B, n, 2D); items: (B, m); shift: (B, W). Returns (B, m)."""
-        settings, weight = self.model.settings, self.model.output_weight
-        length, block = memory.shape[1], self._candidates(items, shift)  # (B, M, W)
-        if length < FEW_ROWS:
-            memory = F.pad(memory, (0, 0, 0, FEW_ROWS - length))
+    def _attend(self, memory: Tensor, items: Tensor, shares: Tensor) -> Tensor:
+        """Logits for histories of equal length. memory: (B, n, 2D); items: (B, m); shares: (B, W). Returns (B, m)."""
+        settings, block = self.model.settings, self._candidates(items, shares)  # (B, M, W)
         key, value = memory.unflatten(2, (2, settings.heads, -1)).unbind(2)  # (B, n, H, Dh)
-        weights = _products(key, block[..., : settings.dimension])[:, :, :length].softmax(2)  # (H, B, n, M)
+        weights = _products(key, block[..., : settings.dimension]).softmax(2)  # (H, B, n, M)
         if settings.decoder_residual == "mul":
-            gain = _products(value, block[..., settings.dimension :])[:, :, :length]  # (H, B, n, M)
+            weights *= _products(value, block[..., settings.dimension :])
         else:
-            of_value = (value[:, :length] * weight.view(value.shape[2:])).sum(-1, keepdim=True)  # (B, n, H, 1)
-            gain = of_value.permute(2, 0, 1, 3)
-        shape = (len(items), settings.heads, length, block.shape[1])
-        each = torch.mul(weights.transpose(0, 1), gain.transpose(0, 1), out=block.new_empty(shape))
-        total = each.sum((1, 2)) + self.model.output_bias
+            weights *= (value * self.model.output_weight.view(value.shape[2:])).sum(3).permute(2, 0, 1)[..., None]
+        total = weights.sum((0, 2)) + self.model.output_bias
         if settings.decoder_residual == "sum":
-            total += block[..., settings.dimension :].permute(2, 0, 1).contiguous().sum(0)
+            total += block[..., settings.dimension :].sum(2)
         return total[:, : items.shape[1]]
 
-    def _multiply_last(self, packed: Tensor, items: Tensor, shift: Tensor) -> Tensor:
-        """Logits of the dot head. packed: (B, n, D) encoded histories; items: (B, m); shift: (B, D). Returns (B, m)."""
-        columns = self._candidates(items, shift).permute(2, 0, 1).contiguous()  # (D, B, M)
-        products = (columns * packed[:, -1].T[..., None]).sum(0)
-        return self.model.dot_logits(products)[:, : items.shape[1]]
-
-    def _score_few(self, histories: list[Tensor], items: Tensor, shift: Tensor) -> Tensor:
-        """Logits by the product of the full catalogue. histories: (n, D) each; items: (B, m); shift: (B, W). (B, m)."""
-        block = self._candidates(items, shift)  # (B, M, W)
-        columns = block.permute(2, 0, 1).contiguous().flatten(1)  # (W, B * M)
-        self.query, self.weighted = columns.chunk(2)
-        out = columns.new_empty(len(items), columns.shape[1])
-        self._score_group(histories, out)
-        own = out.view(len(items), len(items), -1).diagonal().T  # (B, M): each request's own candidates
-        return own[:, : items.shape[1]]
-
-
-def _shared(rows: np.ndarray, context: np.ndarray) -> Iterator[np.ndarray]:
-    """Places of the requests that the full catalogue scores in one product. rows: (B,); context: (B, C)."""
-    for first in range(0, len(rows), USER_BLOCK):
-        yield from equal_runs(rows[first : first + USER_BLOCK], context[first : first + USER_BLOCK], first)
+    def _multiply_last(self, packed: Tensor, items: Tensor, shares: Tensor) -> Tensor:
+        """Logits of the dot head. packed: (B, n, D), encoded; items: (B, m); shares: (B, D). Returns (B, m)."""
+        products = self._candidates(items, shares) @ packed[:, -1, :, None]  # (B, M, 1)
+        return self.model.dot_logits(products[:, : items.shape[1], 0])
 
 
 def _products(memory: Tensor, candidates: Tensor) -> Tensor:
