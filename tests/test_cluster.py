@@ -66,3 +66,22 @@ def test_a_job_asks_for_no_more_than_the_limit_of_the_site(monkeypatch: pytest.M
     monkeypatch.setenv("POSREC_TIME_LIMIT", "2 days")
     with pytest.raises(PosrecError, match="POSREC_TIME_LIMIT=2 days: give whole minutes"):
         cluster.job_minutes(batch, 1, TYPICAL)
+    with pytest.raises(PosrecError, match="POSREC_TIME_LIMIT=2 days: give whole minutes"):
+        cluster.limited(30)
+
+
+def test_a_run_of_four_limits_is_sent_again_for_each_and_takes_more_memory_after_all_four(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """3,600,000 steps of 2.6 ms: 156 minutes, so 498 are asked for; 700 MB."""
+    batch = work.Batch("toy-1", "toy", small().cells, Load(steps=3_600_000), 700.0)
+    assert cluster.job_minutes(batch, 1, TYPICAL) == 498
+    assert cluster.job_retries(batch, TYPICAL) is None  # the profile's
+    monkeypatch.setenv("POSREC_TIME_LIMIT", "498")
+    assert cluster.job_retries(batch, TYPICAL) is None
+    monkeypatch.setenv("POSREC_TIME_LIMIT", "125")
+    assert cluster.job_retries(batch, TYPICAL) == 11
+    assert [cluster.job_minutes(batch, attempt, TYPICAL) for attempt in (1, 12)] == [125, 125]
+    memory = [cluster.job_memory(batch, attempt, TYPICAL) for attempt in range(1, 13)]
+    assert memory == 4 * [1050] + 4 * [2100] + 4 * [3150]
+    assert [cluster.limited(minutes) for minutes in (30, 1440)] == [30, 125]

@@ -3,6 +3,7 @@
 The measurement (`posrec plan`) never changes which runs share a job; that is a function of the study alone (work.py).
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ UNKNOWN_MINUTES = 24 * 60  # where the study declares no counts
 UNKNOWN_MEMORY = 4000  # MB
 LONGEST = 7 * 24 * 60  # minutes
 LIMIT = "POSREC_TIME_LIMIT"  # the site's, in minutes; a training saves and stops before it
+RETRIES = 2  # as in the profiles: a job that fails is sent again twice, with more of both
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,44 @@ def machines() -> list[Machine]:
     return found or [Machine(SPEED, STARTED)]
 
 
+def limited(minutes: int) -> int:
+    """So many minutes, at most the site's limit.
+
+    Raises PosrecError where POSREC_TIME_LIMIT is no number of minutes.
+    """
+    text = os.environ.get(LIMIT) or str(LONGEST)
+    if not text.isdecimal() or int(text) == 0:
+        raise PosrecError(f"{LIMIT}={text}: give whole minutes, such as 2880")
+    return min(LONGEST, int(text), minutes)
+
+
 def job_minutes(batch: Batch, attempt: int, known: list[Machine]) -> int:
     """Minutes of a job on the slowest of the machines, times the attempt, at most the site's limit.
 
     Raises PosrecError where POSREC_TIME_LIMIT is no number of minutes.
     """
-    minutes = UNKNOWN_MINUTES
-    if batch.load is not None:
-        minutes = round(TIME * max(batch.load.seconds(machine.speed) for machine in known) / 60) + SPARE_MINUTES
-    return min(_longest(), minutes * attempt)
+    return limited(_minutes(batch, known) * attempt)
 
 
 def job_memory(batch: Batch, attempt: int, known: list[Machine]) -> int:
-    """MB of a job's process on the machine where it takes the most, times the attempt."""
+    """MB of a job's process on the machine where it takes the most, times the attempt.
+
+    Attempts of a job of several limits' length may only go on, so the memory is raised when all of these limits have
+    passed. Raises PosrecError where POSREC_TIME_LIMIT is no number of minutes.
+    """
+    raised = 1 + (attempt - 1) // _limits(batch, known)
     if batch.memory is None:
-        return UNKNOWN_MEMORY * attempt
-    return round(MEMORY * (batch.memory + max(machine.started for machine in known) - STARTED)) * attempt
+        return UNKNOWN_MEMORY * raised
+    return round(MEMORY * (batch.memory + max(machine.started for machine in known) - STARTED)) * raised
+
+
+def job_retries(batch: Batch, known: list[Machine]) -> int | None:
+    """How often a job of several limits' length is sent again; None for a shorter one: as often as the profile says.
+
+    Raises PosrecError where POSREC_TIME_LIMIT is no number of minutes.
+    """
+    limits = _limits(batch, known)
+    return limits * (1 + RETRIES) - 1 if limits > 1 else None
 
 
 def job_gpus(batch: Batch) -> dict[str, int]:
@@ -71,8 +95,13 @@ def put_first(folder: str) -> None:
     os.environ["PATH"] = folder + os.pathsep + os.environ.get("PATH", os.defpath)
 
 
-def _longest() -> int:
-    text = os.environ.get(LIMIT) or str(LONGEST)
-    if not text.isdecimal() or int(text) == 0:
-        raise PosrecError(f"{LIMIT}={text}: give whole minutes, such as 2880")
-    return min(LONGEST, int(text))
+def _minutes(batch: Batch, known: list[Machine]) -> int:
+    """What a first attempt would ask for without a limit."""
+    if batch.load is None:
+        return UNKNOWN_MINUTES
+    return round(TIME * max(batch.load.seconds(machine.speed) for machine in known) / 60) + SPARE_MINUTES
+
+
+def _limits(batch: Batch, known: list[Machine]) -> int:
+    """Jobs of the site's limit that these minutes are."""
+    return math.ceil(_minutes(batch, known) / limited(LONGEST))

@@ -1,4 +1,4 @@
-"""Faults of a cluster on a real Slurm of one node: memory, time, the controller; and the generic profile."""
+"""Faults of a cluster on a real Slurm of one node: memory, time, limits, the controller; and the generic profile."""
 
 import subprocess
 import time
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import Project
+from tests import ledger
+from tests.workflow.project import BIN, ROOT, Project
 from tests.workflow.slurm import (
     LONG,
     SNAKEMAKE,
     Start,
     Wrap,
+    compare_with_nodes,
     kill_controller,
     queue,
     restart_controller,
@@ -19,6 +21,7 @@ from tests.workflow.slurm import (
     slurm_command,
     start,
     wait_for,
+    wait_until_saved,
 )
 
 __all__ = ["slurm", "start"]  # fixtures
@@ -29,12 +32,21 @@ WAITS = ONCE.format("sleep 900")
 WAITS_FOR_US = ONCE.format("while [[ ! -e go_on ]]; do sleep 0.2; done")
 EATS = ONCE.format("""exec python3 -c 'import time; held = b"x" * (4500 << 20); time.sleep(900)'""")
 DOWN = 20  # seconds without a controller: Snakemake asks for its jobs several times
+LIMIT = 2  # minutes; of a single one six seconds would be left for the end of a job, which on a busy machine takes them
+ONE_RUN = {
+    "encodings": ["rope"],
+    "seeds": [1],
+    "deviation_seeds": [],
+    "training": {"learning_rate": 0.001, "epochs": 110, "batch_size": 32, "warmup_steps": 1, "patience": 110},
+    "report": {"stability": False},
+}
+SLOW = f'if [[ $1 == train ]]; then exec {BIN}/python {ROOT}/tests/scenarios/slow_training.py 1 "$@"; fi'
 GENERIC = ("snakemake", "--workflow-profile", "workflow/profiles/generic", "--seconds-between-status-checks", "2")
 
 
-def ended(process: subprocess.Popen[str], project: Project, like: Project) -> str:
+def ended(process: subprocess.Popen[str], project: Project, like: Project, patience: float = LONG) -> str:
     """Wait for the end: the study is complete, and the bytes are those of one machine."""
-    output = project.finish(process, {}, LONG)
+    output = project.finish(process, {}, patience)
     assert process.returncode == 0, output
     assert project.hashes() == like.hashes()
     return output
@@ -83,16 +95,43 @@ def test_a_job_over_its_time_is_sent_again_with_more(
     assert trainings(fresh, "%l")[1] == "2:00:00"
 
 
-def test_a_killed_controller_that_comes_back_costs_nothing(
-    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start, slurm: Path
+def test_a_run_longer_than_the_limit_is_one_job_that_goes_on_at_each_retry(
+    fresh: Project, wrap_posrec: Wrap, start: Start, tmp_path: Path
 ) -> None:
+    """The run waits a second after each of its 220 steps: more than two limits. The rule's own retries are enough."""
+    fresh.study(**ONE_RUN)
+    fresh.snakemake("data")
+    local = fresh.copy(tmp_path / "local")
+    local.snakemake("all")
+    wrap_posrec(fresh, SLOW)
+    fresh.environment["POSREC_TIME_LIMIT"] = str(LIMIT)
+    ledger.note(f"`export POSREC_TIME_LIMIT={LIMIT}`")
+    output = ended(start(*SNAKEMAKE, "--retries", "0", "all"), fresh, local, 2 * LONG)
+    states = trainings(fresh, "%T")
+    assert states[-1] == "COMPLETED", states
+    assert set(states[:-1]) == {"FAILED"}, states  # by itself: Slurm ended none, which were TIMEOUT
+    assert len(states) > 2, states
+    assert output.count("the job's time is nearly over; saved in") == len(states) - 1
+    assert set(trainings(fresh, "%l")) == {f"{LIMIT}:00"}
+    assert len(set(trainings(fresh, "%m"))) == 1  # what goes on needs no more memory
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["saved", "not_saved"])
+def test_a_killed_controller_that_comes_back_costs_nothing(
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start, slurm: Path, saved: bool
+) -> None:
+    """Where it may not have saved its last seconds, an administrator makes it ask the node."""
     wrap_posrec(fresh, WAITS_FOR_US)
     process = start(*SNAKEMAKE, "all")
     wait_for((fresh.folder / "stuck").exists, process)
+    if saved:
+        wait_until_saved(slurm, process)
     kill_controller(slurm)
     (fresh.folder / "go_on").touch()  # the job ends while nobody counts
     time.sleep(DOWN)
     wait_for(lambda: len(fresh.runs()) == len(finished.runs()), process)
     restart_controller(slurm)
+    if not saved:
+        compare_with_nodes()
     ended(process, fresh, finished)
     assert trainings(fresh, "%T") == ["COMPLETED"]

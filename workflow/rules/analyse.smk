@@ -17,7 +17,7 @@ rule write_tables:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:
@@ -38,7 +38,7 @@ rule draw_figures:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:

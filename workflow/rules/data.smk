@@ -12,7 +12,7 @@ rule fetch_source:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 24 * 60 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(24 * 60 * attempt),
     message:
         "Fetching {wildcards.source}"
     shell:
@@ -31,7 +31,7 @@ rule simulate_reviews:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
         dataset=lambda wildcards: SIMULATIONS[wildcards.simulation],
@@ -54,7 +54,7 @@ rule prepare_dataset:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(60 * attempt),
     params:
         study=STUDY_FILE,
     message:
@@ -75,7 +75,7 @@ rule draw_candidates:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:
@@ -96,7 +96,7 @@ rule describe_dataset:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:
@@ -120,7 +120,7 @@ rule score_baselines:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(60 * attempt),
     params:
         study=STUDY_FILE,
     message:

@@ -15,7 +15,7 @@ rule write_report:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:
@@ -36,7 +36,7 @@ rule write_provenance:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=lambda wildcards, attempt: cluster.limited(30 * attempt),
     params:
         study=STUDY_FILE,
     message:

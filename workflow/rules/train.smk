@@ -7,6 +7,8 @@ BEFORE_TRAINING = (
     if workflow.is_main_process
     else f"export {cluster.LIMIT}={{resources.runtime}}; "
 )
+# Only the process that sends jobs to a cluster sends them again.
+SENDS_JOBS = workflow.is_main_process and workflow.resource_settings.nodes is not None
 
 
 for batch in BATCHES:
@@ -28,6 +30,7 @@ for batch in BATCHES:
             ),
         log:
             f"logs/{STUDY.name}/train/{batch.name}.log",
+        retries: cluster.job_retries(batch, MACHINES) if SENDS_JOBS else None
         conda:
             "../../envs/environment.yaml"
         threads: 1
