@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("coverage", "equivalence", "planning", "planted", "published", "scale", "speed", "tiny")
+MEASUREMENTS = ("coverage", "equivalence", "gpu", "planning", "planted", "published", "scale", "speed", "tiny")
 
 
 def main(names: list[str]) -> int:

@@ -49,7 +49,7 @@ def _judged(shape: str, what: str, asked: float, measured: float, at_least: bool
 def page(table: pd.DataFrame, grown: pd.DataFrame, full: float, shapes: Mapping[str, Work], base: Work) -> str:
     """docs/speed.md. full: seconds of the full-catalogue evaluation of Beauty 5-core."""
     sizes = pd.DataFrame([{"shape": name, **asdict(work)} for name, work in shapes.items()])
-    part = {columns[0]: _markdown(table[["shape", *columns]]) for columns in (TRAINING, PARTS, EVALUATION, MEMORY)}
+    part = {columns[0]: markdown(table[["shape", *columns]]) for columns in (TRAINING, PARTS, EVALUATION, MEMORY)}
     return f"""# Speed
 
 Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
@@ -63,7 +63,7 @@ side is posrec's own training step as studies run it, its checks and records inc
 
 ## Targets
 
-{_markdown(targets(table, full))}
+{markdown(targets(table, full))}
 
 Targets of compiled code are held against the plain step: there is no compiled extra (see below).
 
@@ -108,11 +108,11 @@ machine, and not counted. The reference holds them as a tensor.
 
 Packed training; one count is twice the base ({_words(base)}); a ratio of 2 is linear.
 
-{_markdown(grown)}
+{markdown(grown)}
 
 ## The shapes
 
-{_markdown(sizes)}
+{markdown(sizes)}
 """
 
 
@@ -136,7 +136,7 @@ def _words(work: Work) -> str:
     return ", ".join(f"{name} {value}" for name, value in asdict(work).items())
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def markdown(table: pd.DataFrame) -> str:
     lines = [list(table.columns), ["---"] * len(table.columns), *(map(_text, row) for row in table.to_numpy())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

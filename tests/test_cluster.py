@@ -8,6 +8,7 @@ from posrec import cluster, work
 from posrec.cluster import Machine
 from posrec.errors import PosrecError
 from posrec.files import write_checked_json
+from posrec.study import Study
 from posrec.work import SPEED, STARTED, Load
 from tests.test_plan import small
 from tests.test_work import BIG, own_table
@@ -85,3 +86,23 @@ def test_a_run_of_four_limits_is_sent_again_for_each_and_takes_more_memory_after
     memory = [cluster.job_memory(batch, attempt, TYPICAL) for attempt in range(1, 13)]
     assert memory == 4 * [1050] + 4 * [2100] + 4 * [3150]
     assert [cluster.limited(minutes) for minutes in (30, 1440)] == [30, 125]
+
+
+def on_cuda() -> Study:
+    return small(datasets=BIG, training={"epochs": 40, "numerics": {"device": "cuda"}}, seeds=list(range(30)))
+
+
+def test_only_trainings_of_a_study_that_names_cuda_ask_for_a_gpu() -> None:
+    assert [cluster.job_gpus(batch) for batch in work.batches(on_cuda())] == [{"gpu": 1}] * 2
+    assert not any(cluster.job_gpus(batch) for batch in work.batches(small()))
+
+
+def test_on_a_gpu_all_seeds_of_a_cell_share_a_job_and_its_time_is_that_of_a_gpu() -> None:
+    """On the CPU the same 60 runs are many jobs."""
+    loaded = on_cuda()
+    jobs = work.batches(loaded)
+    assert [(len(batch.cells), len(batch.cells[0].seeds)) for batch in jobs] == [(1, 30), (1, 30)]
+    assert len(work.batches(small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30))))) > 2
+    load = jobs[0].load
+    assert load is not None
+    assert cluster.job_minutes(jobs[0], 1, TYPICAL) == round(3 * load.seconds(work.GPU_SPEED) / 60) + 30

@@ -138,3 +138,17 @@ def test_looking_changes_nothing(checkout: Path, capsys: pytest.CaptureFixture[s
     before = sorted(checkout.rglob("*"))
     doctor.examine()
     assert sorted(checkout.rglob("*")) == before
+
+
+def test_a_gpu_is_told_and_one_that_torch_cannot_use_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.version.cuda", None)
+    monkeypatch.setattr(shutil, "which", lambda tool: None)
+    found = line(doctor.check_gpu)
+    assert (found.level, found.text.split(";")[0]) == ("ok", "this torch is a build for the CPU alone")
+    assert "training.numerics.device: cuda need one" in found.text
+    monkeypatch.setattr(shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    assert line(doctor.check_gpu).level == "warning"
+    monkeypatch.setattr("torch.version.cuda", "12.8")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda number: "a GPU")
+    assert (line(doctor.check_gpu).level, line(doctor.check_gpu).text) == ("ok", "a GPU")

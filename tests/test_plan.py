@@ -200,3 +200,21 @@ def test_outputs_of_the_analysis_end_with_their_marker() -> None:
     flat = [path for paths in plan.analysis_files(loaded).values() for path in paths]
     assert len(flat) == len(set(flat))
     assert all(path.is_relative_to(Path("results/studies/small")) for path in flat)
+
+
+def test_numerics_that_came_later_left_the_ids_of_others_alone() -> None:
+    """What ids name of the numerics has been this since before cuda and bf16 could be named."""
+    (cell, _) = small().cells
+    assert cell.training.model_dump()["numerics"] == {"device": "cpu", "precision": "fp32", "engine": "torch"}
+    named = small(training={"epochs": 1, "numerics": {"device": "cpu", "precision": "fp32", "engine": "torch"}})
+    assert changed(named) == set()
+
+
+def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
+    classes = [{}, {"device": "cuda"}, {"precision": "bf16"}, {"device": "cuda", "precision": "bf16"}]
+    loaded = small(training={"epochs": 1, "numerics": classes}, encodings=["none"])
+    assert len({plan.run_id(loaded, cell) for cell in loaded.cells}) == 4
+    (warning,) = [line for line in loaded.warnings if line.startswith("training.numerics")]
+    assert warning.startswith("training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16: each a numerics class")
+    assert "no bytes are promised" in warning
+    assert study.numerics_note(small().cells) == ""

@@ -133,6 +133,10 @@ def _plan(arguments: argparse.Namespace) -> None:
         speed, source = calibration.speed(), "measured on this machine"
     inventory.print_plan(loaded)
     estimate.print_estimate(loaded, speed, source)
+    if any(work.on_gpu(cell) for cell in loaded.cells):
+        from posrec.model import devices
+
+        print(devices.told(loaded.cells))
     if arguments.budget:
         estimate.print_budget(loaded, speed, arguments.budget)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from posrec import store
 from posrec.errors import DataError, PosrecError
 from posrec.files import read_checked_json
-from posrec.work import SPEED, STARTED, Batch
+from posrec.work import GPU_SPEED, SPEED, STARTED, Batch, on_gpu
 
 SPARE_MINUTES = 30  # starting and reading the data
 TIME = 3  # times the estimate: nodes differ, and share memory and caches
@@ -58,6 +58,7 @@ def limited(minutes: int) -> int:
 def job_minutes(batch: Batch, attempt: int, known: list[Machine]) -> int:
     """Minutes of a job on the slowest of the machines, times the attempt, at most the site's limit.
 
+    A GPU's speed is an estimate, never measured: what takes longer goes on from its checkpoint at the next attempt.
     Raises PosrecError where POSREC_TIME_LIMIT is no number of minutes.
     """
     return limited(_minutes(batch, known) * attempt)
@@ -86,8 +87,7 @@ def job_retries(batch: Batch, known: list[Machine]) -> int | None:
 
 def job_gpus(batch: Batch) -> dict[str, int]:
     """One GPU where the study names cuda; nothing at all elsewhere, since some executors take 0 for a wish."""
-    devices: set[str] = {cell.training.numerics.device for cell in batch.cells}
-    return {"gpu": 1} if "cuda" in devices else {}
+    return {"gpu": 1} if any(on_gpu(cell) for cell in batch.cells) else {}
 
 
 def put_first(folder: str) -> None:
@@ -99,7 +99,8 @@ def _minutes(batch: Batch, known: list[Machine]) -> int:
     """What a first attempt would ask for without a limit."""
     if batch.load is None:
         return UNKNOWN_MINUTES
-    return round(TIME * max(batch.load.seconds(machine.speed) for machine in known) / 60) + SPARE_MINUTES
+    speeds = [GPU_SPEED] if job_gpus(batch) else [machine.speed for machine in known]
+    return round(TIME * max(batch.load.seconds(speed) for speed in speeds) / 60) + SPARE_MINUTES
 
 
 def _limits(batch: Batch, known: list[Machine]) -> int:

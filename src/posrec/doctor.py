@@ -111,11 +111,29 @@ def check_torch() -> Iterator[Line]:
         if not np.allclose(product, matrix @ matrix, atol=1e-4):
             yield Line("problem", "torch", f"{torch.__version__} multiplies wrongly", "install it again: `make setup`")
             return
-        gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
-        text = f"{torch.__version__} works, {torch.backends.cpu.get_cpu_capability()} kernels, {gpu}"
+        text = f"{torch.__version__} works, {torch.backends.cpu.get_cpu_capability()} kernels"
         yield Line("ok", "torch", f"{text}, {torch.get_num_threads()} threads here (a training takes 1)")
     except (ImportError, OSError, RuntimeError) as error:
         yield Line("problem", "torch", f"cannot be used ({error})", "`make setup` installs it")
+
+
+def check_gpu() -> Iterator[Line]:
+    """What studies with `training.numerics.device: cuda` need."""
+    try:
+        import torch
+
+        from posrec.model.devices import KEY, without_gpu
+    except (ImportError, OSError):
+        return  # `check_torch` says so
+    why = without_gpu()
+    if not why:
+        yield Line("ok", "GPU", torch.cuda.get_device_name(0))
+    elif shutil.which("nvidia-smi"):
+        yield Line(
+            "warning", "GPU", f"{why}, though nvidia-smi is here", "docs/gpu.md says how to install a CUDA build"
+        )
+    else:
+        yield Line("ok", "GPU", f"{why}; only studies with {KEY}: cuda need one")
 
 
 def check_disk() -> Iterator[Line]:
@@ -233,6 +251,7 @@ CHECKS: tuple[Callable[[], Iterator[Line]], ...] = (
     check_python,
     check_packages,
     check_torch,
+    check_gpu,
     check_disk,
     check_memory,
     check_writing,

@@ -13,8 +13,8 @@ from posrec.work import Counts, Load
 
 COLUMNS = ("data set", "counts", "runs", "core-hours", "longest run, min", "memory, MB", "disk, MB")
 GPU_BASIS = (
-    "an estimate: a third of an A100's data sheet and 5 ms a step, one run at a time, nothing measured; "
-    "training is for the CPU so far"
+    "an estimate: a third of an A100's data sheet and 5 ms a step, one run at a time; it was never run on a GPU and "
+    "nothing measured"
 )
 UNITS = {"m": 60, "h": 3600, "d": 86_400}
 

@@ -274,8 +274,12 @@ class ModelSettings(Settings):
 class NumericsSettings(Settings):
     """The numerics class: bytes are promised within one class on one processor type. Never detected."""
 
-    device: Literal["cpu"] = Field(default="cpu", description="device")
-    precision: Literal["fp32", "fp64"] = Field(default="fp32", description="floating-point type")
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="cpu, or cuda: one NVIDIA GPU, all seeds of a cell at once"
+    )
+    precision: Literal["fp32", "fp64", "bf16"] = Field(
+        default="fp32", description="floating-point type; bf16: that of training's matrix products alone, the rest fp32"
+    )
     engine: Literal["torch"] = Field(default="torch", description="kernels")
 
 

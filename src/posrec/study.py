@@ -327,9 +327,21 @@ def padded_note(cells: Sequence[Cell]) -> str:
     )
 
 
+def numerics_note(cells: Sequence[Cell]) -> str:
+    """Says which cells are trained on a GPU or with bfloat16 products; empty where none is."""
+    every = (cell.training.numerics for cell in cells)
+    named = {f"{one.device}, {one.precision}": one for one in every if one.device == "cuda" or one.precision == "bf16"}
+    if not named:
+        return ""
+    where = (
+        " On a GPU no bytes are promised: see docs/gpu.md." if "cuda" in {one.device for one in named.values()} else ""
+    )
+    each = "each a" if len(named) > 1 else "a"
+    return f"training.numerics: {' and '.join(named)}: {each} numerics class of its own, with other run ids.{where}"
+
+
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
-    if note := padded_note(cells):
-        yield note
+    yield from filter(None, (padded_note(cells), numerics_note(cells)))
     for name, dataset in settings.datasets.items():
         if dataset.source in registry.sources() and registry.unrecorded(dataset.source):
             yield (

@@ -201,9 +201,15 @@ def batches(study: Study) -> list[Batch]:
     for dataset in study.settings.datasets:
         cells = [cell for cell in study.cells if cell.dataset == dataset]
         counts = _counts(study, dataset)
-        groups = [(cell,) for cell in cells] if counts is None else _packed(cells, counts, wanted)
+        stacked = any(on_gpu(cell) for cell in cells)  # there the seeds of a cell are trained at once
+        groups = [(cell,) for cell in cells] if counts is None or stacked else _packed(cells, counts, wanted)
         result += [_batch(f"{dataset}-{number}", group, counts) for number, group in enumerate(groups, 1)]
     return result
+
+
+def on_gpu(cell: Cell) -> bool:
+    """Whether the study names a GPU for it."""
+    return cell.training.numerics.device == "cuda"
 
 
 def _counts(study: Study, name: str) -> Counts | None:

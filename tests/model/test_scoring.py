@@ -12,8 +12,8 @@ from torch import Tensor
 from posrec.data.prepared import Prepared
 from posrec.model import scoring
 from posrec.model.batches import Sampler, met_keys
-from posrec.model.carca import Tokens
 from posrec.model.evaluate import Requests, Scorer, model_scores, rank_requests, requests_of
+from posrec.model.inputs import Tokens
 from posrec.model.scoring import best_of, rank_test, read_test, redraw_candidates
 from posrec.model.slots import SlotScorer, negative_slots, slot_columns, slot_scores
 from posrec.model.streams import cell_seeds, numpy_stream

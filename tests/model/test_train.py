@@ -11,14 +11,14 @@ from posrec.data.prepared import Prepared
 from posrec.model import streams, train
 from posrec.model.attention import make_group
 from posrec.model.batches import distinct_items
-from posrec.model.carca import Tokens
 from posrec.model.evaluate import requests_of
+from posrec.model.inputs import Tokens
+from posrec.model.optimiser import learning_rate_factor
 from posrec.model.train import (
     Curve,
     Training,
     TrainingFailed,
     build_model,
-    learning_rate_factor,
     train_run,
     validation_sample,
 )

@@ -1,6 +1,7 @@
 """Which study runs: one file, whole, checked before anything runs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ def test_plain_snakemake_finds_the_default_profile_through_the_link(fresh: Proje
     assert "Training toy-1" in done.stdout
     without_cores = fresh.run("snakemake", "-n")  # the profile's `cores`, and the default target
     assert "The study default is complete" in without_cores.stdout
+
+
+def test_trainings_alone_ask_for_a_gpu_where_the_study_names_cuda(fresh: Project) -> None:
+    """A dry run shows what a job asks for where the rule has no message."""
+    for path in (fresh.folder / "workflow/rules").glob("*.smk"):
+        path.write_text(re.sub(r"\n +message:\n.*", "", path.read_text()))
+    fresh.study(training={**TINY["training"], "numerics": {"device": "cuda"}})
+    jobs = re.findall(r"rule ([\w-]+):\n.*?resources: ([^\n]*)", fresh.snakemake("-n", "all"), re.DOTALL)
+    assert {rule for rule, asked in jobs if "gpu=1" in asked} == {"train_toy-1", "train_toy-2"}
+    assert len(jobs) > 5
+    fresh.study()
+    assert "gpu=" not in fresh.snakemake("-n", "all")
 
 
 def test_a_study_file_replaces_params_yaml(fresh: Project) -> None:

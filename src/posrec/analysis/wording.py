@@ -4,7 +4,7 @@ import pandas as pd
 
 from posrec.analysis.load import Inputs
 from posrec.analysis.tables import Tables
-from posrec.study import Study, padded_note
+from posrec.study import Study, numerics_note, padded_note
 
 PROTOCOL_WORDS = {
     "sound": "every step of a history is a target, under a causal mask",
@@ -42,8 +42,8 @@ def protocols(inputs: Inputs) -> str:
 
 def training(study: Study) -> str:
     """Says which cells were trained in another way than the rest; empty where all are alike."""
-    note = padded_note(study.cells)
-    return f"Not by the packed engine: {note}." if note else ""
+    padded, numerics = padded_note(study.cells), numerics_note(study.cells)
+    return " ".join(filter(None, (f"Not by the packed engine: {padded}." if padded else "", numerics)))
 
 
 def candidates(inputs: Inputs) -> str:

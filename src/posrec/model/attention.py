@@ -8,7 +8,7 @@ slots.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,13 @@ class Group:
     decoder_bias: Tensor | None = None
     real: Tensor | None = None
     causal: bool = False
+
+    def to(self, device: torch.device) -> "Group":
+        """The same group with its tensors on a device."""
+        encoder, decoder, real = (
+            None if one is None else one.to(device) for one in (self.encoder_bias, self.decoder_bias, self.real)
+        )
+        return replace(self, encoder_bias=encoder, decoder_bias=decoder, real=real)
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ def attend(
         if relative is None:
             y = _attend_group(q, k, v, group.decoder_bias, dropout_rate)  # (B, H, m, Dh)
         else:
-            distance = slot_distance(count, group.keys) if distance is None else distance
+            distance = slot_distance(count, group.keys, q.device) if distance is None else distance
             pairs = Pairs(distance, None if at is None else at.view(group.users, -1))
             y = _attend_relative(q, k, v, group, dropout_rate, relative, pairs)
         outputs.append(y.transpose(1, 2).reshape(group.users * count, -1))  # (B * m, D)
@@ -200,5 +207,5 @@ def second_softmax(weights: Tensor, causal: bool) -> Tensor:
     A weight in 0 .. 1 becomes one within a factor e of uniform. Where there is a causal mask, later steps stay hidden:
     the released code has none, and the switch is not meant to show the future.
     """
-    later = torch.ones(weights.shape[2:], dtype=torch.bool).triu(1) if causal else torch.zeros((), dtype=torch.bool)
+    later = torch.full(weights.shape[2:], causal, device=weights.device).triu(1)
     return weights.masked_fill(later, -torch.inf).softmax(3)

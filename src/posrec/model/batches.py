@@ -1,6 +1,6 @@
 """Training batches, an epoch at a time in arrays: order, cuts, negatives, packing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, make_group
-from posrec.model.carca import Items, Tokens
+from posrec.model.inputs import Items, Tokens
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
@@ -30,6 +30,13 @@ class Batch:
     tokens: Tokens
     layout: list[Group]
     sign: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        if device == self.sign.device:
+            return self
+        layout = [group.to(device) for group in self.layout]
+        return Batch(self.items.to(device), self.tokens.to(device), layout, self.sign.to(device))
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,16 @@ class Slots:
     items: np.ndarray
     interactions: np.ndarray
     rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """The users of a batch in one length class: histories of these lengths (B,) in `keys` slots each."""
+
+    length: np.ndarray
+    keys: int
+    history: Slots
+    candidates: Slots
 
 
 def ragged_arange(start: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -121,11 +138,19 @@ class Sampler:
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch."""
+        return (self._batch(samples) for samples in self._epoch_samples())
+
+    def epoch_parts(self) -> Iterator[list[Part]]:
+        """The batches of one epoch, each in parts by length class, in ascending order of their slots."""
+        return (self._parts(samples) for samples in self._epoch_samples())
+
+    def _epoch_samples(self) -> Iterator[Samples]:
+        """The samples of each batch, sorted by length."""
         users = self._epoch_users()
         samples = self._samples(users)
         for first in range(0, len(users), self.batch_size):
             chosen = np.arange(first, min(first + self.batch_size, len(users)))
-            yield self._batch(samples.take(chosen[np.argsort(samples.length[chosen], kind="stable")]))
+            yield samples.take(chosen[np.argsort(samples.length[chosen], kind="stable")])
 
     def _epoch_users(self) -> np.ndarray:
         """Every user once in random order; released: full batches of users drawn with replacement."""
@@ -143,22 +168,22 @@ class Sampler:
         first = np.cumsum(targets) - targets
         return Samples(begin + cut - length, length, first * self.negatives_a_target, negatives)
 
-    def _batch(self, samples: Samples) -> Batch:
+    def _parts(self, samples: Samples) -> list[Part]:
         """samples: sorted by length."""
         classes = LENGTH_CLASSES[-1:] if self.padded else LENGTH_CLASSES
         slots = np.minimum(classes[np.searchsorted(classes, samples.length)], self.settings.max_length)
-        histories, candidates, groups = [], [], []
+        parts = []
         for keys in np.unique(slots):
             part = samples.take(np.flatnonzero(slots == keys))
-            history, candidate = self._group_slots(part, int(keys))
-            groups.append(make_group(part.length, int(keys), candidate.items.shape[1], self.switches.masked))
-            histories.append(history)
-            candidates.append(candidate)
-        sign = np.concatenate([self._sign(candidate.items).ravel() for candidate in candidates])
-        items, interactions, rows = (
-            np.concatenate([getattr(part, name).ravel() for part in histories + candidates])
-            for name in ("items", "interactions", "rows")
-        )
+            parts.append(Part(part.length, int(keys), *self._group_slots(part, int(keys))))
+        return parts
+
+    def _batch(self, samples: Samples) -> Batch:
+        """samples: sorted by length."""
+        parts, masked = self._parts(samples), self.switches.masked
+        groups = [make_group(part.length, part.keys, part.candidates.items.shape[1], masked) for part in parts]
+        sign = self.signs(parts)
+        items, interactions, rows = (all_slots(parts, name) for name in ("items", "interactions", "rows"))
         distinct, index = np.unique(items, return_inverse=True)
         context = torch.from_numpy(context_at(self.data, interactions))
         times = torch.from_numpy(self.data.times[interactions])
@@ -189,10 +214,20 @@ class Sampler:
         candidates = Slots(items, np.tile(times, 1 + count), np.tile(target_rows, 1 + count))
         return Slots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
 
+    def signs(self, parts: Sequence[Part]) -> np.ndarray:
+        """The sign of every candidate slot of a batch (Tq,)."""
+        return np.concatenate([self._sign(part.candidates.items).ravel() for part in parts])
+
     def _sign(self, items: np.ndarray) -> np.ndarray:
         """+1 for each user's positives, which come first, -1 for negatives, 0 for padding. items: (B, m)."""
         positives = items.shape[1] // (1 + self.negatives_a_target)
         return np.where(items == 0, 0, np.where(np.arange(items.shape[1]) < positives, 1, -1))
+
+
+def all_slots(parts: Sequence[Part], name: str) -> np.ndarray:
+    """One array of `Slots` of a whole batch: its T history slots and then its Tq candidate slots."""
+    slots = [part.history for part in parts] + [part.candidates for part in parts]
+    return np.concatenate([getattr(of_part, name).ravel() for of_part in slots])
 
 
 def draw_unmet(

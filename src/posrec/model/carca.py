@@ -6,7 +6,6 @@ product W_c W_f, and each distinct item of a batch is encoded once: the result i
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, decoder_distances, real_slots
 from posrec.model.dropout import dropout
 from posrec.model.encodings import Shape, build_encoding
+from posrec.model.inputs import Items, Tokens
 from posrec.model.products import linear
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
@@ -28,29 +28,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "identity": lambda x: x,
 }
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Items at positions in time: index into the batch's distinct items (T,), context (T, C), position rows (T,).
-
-    times: (T,) int64 seconds, for encodings that ask for them.
-    """
-
-    index: Tensor
-    context: Tensor
-    rows: Tensor
-    times: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Items:
-    """Distinct items: ids (M,), attributes as one bag each (attribute ids, offsets (M,)), dense features (M, F)."""
-
-    ids: Tensor
-    attribute_ids: Tensor
-    attribute_offsets: Tensor
-    features: Tensor
 
 
 class FeedForward(nn.Module):
@@ -185,10 +162,7 @@ class Carca(nn.Module):
 
         What a training step does first.
         """
-        if self.settings.upper_bound is not None:
-            with torch.no_grad():
-                rows = self.item_embedding[ids]
-                self.item_embedding[ids] = _bounded(rows, self.settings.upper_bound, self.settings.upper_bound_norm)
+        bound_rows(self.item_embedding.data, ids, self.settings)
 
     def bounded_embedding(self) -> Tensor:
         """All item embeddings within the upper bound, as a copy: evaluation changes nothing. (I + 1, D)."""
@@ -204,7 +178,7 @@ class Carca(nn.Module):
         _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
         if len(items.attribute_ids):
             table = linear(of_features, of_attributes.T).T.contiguous()  # (A, D), whole rows: the fast kernel's
-            parts = parts + F.embedding_bag(items.attribute_ids, table, items.attribute_offsets, mode="sum")
+            parts = parts + items.sum_attributes(table)
         if items.features.shape[1]:
             parts = parts + linear(items.features.to(parts.dtype), linear(of_features, of_dense.T))  # (M, D)
         return parts
@@ -230,7 +204,7 @@ class Carca(nn.Module):
         """The encoder. x: (T, D) encoded history items; rows: (T,); times: (T,) seconds. Returns (T, D)."""
         real = real_slots(layout) if self.padded else None
         if self.switches.rope_axis == "released":
-            rows = batch_axis(layout, self.settings.heads)
+            rows = batch_axis(layout, self.settings.heads).to(x.device)
         x = dropout(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
         for number, block in enumerate(self.blocks):
             x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
@@ -280,9 +254,9 @@ class Carca(nn.Module):
         for group, part in zip(layout, history.split([group.users * group.keys for group in layout]), strict=True):
             of_users = part.view(group.users, group.keys, -1)  # (B, n, D)
             step = (
-                torch.arange(group.queries) % group.keys
+                torch.arange(group.queries, device=part.device) % group.keys
                 if self.switches.targets == "all" and group.queries > 1
-                else torch.full((group.queries,), group.keys - 1)
+                else torch.full((group.queries,), group.keys - 1, device=part.device)
             )
             outputs.append(of_users.index_select(1, step).flatten(0, 1))
         return torch.cat(outputs)
@@ -303,6 +277,12 @@ def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
     if kind == "none":
         return y
     return y * x if kind == "mul" else y + x
+
+
+def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:
+    """Renormalise these rows of a table of embeddings to the upper bound, in place. table: (I, D); ids: (M,)."""
+    if settings.upper_bound is not None:
+        table[ids] = _bounded(table[ids], settings.upper_bound, settings.upper_bound_norm)
 
 
 def _bounded(rows: Tensor, bound: float, p: float) -> Tensor:

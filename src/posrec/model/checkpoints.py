@@ -54,16 +54,27 @@ class Checkpoint:
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.terminated = number
 
+    @property
+    def due(self) -> bool:
+        """Whether to save now."""
+        return self._late or self.terminated > 0 or time.monotonic() - self.saved >= self.every
+
+    @property
+    def _late(self) -> bool:
+        return time.time() > self.end
+
     def after_step(self, state: Callable[[], State]) -> None:
         """Save where it is due. Raises SystemExit after SIGTERM and PosrecError near the end of the job's time."""
-        late = time.time() > self.end
-        if not (late or self.terminated or time.monotonic() - self.saved >= self.every):
-            return
-        self.save(state())
+        if self.due:
+            self.save(state())
+            self.stop()
+
+    def stop(self) -> None:
+        """End the process where it is asked to: after SIGTERM, or near the end of the job's time."""
         if self.terminated:
             print(f"posrec: stopped; saved in {self.path}: run the same command again to go on", file=sys.stderr)
             sys.exit(128 + self.terminated)
-        if late:
+        if self._late:
             raise PosrecError(
                 f"the job's time is nearly over; saved in {self.path}: run the same command again to go on"
             )
@@ -90,7 +101,7 @@ class Checkpoint:
             self._ignored("is damaged")
             return None
         try:
-            found = torch.load(io.BytesIO(content), weights_only=True)
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except MemoryError:
             raise
         except Exception as error:  # torch raises whatever its unpickler meets

@@ -17,10 +17,11 @@ from torch.nn.functional import embedding
 from posrec.data.prepared import Prepared
 from posrec.model import padded
 from posrec.model.batches import distinct_items, slot_rows
-from posrec.model.carca import Block, Carca, Tokens
+from posrec.model.carca import Block, Carca
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.evaluate import Requests, model_scores, requests_of
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.inputs import Tokens
 from posrec.model.probes import probe
 from posrec.model.train import Curve
 

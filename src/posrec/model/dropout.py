@@ -1,7 +1,11 @@
 """Dropout from sixteen random bits an element: torch's own draw of one number each was a fifth of a training step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from posrec.model.stacking import SeedStreams, seed_streams
 
 LEVELS = 2**16  # a rate is rounded to a multiple of 1 / LEVELS, and the scale is exact for the rounded rate
 
@@ -9,11 +13,40 @@ LEVELS = 2**16  # a rate is rounded to a multiple of 1 / LEVELS, and the scale i
 def dropout(x: Tensor, rate: float) -> Tensor:
     """Set each element to 0 with probability `rate` and scale the others so that the mean stays. Any shape.
 
-    Draws from torch's global stream; a rate of 0 draws nothing.
+    Draws from torch's global stream, or where seeds are stacked from each seed's own; a rate of 0 draws nothing.
     """
     if not rate:
         return x
     dropped = min(round(rate * LEVELS), LEVELS - 1)
+    streams = seed_streams()
+    if streams is not None:
+        return x * _StackedScale.apply(x.detach(), dropped, streams)
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-    bits = words.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over -LEVELS / 2 .. LEVELS / 2 - 1
-    return x * (bits >= dropped - LEVELS // 2).to(x.dtype).mul_(LEVELS / (LEVELS - dropped))
+    bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+    return x * _scale(bits, dropped, x.dtype)
+
+
+def _scale(bits: Tensor, dropped: int, dtype: torch.dtype) -> Tensor:
+    """0 or the scale of each element. bits: int16, uniform over -LEVELS / 2 .. LEVELS / 2 - 1."""
+    return (bits >= dropped - LEVELS // 2).to(dtype).mul_(LEVELS / (LEVELS - dropped))
+
+
+class _StackedScale(torch.autograd.Function):
+    """The scale of each element where `torch.vmap` computes several seeds at once: only its rule is ever called."""
+
+    @staticmethod
+    def forward(x: Tensor, dropped: int, streams: SeedStreams) -> Tensor:
+        """Outside of `torch.vmap` there are no seeds to tell apart."""
+        raise RuntimeError("dropout of stacked seeds outside of torch.vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing has a gradient."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, dropped: int, streams: SeedStreams) -> tuple[Tensor, int]:
+        """x: any shape, the seeds along in_dims[0]. Returns (S, ...) and where the seeds are in it."""
+        of_seeds = x.movedim(in_dims[0], 0)
+        count = of_seeds[0].numel()
+        bits = streams.draw(-(-count // 4)).view(torch.int16)[:, :count].view(of_seeds.shape)
+        return _scale(bits, dropped, x.dtype), 0

@@ -25,7 +25,8 @@ from posrec.model.batches import (
     ragged_arange,
     slot_rows,
 )
-from posrec.model.carca import Carca, Tokens
+from posrec.model.carca import Carca
+from posrec.model.inputs import Tokens
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
 USER_BLOCK = 16  # users whose scores are ranked together
@@ -85,9 +86,9 @@ def rank_requests(
         wide, block = block, block[:, : data.n_items + 1].clone()
         check_finite(block[:, 1:])
         part = requests.take(where)
-        target = torch.from_numpy(data.items[part.targets].astype(np.int64))
+        target = torch.from_numpy(data.items[part.targets].astype(np.int64)).to(block.device)
         of_target = block.gather(1, target[:, None])  # (B, 1)
-        negatives = torch.from_numpy(candidates[where].astype(np.int64))  # (B, n)
+        negatives = torch.from_numpy(candidates[where].astype(np.int64)).to(block.device)  # (B, n)
         block[:, 0] = -math.inf
         sampled = wide.gather(1, negatives).masked_fill(negatives == 0, -math.inf)
         counts[0, where], counts[1, where] = count_places(sampled, of_target)
@@ -108,7 +109,8 @@ def check_finite(scores: Tensor) -> None:
 
 def count_places(scores: Tensor, of_target: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """How many scores are above the target's and how many equal it. scores: (B, n); of_target: (B, 1). (B,) each."""
-    return (scores > of_target).sum(1).numpy(), (scores == of_target).sum(1).numpy()
+    greater, tied = (scores > of_target).sum(1), (scores == of_target).sum(1)
+    return greater.cpu().numpy(), tied.cpu().numpy()
 
 
 def equal_runs(rows: np.ndarray, context: np.ndarray, first: int = 0) -> list[np.ndarray]:
@@ -152,7 +154,9 @@ class Scorer:
         self.model, self.data = model, data
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
         blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal: none of them has few rows
-        parts = torch.cat([model.item_parts(distinct_items(data, part), embedding[part]) for part in blocks])
+        self.device = embedding.device
+        items = (distinct_items(data, part).to(self.device) for part in blocks)
+        parts = torch.cat([model.item_parts(of_block, embedding[of_block.ids]) for of_block in items])
         self.padded = -(-len(parts) // ITEM_BLOCK) * ITEM_BLOCK
         self.parts = torch.cat([parts, parts.new_zeros(self.padded - len(parts), parts.shape[1])])  # (P, D)
         self.history_parts = parts
@@ -217,20 +221,22 @@ class Scorer:
             torch.from_numpy(self.data.context[interactions]),
             torch.from_numpy(rows),
             torch.from_numpy(self.data.times[interactions]),
-        )
+        ).to(self.device)
         x = self.model.encode_tokens(self.history_parts, tokens)
         layout = [
             make_group(np.full(count, keys), int(slots.max() if self.model.padded else keys), 1, self.model.causal)
             for keys, count in zip(lengths, counts, strict=True)
         ]
+        layout = [group.to(self.device) for group in layout]
         x = self.model.encode_history(x, tokens.rows, layout, tokens.times)
-        return x[torch.from_numpy(step >= 0)] if self.model.padded else x
+        real = torch.from_numpy(np.flatnonzero(step >= 0)).to(self.device)
+        return x.index_select(0, real) if self.model.padded else x
 
     def _set_request(self, row: int, context: np.ndarray) -> None:
         """Candidates as they are for a request with this position row and context."""
         if row != self.row:
             self.row, self.context = row, np.full_like(context, np.nan)
-            self._set_row(torch.full((self.padded,), row))
+            self._set_row(torch.full((self.padded,), row, device=self.device))
         if np.array_equal(context, self.context):
             return
         self.context = context
@@ -244,10 +250,10 @@ class Scorer:
 
     def _shift(self, row: int, context: np.ndarray) -> Tensor:
         """What a request's context adds to every encoded candidate: (D, 1)."""
-        encode, at = self.model.encoding.encode, torch.full((1,), row)
+        encode, at = self.model.encoding.encode, torch.full((1,), row, device=self.device)
         if row not in self.zeros:
             self.zeros[row] = encode(self.parts.new_zeros(1, self.parts.shape[1]), at)  # (1, D)
-        of_context = self.model.context_parts(torch.from_numpy(context[None]), self.context_weight)
+        of_context = self.model.context_parts(torch.from_numpy(context[None]).to(self.device), self.context_weight)
         return (encode(of_context, at) - self.zeros[row]).T
 
     def _query_items(self, items: Tensor) -> Tensor:
@@ -294,6 +300,6 @@ class Scorer:
     def head_of_one(self, history: Tensor, candidates: Tensor, rows: Tensor) -> Tensor:
         """The model's head on one request. history: (n, D); candidates: (m, D) at position rows (m,). Returns (m,)."""
         length = np.array([len(history)])
-        group = make_group(length, len(history), len(candidates), causal=False)
+        group = make_group(length, len(history), len(candidates), causal=False).to(self.device)
         own = slot_rows(np.arange(len(history))[None], length, self.model.settings)[0]
-        return self.model.head(history, candidates, [group], torch.from_numpy(own), rows)
+        return self.model.head(history, candidates, [group], torch.from_numpy(own).to(self.device), rows)

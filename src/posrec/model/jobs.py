@@ -19,18 +19,19 @@ from posrec.catalogue import find
 from posrec.data.prepared import Candidates, Prepared
 from posrec.errors import PosrecError, StudyError
 from posrec.model import provenance, streams
+from posrec.model.attempts import Attempt, clocks
 from posrec.model.carca import Carca
-from posrec.model.checkpoints import Checkpoint, State
+from posrec.model.devices import check_devices
 from posrec.model.diagnostics import diagnose
 from posrec.model.encodings.own import planned_version
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
-from posrec.model.progress import LiveProgress
 from posrec.model.scoring import Scores
+from posrec.model.stacked_jobs import bring_stacked
 from posrec.model.threads import one_thread
-from posrec.model.train import Curve, Training, Weights, build_model, train_run
+from posrec.model.train import Curve, Trained, Training, Weights, build_model, train_run
 from posrec.model.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.store import Result
-from posrec.study import Cell, Study, padded_note
+from posrec.study import Cell, Study, numerics_note, padded_note
 from posrec.versions import STUDY_SCHEMA, TRAINING_VERSION
 
 
@@ -58,24 +59,23 @@ def train_cells(
     Raises PosrecError where data are missing or damaged.
     """
     began = time.perf_counter()
+    check_devices(cells)
     seeds = [(cell, seed) for cell in cells for seed in cell.seeds if only_seeds is None or seed in only_seeds]
     runs = [Run(study, cell, seed) for cell, seed in seeds]
     if again_failed:
         runs = [job for job in runs if job.status() == "failed"]
     if note := padded_note(cells):
         print(f"posrec: not by the packed engine: {note}", flush=True)
+    if note := numerics_note(cells):
+        print(f"posrec: {note}", flush=True)
+    stacked = bring_stacked([job for job in runs if work.on_gpu(job.cell)], again_failed)
     trained = failed = 0
     for job in tqdm(runs, desc="runs", unit="run", disable=not sys.stderr.isatty()):
-        trained += job.bring(again_failed)
+        trained += job in stacked or job.bring(again_failed)
         failed += job.failed
     seconds = time.perf_counter() - began
     print(f"{len(runs)} runs: {trained} trained, {len(runs) - trained} were there, {failed} failed; {seconds:.1f} s")
     provenance.write_job(study, cells, len(runs), trained)
-
-
-def clocks() -> tuple[float, float]:
-    """Wall seconds, and CPU seconds of this process: what a run takes on a machine that others use too."""
-    return time.perf_counter(), time.process_time()
 
 
 @lru_cache(maxsize=2)
@@ -129,6 +129,16 @@ class Run:
 
         again_failed: a failure is no result, here and in the store.
         """
+        missing = self.missing(again_failed)
+        if missing is None:
+            return False
+        if missing:
+            self._compute(missing)
+        self.complete(bool(missing))
+        return bool(missing)
+
+    def missing(self, again_failed: bool) -> list[str] | None:
+        """The protocols whose blocks the store lacks; None where the run file is in place."""
         wanted = ("finished",) if again_failed else ("finished", "failed")
         status = self.status()
         if status not in wanted and self._status_at(inventory.pruned_place(self.path)) in wanted:
@@ -137,14 +147,14 @@ class Run:
         if status in wanted:
             self.failed = status == "failed"
             self.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
-            return False
-        missing = [name for name, path in self.blocks.items() if store.status_of(path, **self.identity) not in wanted]
-        if missing:
-            self._compute(missing)
+            return None
+        return [name for name, path in self.blocks.items() if store.status_of(path, **self.identity) not in wanted]
+
+    def complete(self, computed: bool) -> None:
+        """The run file from the store's blocks, and a record of how they were computed."""
         self._assemble()
-        if missing:
+        if computed:
             provenance.write_run(self.study, self.cell, self.seed, self.seconds, self.cpu_seconds)
-        return bool(missing)
 
     def beside(self, folder: Path) -> "Run":
         """The same run with its file and its store in another folder."""
@@ -181,18 +191,32 @@ class Run:
     @one_thread()
     def _compute(self, missing: Sequence[str]) -> None:
         """Write the missing blocks: from kept weights where they are there, else by training."""
-        files = plan.dataset_files(self.study, self.cell.dataset)
-        data, candidates = _load(files.arrays, files.manifest, files.candidates)
-        named = {protocol.name: protocol.evaluation for protocol in self.cell.protocols}
-        scores = {name: Scores(named[name], data, candidates, self.seed) for name in missing}
+        data, _ = self.load()
+        scores = self.scores(missing)
         failure, curve = None, Curve()
         try:
             with planned_version(self.version):
                 curve = self._from_weights(list(scores.values())) or self._train(data, scores)
         except TrainingFailed as error:
-            failure = {"step": error.step, "reason": error.reason}
+            failure = error
+        self.write_blocks(curve, scores, failure)
+
+    def load(self) -> tuple[Prepared, Candidates]:
+        """The prepared data and the candidates."""
+        files = plan.dataset_files(self.study, self.cell.dataset)
+        return _load(files.arrays, files.manifest, files.candidates)
+
+    def scores(self, missing: Sequence[str]) -> dict[str, Scores]:
+        """What the missing protocols will make of the training, by their names."""
+        data, candidates = self.load()
+        named = {protocol.name: protocol.evaluation for protocol in self.cell.protocols}
+        return {name: Scores(named[name], data, candidates, self.seed) for name in missing}
+
+    def write_blocks(self, curve: Curve, scores: Mapping[str, Scores], failure: TrainingFailed | None) -> None:
+        """Write each protocol's block: its results, or why there are none."""
+        told = None if failure is None else {"step": failure.step, "reason": failure.reason}
         for name, one in scores.items():
-            failed = failure or one.failure
+            failed = told or one.failure
             self._write_block(self.blocks[name], curve, None if failed else one.result(), failed)
 
     def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
@@ -210,43 +234,34 @@ class Run:
 
     def _train(self, data: Prepared, named: Mapping[str, Scores]) -> Curve:
         """Train, or go on from a checkpoint, and read the test under each of the named protocols."""
-        scores, blocks = list(named.values()), [self.blocks[name] for name in named]
-
-        def at_reading(model: Carca, epoch: int) -> None:
-            for one in scores:
-                if one.every_epoch:
-                    one.read(model, epoch)
-
-        def state(training: Training) -> State:
-            return {"training": training.state(), "scores": [one.state() for one in scores]}
-
         began = clocks()
-        identity = {**self.identity, "blocks": [one.name for one in blocks]}
-        live = LiveProgress(self.cell, self.seed, self.label, self.progress)
-        with Checkpoint(self.checkpoint, identity) as checkpoint, live:
+        attempt = Attempt(self, named)
+        with attempt.checkpoint, attempt.live:
 
             def after_step(training: Training) -> None:
-                live.after_step(training)
-                checkpoint.after_step(lambda: state(training))
+                attempt.live.after_step(training)
+                attempt.checkpoint.after_step(lambda: attempt.state(training))
 
-            saved = checkpoint.load()
-            for one, readings in zip(scores, saved["scores"] if saved else (), strict=saved is not None):
-                one.restore(readings)
-            before = saved and saved["training"]
-            trained = train_run(self.cell, data, self.seed, live.after_epoch, at_reading, after_step, before)
-        self._spent("training", began)
+            saved = attempt.load()
+            on_epoch = attempt.live.after_epoch
+            trained = train_run(self.cell, data, self.seed, on_epoch, attempt.at_reading, after_step, saved)
+        self.spent("training", began)
+        self.read_selected(trained, data, list(named.values()))
+        return trained.curve
+
+    def read_selected(self, trained: Trained, data: Prepared, scores: Sequence[Scores]) -> None:
+        """Read the test with the selected epoch's weights, and keep them where the study says so."""
         if self.cell.training.keep_weights:
             save_weights(self.stored, trained.curve, trained.weights)
         epoch = trained.curve.best()[0]
         once = [one for one in scores if not one.every_epoch]
         self._diagnose(self._read(once, data, trained.weights[epoch], epoch), data, trained.curve)
-        return trained.curve
 
     def _diagnose(self, model: Carca, data: Prepared, curve: Curve) -> None:
-        """Measure the model of the selected epoch."""
+        """Measure the model of the selected epoch, on the CPU wherever it was trained."""
         began = clocks()
-        self.diagnostics = diagnose(model, data, curve)
-        self._spent("diagnostics", began)
+        self.diagnostics = diagnose(model.cpu(), data, curve)
+        self.spent("diagnostics", began)
 
     def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> Carca:
         """Read the test with these weights under each of the protocols. Returns the model that has them."""
@@ -256,13 +271,13 @@ class Run:
         model.load_state_dict(weights)
         for one in scores:
             one.read(model, epoch)
-        self._spent("evaluation", began)
+        self.spent("evaluation", began)
         return model
 
-    def _spent(self, part: str, began: tuple[float, float]) -> None:
-        """Add what both clocks have counted since `began`."""
+    def spent(self, part: str, began: tuple[float, float], runs: int = 1) -> None:
+        """Add what both clocks have counted since `began`, shared by so many runs."""
         for total, then, now in zip((self.seconds, self.cpu_seconds), began, clocks(), strict=True):
-            total[part] = total.get(part, 0.0) + now - then
+            total[part] = total.get(part, 0.0) + (now - then) / runs
 
     def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell

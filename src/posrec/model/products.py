@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from posrec.model.stacking import seed_streams
+
 LARGE = 4_000_000  # multiplications: below, oneDNN's preparation of each new shape costs more than it gains
 FLOAT32_ERROR = 1e-5  # relative to the largest element: float32 has about 1e-6, tf32 5e-4, bfloat16 3e-3
 _evaluation_is_routed: ContextVar[bool] = ContextVar("_evaluation_is_routed", default=False)
@@ -73,7 +75,9 @@ def _choice() -> Any:
 
 
 def _routable(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and x.device.type == "cpu" and onednn_is_float32()
+    if x.dtype != torch.float32 or x.device.type != "cpu":
+        return False
+    return onednn_is_float32() and seed_streams() is None and not torch.is_autocast_enabled("cpu")
 
 
 @contextmanager

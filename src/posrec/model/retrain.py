@@ -1,7 +1,8 @@
 """Train some runs of a study again, beside what is there, and compare.
 
 Within one numerics class on one processor type the bytes are promised. On another processor type sums are rounded
-otherwise, training amplifies that, and only the level of the metrics can be compared, to `tolerance`.
+otherwise, training amplifies that, and only the level of the metrics can be compared, to `tolerance`. So it is
+on a GPU.
 """
 
 import math
@@ -19,6 +20,7 @@ from posrec.files import read_json
 from posrec.model import provenance
 from posrec.model.jobs import Run
 from posrec.study import Study
+from posrec.work import on_gpu
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,27 @@ class Comparison:
     tolerance: float
     same_processor: bool | None  # None: the run's record doesn't say
     seconds: float
+    on_gpu: bool = False
+
+    @property
+    def promised(self) -> bool:
+        """Whether the bytes are promised: on the same processor type, and never on a GPU."""
+        return self.same_processor is True and not self.on_gpu
 
     @property
     def accepted(self) -> bool:
-        """Bytes are promised on the same processor type; elsewhere metrics within the tolerance."""
-        return self.identical or (not self.same_processor and self.difference <= self.tolerance)
+        """Where bytes are not promised metrics are, within the tolerance."""
+        return self.identical or (not self.promised and self.difference <= self.tolerance)
 
     @property
     def verdict(self) -> str:
         """What the table says."""
         if self.identical:
             return "byte-identical"
-        if self.same_processor:
+        if self.promised:
             return "DIFFERS on the same processor type"
         where = "another processor type" if self.same_processor is False else "a processor type that is not recorded"
+        where = "a GPU" if self.on_gpu else where
         return f"{'within the tolerance' if self.accepted else 'DIFFERS'} ({where})"
 
 
@@ -84,7 +93,9 @@ def compare(run: Run) -> Comparison:
         )
         difference = 0.0 if identical else metric_difference(run.path, again.path)
     seconds = time.perf_counter() - began
-    return Comparison(run.label, identical, difference, tolerance(run.path), _same_processor(run), seconds)
+    return Comparison(
+        run.label, identical, difference, tolerance(run.path), _same_processor(run), seconds, on_gpu(run.cell)
+    )
 
 
 def tolerance(path: Path) -> float:
@@ -133,5 +144,5 @@ def print_table(found: Sequence[Comparison]) -> None:
     good = sum(comparison.accepted for comparison in found)
     print(
         f"posrec verify: {good} of {len(found)} runs came back. difference: the largest of a metric; tolerance: for "
-        "another processor type (on the same one the bytes must be the same)"
+        "another processor type and for a GPU (on the same processor type the bytes must be the same)"
     )

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepared import Prepared
-from posrec.model.carca import Carca, Tokens
+from posrec.model.carca import Carca
 from posrec.model.evaluate import ITEM_BLOCK, Requests, Scorer, evaluating
+from posrec.model.inputs import Tokens
 from posrec.protocols import EvaluationSwitches
 
 
@@ -34,7 +35,7 @@ class SlotScorer(Scorer):
         self.positioned = switches.candidate_position_test == "released"
         self.by_slot = switches.dot_head_test == "released" and model.settings.head == "dot"
         slots = negative_slots(self.padded - 1, model.settings.max_length)
-        self.item_slots = torch.from_numpy(np.concatenate([[0], slots]))  # (P,)
+        self.item_slots = torch.from_numpy(np.concatenate([[0], slots])).to(self.device)  # (P,)
 
     def _rows(self, length: np.ndarray) -> np.ndarray:
         return np.zeros_like(length) if self.positioned else super()._rows(length)
@@ -70,6 +71,7 @@ class SlotScorer(Scorer):
         rows = np.tile(slots, (len(where), 1)) if self.positioned else np.repeat(self._rows(length)[:, None], padded, 1)
         context = np.repeat(self._context(part), padded, 0)
         tokens = Tokens(torch.from_numpy(items.ravel()), torch.from_numpy(context), torch.from_numpy(rows.ravel()))
+        tokens = tokens.to(self.device)
         candidates = self.model.encode_tokens(self.history_parts, tokens).view(len(where), padded, -1)  # (B, m, D)
         parts = zip(encoded, candidates, tokens.rows.view(len(where), padded), strict=True)
         scores = [self._head(history, of_user, slots, of_rows) for history, of_user, of_rows in parts]
@@ -78,7 +80,9 @@ class SlotScorer(Scorer):
     def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray, rows: Tensor) -> Tensor:
         """history: (n, D); candidates: (m, D) in these slots and at these position rows. Returns (m,)."""
         if self.by_slot:
-            return self.model.dot_logits((self._slots_of(history)[torch.from_numpy(slots)] * candidates).sum(1))
+            return self.model.dot_logits(
+                (self._slots_of(history)[torch.from_numpy(slots).to(self.device)] * candidates).sum(1)
+            )
         if self.model.settings.head == "dot":
             return self.model.dot_logits((candidates * history[-1]).sum(1))
         return self.head_of_one(history, candidates, rows)
@@ -96,7 +100,7 @@ def slot_scores(
         scorer = SlotScorer(model, data, switches)
         for where, block in scorer.score_all(requests, scorer.request_order(requests)):
             listed = scorer.listed(requests, where, negatives[where])
-            targets = torch.from_numpy(data.items[requests.targets[where]].astype(np.int64))
+            targets = torch.from_numpy(data.items[requests.targets[where]].astype(np.int64)).to(block.device)
             items = block[:, : data.n_items + 1].scatter(1, targets[:, None], listed[:, :1])
             yield where, torch.cat([items, listed[:, 1:]], 1)
 

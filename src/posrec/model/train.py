@@ -16,9 +16,11 @@ from posrec.model import metrics, streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.checkpoints import State
+from posrec.model.devices import device_of, training_products, weights_type
 from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.failures import Progress, TrainingFailed, model_code
 from posrec.model.losses import loss_function
+from posrec.model.optimiser import make_optimiser
 from posrec.model.threads import one_thread
 from posrec.settings import PRIMARY, TrainingSettings
 from posrec.study import SECOND_SOFTMAX, Cell
@@ -77,7 +79,8 @@ def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     model = Carca(cell.model, cell.encoding, data.n_items, data.n_attributes, switches, trunk, encoding, **widths)
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
-    return model.to(torch.float64 if cell.training.numerics.precision == "fp64" else torch.float32)
+    numerics = cell.training.numerics
+    return model.to(device_of(numerics), weights_type(numerics))
 
 
 def batch_size(cell: Cell) -> int:
@@ -97,7 +100,7 @@ class ItemGradient:
         model.sparse_gradient = True
         self.embedding = model.item_embedding
         self.dense = torch.zeros_like(self.embedding)  # (I + 1, D)
-        self.rows = torch.zeros(0, dtype=torch.int64)
+        self.rows = torch.zeros(0, dtype=torch.int64, device=self.embedding.device)
 
     def expand(self) -> None:
         """Replace the embedding's sparse gradient by the dense one. Its rows are distinct."""
@@ -112,24 +115,22 @@ class ItemGradient:
 class Training:
     """One training between two steps: what its checkpoint holds, and what goes on from there."""
 
-    def __init__(self, cell: Cell, data: Prepared, seed: int) -> None:
+    def __init__(self, cell: Cell, data: Prepared, seed: int, stacked: bool = False) -> None:
+        """stacked: trained beside other seeds (`stacked.train_epoch`), with a dropout stream of its own."""
         self.cell, self.data = cell, data
         self.progress, self.trained, self.steps = Progress(), Trained(Curve(), {}), Steps()
         with model_code(self.progress):
             self.model = build_model(cell, data, seed)
-        self.item_gradient = ItemGradient(self.model)
-        settings = cell.training
+        self.item_gradient = None if stacked else ItemGradient(self.model)
+        settings, device = cell.training, self.model.item_embedding.device
         seeds = streams.cell_seeds(cell, seed)
-        torch.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))  # nothing else draws from torch's own stream
+        self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
+        self.dropout_stream.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))
         order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
         self.sampler = Sampler(
             data, cell.model, cell.switches, batch_size(cell), order, negatives, self.model.padded, settings.negatives
         )
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
-        )
-        factor = learning_rate_factor(settings, self.sampler.steps)
-        self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimiser, factor)
+        self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
         self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
@@ -157,14 +158,17 @@ class Training:
     def step(self, batch: Batch) -> None:
         """Move the parameters once. Raises TrainingFailed where the loss is no longer finite."""
         self.progress.step += 1
+        batch = batch.to(self.model.item_embedding.device)
         self.model.bound_embedding(batch.items.ids)
-        loss = self.loss_of(self.model(batch.items, batch.tokens, batch.layout), batch)
+        with training_products(self.cell.training.numerics):
+            loss = self.loss_of(self.model(batch.items, batch.tokens, batch.layout), batch)
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingFailed(self.progress.step, f"the loss is {value}")
         self.optimiser.zero_grad()
         loss.backward()
-        self.item_gradient.expand()
+        if self.item_gradient is not None:
+            self.item_gradient.expand()
         self.steps.loss.append(value)
         self.steps.gradient_norm.append(gradient_norm(self.model))
         self.optimiser.step()
@@ -196,7 +200,7 @@ class Training:
         }
         return {
             "text": json.dumps(text),
-            "torch": torch.get_rng_state(),
+            "torch": self.dropout_stream.get_state(),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rate": self.rate.state_dict(),
@@ -212,7 +216,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rate.load_state_dict(state["rate"])
-        torch.set_rng_state(state["torch"])
+        self.dropout_stream.set_state(state["torch"])
 
 
 @one_thread()
@@ -243,18 +247,11 @@ def train_run(
     return training.trained
 
 
-def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
-    """Linear warm-up, then constant or linear to 0 at the last planned step."""
-    total = settings.epochs * steps_per_epoch
-
-    def factor(step: int) -> float:
-        if step < settings.warmup_steps:
-            return (step + 1) / settings.warmup_steps
-        if settings.schedule == "constant":
-            return 1.0
-        return max(0.0, (total - step) / max(1, total - settings.warmup_steps))
-
-    return factor
+def torch_stream(device: torch.device) -> torch.Generator:
+    """torch's own stream on a device: in a training nothing but dropout draws from it."""
+    return (
+        torch.default_generator if device.type == "cpu" else torch.cuda.default_generators[torch.cuda.current_device()]
+    )
 
 
 def validation_sample(data: Prepared, size: int) -> Requests:
@@ -295,4 +292,5 @@ def _keep(trained: Trained, model: Carca, epoch: int, settings: TrainingSettings
     if best == epoch or settings.keep_weights:
         if not settings.keep_weights:
             trained.weights.clear()
-        trained.weights[epoch] = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        state = model.state_dict()
+        trained.weights[epoch] = {name: value.detach().to("cpu", copy=True) for name, value in state.items()}

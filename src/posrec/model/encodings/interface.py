@@ -99,9 +99,9 @@ def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingTyp
     return add
 
 
-def slot_distance(queries: int, keys: int) -> Tensor:
+def slot_distance(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
     """Distance j - i of every query slot i and key slot j. Returns (m, n) int64."""
-    return torch.arange(keys)[None, :] - torch.arange(queries)[:, None]
+    return torch.arange(keys, device=device)[None, :] - torch.arange(queries, device=device)[:, None]
 
 
 def draw_uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

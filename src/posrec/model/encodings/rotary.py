@@ -17,7 +17,7 @@ def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def rotary_angles(index: Tensor, width: int, base: float) -> Tensor:
     """Angles of every pair of channels: index / base^(2k / Dh). index: any shape. Returns (..., Dh / 2) float64."""
-    frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=index.device) / width)
     return index.to(torch.float64)[..., None] * frequency
 
 
