@@ -21,7 +21,7 @@ FOLDER = Path("docs/results/audit")
 DESCRIPTION = Path("docs/released-code.md")
 MARKS = ("<!-- effects -->\n", "<!-- end of effects -->\n")
 EFFECTS = ("switch", "others", "cells", "seeds", "Hit@10, points", "NDCG@10, points", "sd ratio of Hit@10", "below 5 %")
-STUDIES = ("audit", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # in the order of the page
+STUDIES = ("audit", "audit_dot", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # as on the page
 COMPARISON = ["dataset", "settings", "encoding", "switch", "others", "metric"]
 INTRODUCTION = """# What each switch of the released code does, on real data
 
