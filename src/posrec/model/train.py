@@ -188,7 +188,8 @@ class Training:
             _keep(self.trained, self.model, epoch, settings)
             at_reading(self.model, epoch)
             if self.cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
-                self.model.bound_embedding(torch.arange(1, self.data.n_items + 1))
+                every = torch.arange(1, self.data.n_items + 1, device=self.model.item_embedding.device)
+                self.model.bound_embedding(every)
 
     def state(self) -> State:
         """All that the rest of the training depends on, as tensors and text."""
