@@ -10,7 +10,7 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.model.carca import Carca
-from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
+from posrec.model.evaluate import Requests, ScoreError, model_scores, requests_of
 from posrec.model.sampled import SampledScorer, rank_sampled
 from posrec.model.train import build_model
 from tests.model.conftest import make_cell, make_data
@@ -63,25 +63,32 @@ def test_scores_are_those_of_the_full_catalogue(encoding: str, dimension: int, s
 
 
 @pytest.mark.parametrize(("encoding", "settings"), [("learnt", {}), ("rope", {"decoder_positions": True})])
-def test_ranks_are_those_read_from_the_full_catalogue(encoding: str, settings: dict[str, Any]) -> None:
+def test_ranks_are_those_of_the_full_catalogue_but_for_rounding(encoding: str, settings: dict[str, Any]) -> None:
     data = shared_times()
     model = build_model(make_cell(encoding, precision="fp32", dimension=48, heads=3, **settings), data, seed=1).train()
     requests = early_requests(data)
     candidates = drawn_candidates(data, requests)
     candidates[:, 0] = data.items[requests.targets]  # the target among its own candidates ties
     greater, tied = rank_sampled(model, data, requests, candidates)
-    ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
-    assert np.array_equal(greater, ranks.sampled_greater)
-    assert np.array_equal(tied, ranks.sampled_tied)
+    assert model.training
     assert (tied >= 1).all()  # an item and its copy: the same bits wherever they stand
     assert greater.max() > 50
-    assert model.training
+    decided = 0
+    for where, block in model_scores(model, data, requests):
+        places = torch.from_numpy(candidates[where].astype(np.int64))
+        scores = block.gather(1, places).masked_fill(places == 0, -np.inf)
+        of_target = block.gather(1, torch.from_numpy(data.items[requests.targets[where]].astype(np.int64))[:, None])
+        above, not_below = ((scores > of_target + shift).sum(1).numpy() for shift in (1e-5, -1e-5))
+        assert (above <= greater[where]).all()
+        assert (greater[where] + tied[where] <= not_below).all()
+        decided += int((above + tied[where] == not_below).sum())
+    assert decided > 0.95 * len(greater)  # rounding decides few of them
 
 
 @pytest.mark.parametrize("settings", [{"heads": 3}, {"head": "dot"}])
 @pytest.mark.parametrize("dimension", [48, 90, 390])
 @pytest.mark.parametrize("count", [50, 100, 1000])
-def test_a_candidates_place_and_company_change_no_bit(count: int, dimension: int, settings: dict[str, Any]) -> None:
+def test_a_candidates_place_changes_no_bit(count: int, dimension: int, settings: dict[str, Any]) -> None:
     data = shared_times()
     model = build_model(make_cell("learnt", precision="fp32", dimension=dimension, **settings), data, seed=1)
     requests = early_requests(data)
@@ -89,7 +96,6 @@ def test_a_candidates_place_and_company_change_no_bit(count: int, dimension: int
     order = np.random.default_rng(3).permutation(candidates.shape[1])
     scores = sampled_scores(model, data, requests, candidates)
     assert torch.equal(scores[:, 1 + order], sampled_scores(model, data, requests, candidates[:, order])[:, 1:])
-    assert torch.equal(scores[:, :38], sampled_scores(model, data, requests, candidates[:, :37]))
 
 
 def test_unrankable_scores_raise() -> None:

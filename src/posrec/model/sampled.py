@@ -1,4 +1,4 @@
-"""Ranks among sampled candidates alone: only these are scored, from a table of all items that is computed once.
+"""Ranks among sampled candidates alone: only these are scored, from tables of all items that are computed once.
 
 For candidate lists of one's own, where the full catalogue isn't asked for; a study ranks both from the same scores
 (`evaluate.rank_requests`). Products take the library that training takes, so a score differs from that of the full
@@ -26,7 +26,7 @@ from posrec.model.evaluate import (
 )
 from posrec.model.products import linear, routed_evaluation
 
-TOKENS = 8192  # history slots that are encoded together
+VALUES = 400_000  # of histories that are encoded together, D a slot
 CHUNK = 32  # users whose candidates are scored together: what is made of them stays in the cache
 COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
 
@@ -39,7 +39,7 @@ def rank_sampled(
 
     candidates: (R, n) items, 0 = none. Raises ScoreError on NaN or infinity.
     """
-    if model.decoder_positions:  # then there is no table of queries
+    if model.decoder_positions:  # then a query is not a row of a table
         ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
         return ranks.sampled_greater, ranks.sampled_tied
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))
@@ -52,24 +52,15 @@ def rank_sampled(
 
 
 class SampledScorer(Scorer):
-    """Scores each request's own candidates.
-
-    A row of the table is an item's share of what its score needs: its query and its encoding times the output weight,
-    W = 2D values, or with the dot head its encoding, W = D.
-    """
+    """Scores each request's own candidates from their items' rows in two tables, of encodings and of queries."""
 
     parts_block = 4096  # dense features are copied in parts that stay in the cache
-
-    def __init__(self, model: Carca, data: Prepared) -> None:
-        super().__init__(model, data)
-        self.attends = model.settings.head == "carca"
-        self.width = model.settings.dimension * (2 if self.attends else 1)
 
     def score_listed(self, requests: Requests, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Blocks of requests: positions (B,), scores of the target and then of the candidates (B, 1 + n)."""
         length = self._length(requests)
         order = np.argsort(length, kind="stable")
-        block = np.cumsum(length[order]) // TOKENS
+        block = np.cumsum(length[order]) // max(1, VALUES // self.model.settings.dimension)
         for where in np.split(order, np.flatnonzero(np.diff(block)) + 1):
             part = requests.take(where)
             items = np.concatenate([self.data.items[part.targets][:, None], candidates[where]], 1)
@@ -77,77 +68,77 @@ class SampledScorer(Scorer):
 
     def _score_block(self, part: Requests, items: Tensor) -> Tensor:
         """Scores of requests that are sorted by the length of their history. items: (B, m). Returns (B, m)."""
-        length = self._length(part)
+        length, attends = self._length(part), self.model.settings.head == "carca"
         packed = self._encode_packed(part, length, np.arange(len(length)))  # (T, D)
-        memory = self._memory(packed) if self.attends else packed
-        score = self._attend if self.attends else self._multiply_last
-        shares, scores = self._shares(part, length), packed.new_empty(items.shape)
+        memory, score = (self._memory(packed), self._attend) if attends else (packed, self._multiply_last)
+        shift, places = self._shifts(part, length), F.pad(items, (0, -items.shape[1] % COLUMNS))  # (B, D), (B, M)
+        scores = packed.new_empty(places.shape)
         user = token = 0
         for n, count in zip(*np.unique(length, return_counts=True), strict=True):
-            self._set_table(int(self._rows(np.array([n]))[0]))
+            self._set_tables(int(self._rows(np.array([n]))[0]))
             of_users = memory[token : token + n * count].view(count, n, -1)
             token += n * count
             for at in range(0, count, CHUNK):
                 chunk = slice(user + at, user + min(at + CHUNK, count))
-                scores[chunk] = score(of_users[at : at + CHUNK], items[chunk], shares[chunk])
+                scores[chunk] = score(of_users[at : at + CHUNK], shift[chunk], places[chunk])
             user += count
-        return scores
+        return scores[:, : items.shape[1]]
 
-    def _set_table(self, row: int) -> None:
-        """The items' shares for candidates at this position row: (P, W)."""
+    def _set_tables(self, row: int) -> None:
+        """The items as candidates at this position row, without the time of a request: (P, D) each."""
         if row == self.row:
             return
-        self.row = row
-        items = self.model.encoding.encode(self.parts, torch.full((self.padded,), row))  # (P, D)
-        self.table = self._table(items, bias=True) if self.attends else items
+        self.row, decoder = row, self.model.decoder
+        self.item_rows = self.model.encoding.encode(self.parts, torch.full((self.padded,), row))
+        if self.model.settings.head == "carca":
+            self.query_rows = linear(self.item_rows, decoder.query_weight, decoder.query_bias)
 
-    def _table(self, items: Tensor, bias: bool) -> Tensor:
-        """Queries without their activation, and encodings times the output weight. items: (P, D). Returns (P, 2D)."""
-        decoder = self.model.decoder
-        queries = linear(items, decoder.query_weight, decoder.query_bias if bias else None)
-        return torch.cat([queries, items * self.model.output_weight], 1)
-
-    def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
-        """What each request's time adds to the rows of the table: (B, W)."""
-        rows = torch.from_numpy(self._rows(length))
+    def _shifts(self, part: Requests, length: np.ndarray) -> Tensor:
+        """What each request's time adds to the encoding of its candidates: (B, D)."""
+        rows, encode = torch.from_numpy(self._rows(length)), self.model.encoding.encode
         context = self.model.context_parts(torch.from_numpy(self._context(part)), self.context_weight)  # (B, D)
-        encode = self.model.encoding.encode
-        shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
-        return self._table(shift, bias=False) if self.attends else shift
-
-    def _candidates(self, items: Tensor, shares: Tensor) -> Tensor:
-        """What the scores of the candidates need. items: (B, m); shares: (B, W). Returns (B, M, W), M >= m."""
-        users, count = items.shape
-        items = F.pad(items, (0, -count % COLUMNS))
-        block = self.table.index_select(0, items.flatten()).view(users, -1, self.width)
-        block += shares[:, None]
-        if self.attends:
-            F.leaky_relu(block[..., : self.model.settings.dimension], 0.2, inplace=True)
-        return block
+        return encode(context, rows) - encode(torch.zeros_like(context), rows)
 
     def _memory(self, packed: Tensor) -> Tensor:
-        """Key, over sqrt(Dh), and value of each encoded history slot. packed: (T, D). Returns (T, 2D)."""
+        """Key, over sqrt(Dh), and value, times the output weight, of each history slot. packed: (T, D). (T, 2D)."""
         key, value = (self.model.decoder.project(name, packed) for name in ("key", "value"))  # (T, H, Dh)
-        return torch.cat([key / math.sqrt(key.shape[2]), value], 1).flatten(1)
+        weighted = value * self.model.output_weight.view(value.shape[1:])
+        return torch.cat([key / math.sqrt(key.shape[2]), weighted], 1).flatten(1)
 
-    def _attend(self, memory: Tensor, items: Tensor, shares: Tensor) -> Tensor:
-        """Logits for histories of equal length. memory: (B, n, 2D); items: (B, m); shares: (B, W). Returns (B, m)."""
-        settings, block = self.model.settings, self._candidates(items, shares)  # (B, M, W)
-        key, value = memory.unflatten(2, (2, settings.heads, -1)).unbind(2)  # (B, n, H, Dh)
-        weights = _products(key, block[..., : settings.dimension]).softmax(2)  # (H, B, n, M)
-        if settings.decoder_residual == "mul":
-            weights *= _products(value, block[..., settings.dimension :])
-        else:
-            weights *= (value * self.model.output_weight.view(value.shape[2:])).sum(3).permute(2, 0, 1)[..., None]
-        total = weights.sum((0, 2)) + self.model.output_bias
-        if settings.decoder_residual == "sum":
-            total += block[..., settings.dimension :].sum(2)
-        return total[:, : items.shape[1]]
+    def _attend(self, memory: Tensor, shift: Tensor, places: Tensor) -> Tensor:
+        """Logits for histories of equal length. memory: (B, n, 2D); shift: (B, D); places: (B, M). Returns (B, M)."""
+        model = self.model
+        key, value = memory.unflatten(2, (2, model.settings.heads, -1)).unbind(2)  # (B, n, H, Dh)
+        query = _rows_at(self.query_rows, places)  # (B, M, D)
+        query += F.linear(shift, model.decoder.query_weight)[:, None]
+        weights = _products(key, F.leaky_relu(query, 0.2, inplace=True)).softmax(2)  # (H, B, n, M)
+        weights *= self._gain(value, shift, places)
+        total = weights.sum(2).sum(0) + model.output_bias
+        if model.settings.decoder_residual == "sum":
+            total += (_rows_at(self.item_rows, places) + shift[:, None]) @ model.output_weight
+        return total
 
-    def _multiply_last(self, packed: Tensor, items: Tensor, shares: Tensor) -> Tensor:
-        """Logits of the dot head. packed: (B, n, D), encoded; items: (B, m); shares: (B, D). Returns (B, m)."""
-        products = self._candidates(items, shares) @ packed[:, -1, :, None]  # (B, M, 1)
-        return self.model.dot_logits(products[:, : items.shape[1], 0])
+    def _gain(self, value: Tensor, shift: Tensor, places: Tensor) -> Tensor:
+        """What a slot adds to the logit of a candidate that attends to it alone: (H, B, n, M), or (H, B, n, 1).
+
+        value: (B, n, H, Dh), times the output weight; shift: (B, D); places: (B, M).
+        """
+        if self.model.settings.decoder_residual != "mul":
+            return value.sum(3).permute(2, 0, 1)[..., None]
+        gain = _products(value, _rows_at(self.item_rows, places))
+        gain += (value * shift.view(len(shift), 1, *value.shape[2:])).sum(3).permute(2, 0, 1)[..., None]
+        return gain
+
+    def _multiply_last(self, packed: Tensor, shift: Tensor, places: Tensor) -> Tensor:
+        """Logits of the dot head. packed: (B, n, D), encoded; shift: (B, D); places: (B, M). Returns (B, M)."""
+        candidates = _rows_at(self.item_rows, places)  # (B, M, D)
+        candidates += shift[:, None]
+        return self.model.dot_logits((candidates @ packed[:, -1, :, None]).squeeze(2))
+
+
+def _rows_at(table: Tensor, places: Tensor) -> Tensor:
+    """Rows of a table (P, D) at places (B, M), as a new tensor (B, M, D)."""
+    return table.index_select(0, places.flatten()).view(*places.shape, -1)
 
 
 def _products(memory: Tensor, candidates: Tensor) -> Tensor:
