@@ -13,7 +13,6 @@ from tests.workflow.slurm import (
     SNAKEMAKE,
     Start,
     Wrap,
-    compare_with_nodes,
     kill_controller,
     queue,
     restart_controller,
@@ -116,22 +115,17 @@ def test_a_run_longer_than_the_limit_is_one_job_that_goes_on_at_each_retry(
     assert len(set(trainings(fresh, "%m"))) == 1  # what goes on needs no more memory
 
 
-@pytest.mark.parametrize("saved", [True, False], ids=["saved", "not_saved"])
 def test_a_killed_controller_that_comes_back_costs_nothing(
-    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start, slurm: Path, saved: bool
+    fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start, slurm: Path
 ) -> None:
-    """Where it may not have saved its last seconds, an administrator makes it ask the node."""
     wrap_posrec(fresh, WAITS_FOR_US)
     process = start(*SNAKEMAKE, "all")
     wait_for((fresh.folder / "stuck").exists, process)
-    if saved:
-        wait_until_saved(slurm, process)
+    wait_until_saved(process)
     kill_controller(slurm)
     (fresh.folder / "go_on").touch()  # the job ends while nobody counts
     time.sleep(DOWN)
     wait_for(lambda: len(fresh.runs()) == len(finished.runs()), process)
     restart_controller(slurm)
-    if not saved:
-        compare_with_nodes()
     ended(process, fresh, finished)
     assert trainings(fresh, "%T") == ["COMPLETED"]

@@ -24,8 +24,7 @@ NODE = platform.node().split(".")[0]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 PATIENCE = 600  # seconds for any one step: a busy machine is no failure
 LONG = 900  # and for a whole study
-SETTLED = 10  # seconds without a change of Slurm's state after which it is saved
-BELIEVED = 30  # seconds after its start from which the controller takes a node's word that a job is not there
+SAVED = 7  # seconds without a change of a job after which the controller has saved its state
 # Looks at the queue more often than on a real cluster.
 QUICK = ("--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2")
 SNAKEMAKE = ("snakemake", "--workflow-profile", "workflow/profiles/slurm", *QUICK, "--latency-wait", "30")
@@ -116,14 +115,23 @@ def wait_for(reached: Callable[[], object], process: subprocess.Popen[str]) -> N
         time.sleep(0.2)
 
 
-def wait_until_saved(slurm: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until nothing has changed for a while: the controller saves its state up to five seconds after a change."""
-    state = slurm / "state/job_state"
-    wait_for(lambda: time.time() - state.stat().st_mtime > SETTLED, process)
+def wait_until_saved(process: subprocess.Popen[str]) -> None:
+    """Wait until no job has changed for a while: the controller saves its state up to five seconds after a change."""
+    last: list[str] = []
+    changed = time.monotonic()
+
+    def calm() -> bool:
+        nonlocal last, changed
+        now = queue("all", shown="%A %T")
+        if now != last:
+            last, changed = now, time.monotonic()
+        return time.monotonic() - changed > SAVED
+
+    wait_for(calm, process)
 
 
 def kill_controller(slurm: Path) -> None:
-    """SIGKILL to slurmctld, as a step of the scenario; what changed just before is lost, see wait_until_saved."""
+    """SIGKILL to slurmctld, as a step of the scenario. What it has not saved is lost: see wait_until_saved."""
     ledger.note("`kill -9` of slurmctld")
     os.kill(int((slurm / "run/slurmctld.pid").read_text()), signal.SIGKILL)
 
@@ -131,12 +139,3 @@ def kill_controller(slurm: Path) -> None:
 def restart_controller(slurm: Path) -> None:
     """And its return, with the state that it saved."""
     slurm_command("slurmctld", "-f", str(slurm / "slurm.conf"))
-
-
-def compare_with_nodes() -> None:
-    """Make the controller ask its node what runs there, as it does by itself now and then.
-
-    A job that ended unsaved is RUNNING for it. Half a minute after its start it takes the node's word that it is not.
-    """
-    time.sleep(BELIEVED)
-    slurm_command("scontrol", "reconfigure")
