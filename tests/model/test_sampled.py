@@ -85,7 +85,7 @@ def test_ranks_are_those_of_the_full_catalogue_but_for_rounding(encoding: str, s
     assert decided > 0.95 * len(greater)  # rounding decides few of them
 
 
-@pytest.mark.parametrize("settings", [{"heads": 3}, {"head": "dot"}])
+@pytest.mark.parametrize("settings", [{"heads": 3}, {"heads": 2, "decoder_residual": "sum"}, {"head": "dot"}])
 @pytest.mark.parametrize("dimension", [48, 90, 390])
 @pytest.mark.parametrize("count", [50, 100, 1000])
 def test_a_candidates_place_changes_no_bit(count: int, dimension: int, settings: dict[str, Any]) -> None:

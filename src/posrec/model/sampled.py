@@ -113,7 +113,7 @@ class SampledScorer(Scorer):
         query += F.linear(shift, model.decoder.query_weight)[:, None]
         weights = _products(key, F.leaky_relu(query, 0.2, inplace=True)).softmax(2)  # (H, B, n, M)
         weights *= self._gain(value, shift, places)
-        total = weights.sum(2).sum(0) + model.output_bias
+        total = _sum_in_order(weights) + model.output_bias
         if model.settings.decoder_residual == "sum":
             total += (_rows_at(self.item_rows, places) + shift[:, None]) @ model.output_weight
         return total
@@ -149,3 +149,14 @@ def _products(memory: Tensor, candidates: Tensor) -> Tensor:
         of_head = candidates[..., head * width : (head + 1) * width]
         torch.bmm(memory[:, :, head], of_head.transpose(1, 2), out=out[head])
     return out
+
+
+def _sum_in_order(each: Tensor) -> Tensor:
+    """Sums over heads and slots, (H, B, n, M) to (B, M): torch's own sum takes some columns in another order."""
+    heads = each[:, :, 0].clone()
+    for slot in range(1, each.shape[2]):
+        heads += each[:, :, slot]
+    total = heads[0]
+    for head in heads[1:]:
+        total += head
+    return total
