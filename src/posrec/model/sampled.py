@@ -27,7 +27,7 @@ from posrec.model.evaluate import (
 from posrec.model.products import linear, routed_evaluation
 
 VALUES = 400_000  # of histories that are encoded together, D a slot
-CHUNK = 32  # users whose candidates are scored together: what is made of them stays in the cache
+CHUNK = 64  # users whose candidates are scored together: what is made of them stays in the cache
 COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
 
 
@@ -71,7 +71,7 @@ class SampledScorer(Scorer):
         length, attends = self._length(part), self.model.settings.head == "carca"
         packed = self._encode_packed(part, length, np.arange(len(length)))  # (T, D)
         memory, score = (self._memory(packed), self._attend) if attends else (packed, self._multiply_last)
-        shift, places = self._shifts(part, length), F.pad(items, (0, -items.shape[1] % COLUMNS))  # (B, D), (B, M)
+        shares, places = self._shares(part, length), F.pad(items, (0, -items.shape[1] % COLUMNS))  # (B, 2, D), (B, M)
         scores = packed.new_empty(places.shape)
         user = token = 0
         for n, count in zip(*np.unique(length, return_counts=True), strict=True):
@@ -80,7 +80,7 @@ class SampledScorer(Scorer):
             token += n * count
             for at in range(0, count, CHUNK):
                 chunk = slice(user + at, user + min(at + CHUNK, count))
-                scores[chunk] = score(of_users[at : at + CHUNK], shift[chunk], places[chunk])
+                scores[chunk] = score(of_users[at : at + CHUNK], shares[chunk], places[chunk])
             user += count
         return scores[:, : items.shape[1]]
 
@@ -93,11 +93,12 @@ class SampledScorer(Scorer):
         if self.model.settings.head == "carca":
             self.query_rows = linear(self.item_rows, decoder.query_weight, decoder.query_bias)
 
-    def _shifts(self, part: Requests, length: np.ndarray) -> Tensor:
-        """What each request's time adds to the encoding of its candidates: (B, D)."""
+    def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
+        """What each request's time adds to the encodings of its candidates, and to their queries: (B, 2, D)."""
         rows, encode = torch.from_numpy(self._rows(length)), self.model.encoding.encode
         context = self.model.context_parts(torch.from_numpy(self._context(part)), self.context_weight)  # (B, D)
-        return encode(context, rows) - encode(torch.zeros_like(context), rows)
+        shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
+        return torch.stack([shift, F.linear(shift, self.model.decoder.query_weight)], 1)
 
     def _memory(self, packed: Tensor) -> Tensor:
         """Key, over sqrt(Dh), and value, times the output weight, of each history slot. packed: (T, D). (T, 2D)."""
@@ -105,12 +106,12 @@ class SampledScorer(Scorer):
         weighted = value * self.model.output_weight.view(value.shape[1:])
         return torch.cat([key / math.sqrt(key.shape[2]), weighted], 1).flatten(1)
 
-    def _attend(self, memory: Tensor, shift: Tensor, places: Tensor) -> Tensor:
-        """Logits for histories of equal length. memory: (B, n, 2D); shift: (B, D); places: (B, M). Returns (B, M)."""
-        model = self.model
+    def _attend(self, memory: Tensor, shares: Tensor, places: Tensor) -> Tensor:
+        """Logits for histories of equal length. memory: (B, n, 2D); shares: (B, 2, D); places: (B, M). (B, M)."""
+        model, shift = self.model, shares[:, 0]
         key, value = memory.unflatten(2, (2, model.settings.heads, -1)).unbind(2)  # (B, n, H, Dh)
         query = _rows_at(self.query_rows, places)  # (B, M, D)
-        query += F.linear(shift, model.decoder.query_weight)[:, None]
+        query += shares[:, 1:]
         weights = _products(key, F.leaky_relu(query, 0.2, inplace=True)).softmax(2)  # (H, B, n, M)
         weights *= self._gain(value, shift, places)
         total = _sum_in_order(weights) + model.output_bias
@@ -129,10 +130,10 @@ class SampledScorer(Scorer):
         gain += (value * shift.view(len(shift), 1, *value.shape[2:])).sum(3).permute(2, 0, 1)[..., None]
         return gain
 
-    def _multiply_last(self, packed: Tensor, shift: Tensor, places: Tensor) -> Tensor:
-        """Logits of the dot head. packed: (B, n, D), encoded; shift: (B, D); places: (B, M). Returns (B, M)."""
+    def _multiply_last(self, packed: Tensor, shares: Tensor, places: Tensor) -> Tensor:
+        """Logits of the dot head. packed: (B, n, D), encoded; shares: (B, 2, D); places: (B, M). Returns (B, M)."""
         candidates = _rows_at(self.item_rows, places)  # (B, M, D)
-        candidates += shift[:, None]
+        candidates += shares[:, :1]
         return self.model.dot_logits((candidates @ packed[:, -1, :, None]).squeeze(2))
 
 
