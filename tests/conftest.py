@@ -22,7 +22,7 @@ ROWS = pytest.StashKey[list[ledger.Row]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scenarios", type=Path, help="write the table of scenarios to this file")
+    parser.addoption("--scenarios", type=Path, help="write the table of scenarios to this file; with -k their rows alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +48,8 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path, rows = session.config.getoption("--scenarios"), session.config.stash[ROWS]
     if path and rows:
-        write_text(path, ledger.document(rows))
+        some = session.config.getoption("keyword") and path.exists()
+        write_text(path, ledger.document(rows, path.read_text() if some else ""))
 
 
 def _group(item: pytest.Item) -> str:

@@ -14,7 +14,8 @@ INTRODUCTION = """# Scenarios
 Written by `make scenarios`; don't edit. Each row is a test that ran snakemake, dvc and posrec for real on a tiny study
 (two encodings, three seeds, a simulated data set). *What was done* lists the steps of the scenario itself, after the
 study that it starts from was made; *what ran* counts the jobs that Snakemake finished, without its target rules;
-*runs trained* counts the seeds of a cell that were trained or trained again.
+*runs trained* counts the seeds of a cell that were trained or trained again. `make scenarios ONLY=NAME` runs those whose
+name holds NAME, and replaces their rows alone.
 """
 
 
@@ -71,13 +72,35 @@ def _done_anew(before: dict[str, int], after: dict[str, int]) -> bool:
     return after != before and not kept
 
 
-def document(rows: list[Row]) -> str:
-    """The table as Markdown, a section a group; the same rows give the same text."""
-    groups = dict.fromkeys(row.group for row in rows)
-    parts = [INTRODUCTION]
-    for group in groups:
-        parts.append(f"## {group}\n\n{HEAD}" + "".join(_line(row) for row in rows if row.group == group))
-    return "\n".join(parts)
+def document(rows: list[Row], before: str = "") -> str:
+    """The table as Markdown, a section a group; the same rows give the same text.
+
+    before: a document whose other rows stay; those of the scenarios that were run stand where theirs were.
+    """
+    sections = _sections(before)
+    for group in dict.fromkeys(row.group for row in rows):
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            if row.group == group:
+                found.setdefault(row.name, []).append(_line(row))
+        sections[group] = {**sections.get(group, {}), **found}
+    parts = [
+        f"## {group}\n\n{HEAD}" + "".join(line for lines in named.values() for line in lines)
+        for group, named in sections.items()
+    ]
+    return "\n".join([INTRODUCTION, *parts])
+
+
+def _sections(text: str) -> dict[str, dict[str, list[str]]]:
+    """The rows of a document by group and name of the scenario."""
+    found: dict[str, dict[str, list[str]]] = {}
+    group = ""
+    for line in text.splitlines(keepends=True):
+        if line.startswith("## "):
+            group = line[3:].strip()
+        elif line.startswith("| ") and line not in HEAD:
+            found.setdefault(group, {}).setdefault(line[2:].partition(" | ")[0], []).append(line)
+    return found
 
 
 def _line(row: Row) -> str:
