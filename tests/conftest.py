@@ -22,7 +22,7 @@ ROWS = pytest.StashKey[list[ledger.Row]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scenarios", type=Path, help="write the table of scenarios to this file; with -k their rows alone")
+    parser.addoption("--scenarios", type=Path, help="write the table of scenarios to this file; with -k some rows")
 
 
 def pytest_configure(config: pytest.Config) -> None:

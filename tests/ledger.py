@@ -14,8 +14,8 @@ INTRODUCTION = """# Scenarios
 Written by `make scenarios`; don't edit. Each row is a test that ran snakemake, dvc and posrec for real on a tiny study
 (two encodings, three seeds, a simulated data set). *What was done* lists the steps of the scenario itself, after the
 study that it starts from was made; *what ran* counts the jobs that Snakemake finished, without its target rules;
-*runs trained* counts the seeds of a cell that were trained or trained again. `make scenarios ONLY=NAME` runs those whose
-name holds NAME, and replaces their rows alone.
+*runs trained* counts the seeds of a cell that were trained or trained again. `make scenarios ONLY=NAME` runs those
+whose name holds NAME, and replaces their rows alone.
 """
 
 
