@@ -72,10 +72,15 @@ def row(records: list[dict[str, Any]], jobs: list[dict[str, Any]], of_runs: str,
     }
 
 
+def text(value: Any) -> str:
+    """A cell of the page."""
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def page(table: pd.DataFrame, load: float) -> str:
     """docs/tiny.md."""
     lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[str(first), *(f"{value:,.3g}" for value in rest)] for first, *rest in table.to_numpy()]
+    lines += [[text(value) for value in row] for row in table.to_numpy()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     machine = f"{CORES} cores of {platform.machine()}, {platform.system()}"
     return f"""# Many tiny runs
