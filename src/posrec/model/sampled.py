@@ -6,7 +6,7 @@ catalogue by float32 rounding; equal candidates of a request still tie bit for b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ CHUNK = 64  # users whose candidates are scored together: what is made of them s
 COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def rank_sampled(
     model: Carca, data: Prepared, requests: Requests, candidates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -70,19 +70,19 @@ class SampledScorer(Scorer):
         """Scores of requests that are sorted by the length of their history. items: (B, m). Returns (B, m)."""
         length, attends = self._length(part), self.model.settings.head == "carca"
         packed = self._encode_packed(part, length, np.arange(len(length)))  # (T, D)
-        memory, score = (self._memory(packed), self._attend) if attends else (packed, self._multiply_last)
-        shares, places = self._shares(part, length), F.pad(items, (0, -items.shape[1] % COLUMNS))  # (B, 2, D), (B, M)
-        scores = packed.new_empty(places.shape)
+        memory, score = (self._memory(packed), self._attend) if attends else ([packed], self._multiply_last)
+        shares, scores = self._shares(part, length), packed.new_empty(items.shape)
         user = token = 0
         for n, count in zip(*np.unique(length, return_counts=True), strict=True):
             self._set_tables(int(self._rows(np.array([n]))[0]))
-            of_users = memory[token : token + n * count].view(count, n, -1)
+            of_users = [each[token : token + n * count].unflatten(0, (count, n)) for each in memory]
             token += n * count
             for at in range(0, count, CHUNK):
                 chunk = slice(user + at, user + min(at + CHUNK, count))
-                scores[chunk] = score(of_users[at : at + CHUNK], shares[chunk], places[chunk])
+                own = [each[at : at + CHUNK] for each in of_users]
+                scores[chunk] = score(own, shares[chunk], items[chunk])
             user += count
-        return scores[:, : items.shape[1]]
+        return scores
 
     def _set_tables(self, row: int) -> None:
         """The items as candidates at this position row, without the time of a request: (P, D) each."""
@@ -100,46 +100,56 @@ class SampledScorer(Scorer):
         shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
         return torch.stack([shift, F.linear(shift, self.model.decoder.query_weight)], 1)
 
-    def _memory(self, packed: Tensor) -> Tensor:
-        """Key, over sqrt(Dh), and value, times the output weight, of each history slot. packed: (T, D). (T, 2D)."""
-        key, value = (self.model.decoder.project(name, packed) for name in ("key", "value"))  # (T, H, Dh)
-        weighted = value * self.model.output_weight.view(value.shape[1:])
-        return torch.cat([key / math.sqrt(key.shape[2]), weighted], 1).flatten(1)
+    def _memory(self, packed: Tensor) -> list[Tensor]:
+        """Key, over sqrt(Dh), and value, times the output weight: (T, H, Dh) each. packed: (T, D)."""
+        key, value = (self.model.decoder.project(name, packed) for name in ("key", "value"))
+        return [key / math.sqrt(key.shape[2]), value * self.model.output_weight.view(value.shape[1:])]
 
-    def _attend(self, memory: Tensor, shares: Tensor, places: Tensor) -> Tensor:
-        """Logits for histories of equal length. memory: (B, n, 2D); shares: (B, 2, D); places: (B, M). (B, M)."""
-        model, shift = self.model, shares[:, 0]
-        key, value = memory.unflatten(2, (2, model.settings.heads, -1)).unbind(2)  # (B, n, H, Dh)
-        query = _rows_at(self.query_rows, places)  # (B, M, D)
+    def _attend(self, memory: Sequence[Tensor], shares: Tensor, items: Tensor) -> Tensor:
+        """Logits (B, m) for histories of equal length. memory: (B, n, H, Dh) each; shares: (B, 2, D); items: (B, m)."""
+        model, (key, value) = self.model, memory
+        query, block = _rows_at(self.query_rows, items)  # (B, m, D), (B, M, D)
         query += shares[:, 1:]
-        weights = _products(key, F.leaky_relu(query, 0.2, inplace=True)).softmax(2)  # (H, B, n, M)
-        weights *= self._gain(value, shift, places)
+        F.leaky_relu(query, 0.2, inplace=True)
+        weights = _products(key, block).softmax(2)  # (H, B, n, M)
+        weights *= self._gain(value, shares[:, 0], items)
         total = _sum_in_order(weights) + model.output_bias
         if model.settings.decoder_residual == "sum":
-            total += (_rows_at(self.item_rows, places) + shift[:, None]) @ model.output_weight
-        return total
+            own, block = _rows_at(self.item_rows, items)
+            own += shares[:, :1]
+            total += block @ model.output_weight
+        return total[:, : items.shape[1]]
 
-    def _gain(self, value: Tensor, shift: Tensor, places: Tensor) -> Tensor:
+    def _gain(self, value: Tensor, shift: Tensor, items: Tensor) -> Tensor:
         """What a slot adds to the logit of a candidate that attends to it alone: (H, B, n, M), or (H, B, n, 1).
 
-        value: (B, n, H, Dh), times the output weight; shift: (B, D); places: (B, M).
+        value: (B, n, H, Dh), times the output weight; shift: (B, D); items: (B, m).
         """
         if self.model.settings.decoder_residual != "mul":
             return value.sum(3).permute(2, 0, 1)[..., None]
-        gain = _products(value, _rows_at(self.item_rows, places))
+        gain = _products(value, _rows_at(self.item_rows, items)[1])
         gain += (value * shift.view(len(shift), 1, *value.shape[2:])).sum(3).permute(2, 0, 1)[..., None]
         return gain
 
-    def _multiply_last(self, packed: Tensor, shares: Tensor, places: Tensor) -> Tensor:
-        """Logits of the dot head. packed: (B, n, D), encoded; shares: (B, 2, D); places: (B, M). Returns (B, M)."""
-        candidates = _rows_at(self.item_rows, places)  # (B, M, D)
-        candidates += shares[:, :1]
-        return self.model.dot_logits((candidates @ packed[:, -1, :, None]).squeeze(2))
+    def _multiply_last(self, memory: Sequence[Tensor], shares: Tensor, items: Tensor) -> Tensor:
+        """Logits of the dot head. memory: histories, (B, n, D); shares: (B, 2, D); items: (B, m). Returns (B, m)."""
+        own, block = _rows_at(self.item_rows, items)
+        own += shares[:, :1]
+        return self.model.dot_logits((block @ memory[0][:, -1, :, None])[:, : items.shape[1], 0])
 
 
-def _rows_at(table: Tensor, places: Tensor) -> Tensor:
-    """Rows of a table (P, D) at places (B, M), as a new tensor (B, M, D)."""
-    return table.index_select(0, places.flatten()).view(*places.shape, -1)
+def _rows_at(table: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """New rows of a table (P, D) at places (B, m): (B, m, D), and over the same memory (B, M, D), M a multiple.
+
+    A user's surplus rows are the next one's first: a product with them is dropped.
+    """
+    users, count = places.shape
+    columns = -(-count // COLUMNS) * COLUMNS
+    rows = table.index_select(0, F.pad(places.flatten(), (0, columns - count)))
+    width = rows.shape[1]
+    return rows[: users * count].view(users, count, width), rows.as_strided(
+        (users, columns, width), (count * width, width, 1)
+    )
 
 
 def _products(memory: Tensor, candidates: Tensor) -> Tensor:
