@@ -12,7 +12,6 @@ the encoding that it registers, not before.
 """
 
 import ast
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from typing import Any
 
 from posrec.errors import StudyError
 from posrec.files import sha256
+from posrec.validation import nearest
 
 BUILT_IN = Path(__file__).parent / "model" / "encodings"
 FILES = ("added", "concatenated", "relative", "rotary", "biases", "intervals")  # their order in lists of what exists
@@ -88,7 +88,7 @@ def find(name: str) -> Choice:
     """The encoding that a study calls `name`. Raises StudyError with what is allowed and the nearest name."""
     known, match = kinds(), NAME.fullmatch(name)
     if not match:
-        raise StudyError(f"'{name}' does not exist{_nearest(name, list(known))}; allowed: {allowed()}")
+        raise StudyError(f"'{name}' does not exist{nearest(name, list(known))}; allowed: {allowed()}")
     base, given = match.group(1), dict(_PARAMETER.findall(match.group(2)))
     kind, values = known.get(base), {}
     for candidate in known.values():
@@ -96,7 +96,7 @@ def find(name: str) -> Choice:
         if candidate.pattern and number:
             kind, values = candidate, {candidate.pattern: int(number.group(1))}
     if kind is None or (kind.pattern and not values):
-        raise StudyError(f"'{name}' does not exist{_nearest(base, list(known))}; allowed: {allowed()}")
+        raise StudyError(f"'{name}' does not exist{nearest(base, list(known))}; allowed: {allowed()}")
     for key, text in given.items():
         values[key] = _value(name, kind, key, text)
     return Choice(kind, {**kind.parameters, **values})
@@ -130,7 +130,7 @@ def allowed() -> str:
 def _value(name: str, kind: Kind, key: str, text: str) -> Any:
     if key not in kind.parameters or key == kind.pattern:
         has = ", ".join(k for k in kind.parameters if k != kind.pattern) or "none"
-        raise StudyError(f"'{name}': {kind.name} has no parameter '{key}'{_nearest(key, list(kind.parameters))}: {has}")
+        raise StudyError(f"'{name}': {kind.name} has no parameter '{key}'{nearest(key, list(kind.parameters))}: {has}")
     default = kind.parameters[key]
     try:
         value = type(default)(text) if not isinstance(default, bool) else {"true": True, "false": False}[text]
@@ -176,8 +176,3 @@ def _kind(path: Path, call: ast.Call, own: bool) -> Kind:
     if wrong:
         raise StudyError(f"{where}: {wrong[0]}: a parameter's default is a number or true / false")
     return Kind(name, family, parameters, path, own)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""

@@ -15,7 +15,8 @@ from posrec.data.hashes import sha256_of
 from posrec.errors import DataError, StudyError
 from posrec.files import digest
 from posrec.settings import DatasetSettings, ItemTableSettings, TableSettings
-from posrec.study import Cell, Study, nearest
+from posrec.study import Cell, Study
+from posrec.validation import nearest
 
 STUDIES = Path("results/studies")
 RAW = Path("results/raw")

@@ -4,7 +4,6 @@ A preset or a mixture of switches; the training part is in the run id, the evalu
 that one training serves every evaluation. What each switch does and the evidence: docs/released-code.md.
 """
 
-import difflib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from posrec.errors import StudyError
 from posrec.settings import Name, Settings
+from posrec.validation import nearest
 
 Switch = Literal["sound", "released"]
 SwitchesType = TypeVar("SwitchesType", bound=Settings)
@@ -149,7 +149,7 @@ def _protocol(entry: str | dict[str, Any], where: str) -> Protocol:
         halves = HALVES.get(key, (key,))
         if not any(half in SWITCHES for half in halves):
             allowed = [*HALVES, *(name for name in SWITCHES if name not in HALVES)]
-            raise StudyError(f"{where}.{key}: unknown switch{_nearest(key, allowed)}; allowed: {', '.join(allowed)}")
+            raise StudyError(f"{where}.{key}: unknown switch{nearest(key, allowed)}; allowed: {', '.join(allowed)}")
         for half in halves:
             (training if half in training else evaluation)[half] = value
     return Protocol(
@@ -160,7 +160,7 @@ def _protocol(entry: str | dict[str, Any], where: str) -> Protocol:
 def _preset(name: str, where: str) -> Protocol:
     if name not in PRESETS:
         raise StudyError(
-            f"{where}: '{name}' is no preset{_nearest(name, list(PRESETS))}; allowed: {', '.join(PRESETS)}, or a "
+            f"{where}: '{name}' is no preset{nearest(name, list(PRESETS))}; allowed: {', '.join(PRESETS)}, or a "
             "mixture {name: ..., base: sound, ties: released}"
         )
     return PRESETS[name]
@@ -187,8 +187,3 @@ def _validated(switches: type[SwitchesType], values: dict[str, Any], where: str)
         key = str(issue["loc"][0])
         allowed = issue["ctx"]["expected"].replace(" or ", ", ")
         raise StudyError(f"{where}.{key}: {values[key]!r} is not allowed; one of {allowed}") from None
-
-
-def _nearest(word: str, allowed: list[str]) -> str:
-    match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""

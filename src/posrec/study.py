@@ -4,25 +4,21 @@ A study is checked whole before anything runs; every complaint names the key, wh
 name.
 """
 
-import difflib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from posrec import settings as schema
 from posrec.catalogue import find
 from posrec.data import registry
 from posrec.errors import StudyError
 from posrec.protocols import Protocol, TrainingSwitches, parse
+from posrec.validation import SettingsType, check_size, nearest, validated
 from posrec.yaml_file import read_yaml
 
-SettingsType = TypeVar("SettingsType", bound=BaseModel)
-MAX_VALUES = 100_000  # in a study file
 MIN_SEEDS = 3  # fewer cannot show a spread at all
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 
@@ -79,8 +75,8 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     """Check the raw content of a study file. Raises StudyError."""
     if not isinstance(raw, dict):
         raise StudyError(f"{where}: a study file is a mapping of keys; see params.yaml")
-    _check_size(raw, where)
-    settings = _validate(schema.StudySettings, raw, where, "")
+    check_size(raw, where)
+    settings = validated(schema.StudySettings, raw, where, "")
     _check_encodings(settings, where)
     _check_seeds(settings, where)
     _check_datasets(settings, where)
@@ -91,71 +87,6 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     if not cells:
         raise StudyError(f"{where}: only: matches no cell of the grid; drop an entry or widen it")
     return Study(settings, cells, protocols, tuple(_warnings(cells, settings)))
-
-
-def _check_size(raw: Any, where: str) -> None:
-    """Refuse what aliases (`&a`, `*a`) blow up: values are counted as often as they are named, cycles without end."""
-    waiting, count = [raw], 0
-    while waiting and count <= MAX_VALUES:
-        value = waiting.pop()
-        count += 1
-        if isinstance(value, dict | list):
-            waiting.extend(value.values() if isinstance(value, dict) else value)
-    if waiting:
-        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; a study names far fewer, and no alias of itself")
-
-
-def _validate(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
-    try:
-        return model.model_validate_json(json.dumps(raw))
-    except TypeError as error:
-        raise StudyError(f"{where}: {prefix or 'the file'}: {error}; use plain text and numbers") from None
-    except ValidationError as error:
-        lines = [_explain(model, issue, prefix) for issue in error.errors()]
-        raise StudyError("\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))) from None
-
-
-def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
-    location = [part for part in issue["loc"] if part != "[key]"]
-    key = ".".join(str(part) for part in ([prefix] if prefix else []) + location)
-    if issue["type"] == "extra_forbidden":
-        allowed = _keys_at(model, location[:-1])
-        return f"{key}: unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
-    help_text = _help_at(model, location)
-    given = "" if issue["type"] == "missing" else f" (given: {json.dumps(issue['input'], default=str)[:80]})"
-    hint = ""
-    if issue["type"] == "literal_error":
-        hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
-    return f"{key}: {issue['msg']}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
-
-
-def nearest(word: str, allowed: list[str]) -> str:
-    """A hint at the allowed name that is most like `word`, or nothing."""
-    match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""
-
-
-def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel] | None:
-    """The settings class that a location inside `model` leads into."""
-    current: type[BaseModel] | None = model
-    for part in location:
-        if current is None or part not in current.model_fields:
-            continue  # a list index or the name of a data set
-        annotation = current.model_fields[part].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return current
-
-
-def _keys_at(model: type[BaseModel], location: list[Any]) -> list[str]:
-    inner = _model_at(model, location)
-    return list(inner.model_fields) if inner else []
-
-
-def _help_at(model: type[BaseModel], location: list[Any]) -> str:
-    inner = _model_at(model, location[:-1]) if location else None
-    info = inner.model_fields.get(str(location[-1])) if inner else None
-    return (info.description or "") if info else ""
 
 
 def _check_encodings(settings: schema.StudySettings, where: str) -> None:
@@ -271,7 +202,7 @@ def _expand(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: 
     for axis, key in zip(axes, raw, strict=True):
         if not axis:
             raise StudyError(f"{where}: {prefix}.{key}: an empty list; give at least one value")
-    return [_validate(model, dict(combination), where, prefix) for combination in itertools.product(*axes)]
+    return [validated(model, dict(combination), where, prefix) for combination in itertools.product(*axes)]
 
 
 def _value_of(cell: Cell, key: str) -> Any:

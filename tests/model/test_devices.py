@@ -16,6 +16,7 @@ from posrec.errors import StudyError
 from posrec.model import devices, stacked
 from posrec.model.carca import Carca
 from posrec.model.evaluate import model_scores, requests_of
+from posrec.model.sampled import SampledScorer
 from posrec.model.slots import slot_scores
 from posrec.model.stacked_batches import stack_batches
 from posrec.model.stacking import SeedStreams, seeds_together
@@ -105,7 +106,10 @@ def test_evaluation_stays_on_its_device(form: dict[str, Any]) -> None:
     requests, switches = requests_of(data.test), EvaluationSwitches(candidate_position_test="released")
     with torch.no_grad(), OneDevice() as seen:
         blocks = [block for _, block in model_scores(model, data, requests)]
-        blocks += [block for _, block in slot_scores(model, data, requests, make_candidates(data).test, switches)]
+        negatives = make_candidates(data).test
+        blocks += [block for _, block in slot_scores(model, data, requests, negatives, switches)]
+        if not model.decoder_positions:
+            blocks += [block for _, block in SampledScorer(model, data).score_listed(requests, negatives)]
     assert {block.device for block in blocks} == {META}
     assert seen.seen > 100
 

@@ -15,7 +15,7 @@ from posrec.data.hashes import sha256_of
 from posrec.data.registry import FileRecord
 from posrec.errors import DataError, StudyError
 from posrec.files import write_json, write_stream
-from posrec.study import nearest
+from posrec.validation import nearest
 
 MIRROR = "POSREC_MIRROR"
 RECORD = "source.json"

@@ -46,7 +46,7 @@ def rank_sampled(
     with evaluating(model), routed_evaluation():
         for where, scores in SampledScorer(model, data).score_listed(requests, candidates):
             check_finite(scores)
-            missing = torch.from_numpy(candidates[where] == 0)
+            missing = torch.from_numpy(candidates[where] == 0).to(scores.device)
             greater[where], tied[where] = count_places(scores[:, 1:].masked_fill(missing, -math.inf), scores[:, :1])
     return greater, tied
 
@@ -64,7 +64,7 @@ class SampledScorer(Scorer):
         for where in np.split(order, np.flatnonzero(np.diff(block)) + 1):
             part = requests.take(where)
             items = np.concatenate([self.data.items[part.targets][:, None], candidates[where]], 1)
-            yield where, self._score_block(part, torch.from_numpy(items.astype(np.int64)))
+            yield where, self._score_block(part, torch.from_numpy(items.astype(np.int64)).to(self.device))
 
     def _score_block(self, part: Requests, items: Tensor) -> Tensor:
         """Scores of requests that are sorted by the length of their history. items: (B, m). Returns (B, m)."""
@@ -89,14 +89,15 @@ class SampledScorer(Scorer):
         if row == self.row:
             return
         self.row, decoder = row, self.model.decoder
-        self.item_rows = self.model.encoding.encode(self.parts, torch.full((self.padded,), row))
+        self.item_rows = self.model.encoding.encode(self.parts, torch.full((self.padded,), row, device=self.device))
         if self.model.settings.head == "carca":
             self.query_rows = linear(self.item_rows, decoder.query_weight, decoder.query_bias)
 
     def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
         """What each request's time adds to the encodings of its candidates, and to their queries: (B, 2, D)."""
-        rows, encode = torch.from_numpy(self._rows(length)), self.model.encoding.encode
-        context = self.model.context_parts(torch.from_numpy(self._context(part)), self.context_weight)  # (B, D)
+        rows, encode = torch.from_numpy(self._rows(length)).to(self.device), self.model.encoding.encode
+        times = torch.from_numpy(self._context(part)).to(self.device)
+        context = self.model.context_parts(times, self.context_weight)  # (B, D)
         shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
         return torch.stack([shift, F.linear(shift, self.model.decoder.query_weight)], 1)
 

@@ -1,0 +1,81 @@
+"""The raw content of a study file against the classes of its settings.
+
+Every complaint names the key, what is allowed and the nearest valid name.
+"""
+
+import difflib
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from posrec.errors import StudyError
+
+SettingsType = TypeVar("SettingsType", bound=BaseModel)
+MAX_VALUES = 100_000  # in a study file
+
+
+def check_size(raw: Any, where: str) -> None:
+    """Refuse what aliases (`&a`, `*a`) blow up: values are counted as often as they are named, cycles without end."""
+    waiting, count = [raw], 0
+    while waiting and count <= MAX_VALUES:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    if waiting:
+        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; a study names far fewer, and no alias of itself")
+
+
+def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
+    """The settings in the raw content under the key `prefix` of the file `where`. Raises StudyError."""
+    try:
+        return model.model_validate_json(json.dumps(raw))
+    except TypeError as error:
+        raise StudyError(f"{where}: {prefix or 'the file'}: {error}; use plain text and numbers") from None
+    except ValidationError as error:
+        lines = [_explain(model, issue, prefix) for issue in error.errors()]
+        raise StudyError("\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))) from None
+
+
+def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
+    location = [part for part in issue["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in ([prefix] if prefix else []) + location)
+    if issue["type"] == "extra_forbidden":
+        allowed = _keys_at(model, location[:-1])
+        return f"{key}: unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
+    help_text = _help_at(model, location)
+    given = "" if issue["type"] == "missing" else f" (given: {json.dumps(issue['input'], default=str)[:80]})"
+    hint = ""
+    if issue["type"] == "literal_error":
+        hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
+    return f"{key}: {issue['msg']}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
+
+
+def nearest(word: str, allowed: list[str]) -> str:
+    """A hint at the allowed name that is most like `word`, or nothing."""
+    match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel] | None:
+    """The settings class that a location inside `model` leads into."""
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is None or part not in current.model_fields:
+            continue  # a list index or the name of a data set
+        annotation = current.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return current
+
+
+def _keys_at(model: type[BaseModel], location: list[Any]) -> list[str]:
+    inner = _model_at(model, location)
+    return list(inner.model_fields) if inner else []
+
+
+def _help_at(model: type[BaseModel], location: list[Any]) -> str:
+    inner = _model_at(model, location[:-1]) if location else None
+    info = inner.model_fields.get(str(location[-1])) if inner else None
+    return (info.description or "") if info else ""
