@@ -3,8 +3,8 @@
     python -m benchmarks.speed
 
 writes docs/speed.md and docs/speed.csv. The two sides take turns (reference, packed, reference, packed) in one process,
-so that another load on the machine meets both; peak memory is that of fresh processes. An epoch is the number of its
-steps times the median step.
+so that another load on the machine meets both; evaluation and peak memory are measured in fresh processes. An epoch is
+the number of its steps times the median step.
 """
 
 import json
@@ -109,8 +109,8 @@ def measure(name: str) -> dict[str, Any]:
         **parts_of_step(cell, data, fast, training),
     }
     del slow, fast, training
-    slow_evaluation, fast_evaluation = sampled_seconds(work, data)
-    memory = {side: _peak(name, side) for side in ("reference", "packed")}
+    slow_evaluation, fast_evaluation = apart("sampled", name)
+    memory = {side: apart("peak", name, side) for side in ("reference", "packed")}
     return {
         **row,
         "reference evaluation s": slow_evaluation,
@@ -152,13 +152,14 @@ def parts_of_step(cell: Cell, data: Prepared, fast: Step, training: Training) ->
     }
 
 
-def _peak(name: str, side: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.speed", "--peak", name, side]
-    return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+def apart(what: str, *names: str) -> Any:
+    """A measurement in a fresh process, whose memory holds nothing else: one of `APART`, by its names."""
+    command = [sys.executable, "-m", "benchmarks.speed", what, *names]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def print_peak(name: str, side: str) -> None:
-    """Print the peak of this process's own memory in GiB in two steps of one side (interpreter and torch included).
+def peak(name: str, side: str) -> float:
+    """The peak of this process's own memory in GiB in two steps of one side (interpreter and torch included).
 
     The packed side has its dense features as a study has them, mapped from a file: its pages are the system's, shared
     by all trainings, and not counted. The reference gathers from a tensor.
@@ -170,7 +171,7 @@ def print_peak(name: str, side: str) -> None:
             np.save(f"{folder}/features.npy", data.features)
             data = replace(data, features=np.load(f"{folder}/features.npy", mmap_mode="r"))
         step = reference_step(cell, data) if side == "reference" else packed_step(cell, data)[0]
-        print(peak_memory(lambda: (step(), step())))
+        return peak_memory(lambda: (step(), step()))
 
 
 def peak_memory(call: Callable[[], object]) -> float:
@@ -211,12 +212,18 @@ def main(names: Sequence[str] = tuple(SHAPES)) -> None:
         rows.append(measure(name))
         table = pd.DataFrame(rows)
         write_text(DOCS / "speed.csv", table.to_csv(index=False, float_format="%.4g"))  # kept if a later one is killed
-    write_text(DOCS / "speed.md", page(table, growth(), full_catalogue_seconds(), SHAPES, BASE))
+    write_text(DOCS / "speed.md", page(table, growth(), apart("full"), SHAPES, BASE))
 
+
+APART: dict[str, Callable[..., Any]] = {
+    "peak": peak,
+    "sampled": lambda name: sampled_seconds(SHAPES[name], make_data(SHAPES[name])),
+    "full": full_catalogue_seconds,
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if sys.argv[1:2] == ["--peak"]:
-        print_peak(*sys.argv[2:4])
+    if sys.argv[1:]:
+        print(json.dumps(APART[sys.argv[1]](*sys.argv[2:])))
     else:
         main()

@@ -53,9 +53,9 @@ def page(table: pd.DataFrame, grown: pd.DataFrame, full: float, shapes: Mapping[
     return f"""# Speed
 
 Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
-{torch.__version__}. The machine was shared with other work: seconds are CPU seconds and rough, but a ratio had both
-sides in turn in one process, reference, packed, reference, packed. No figure is a promise: what another machine gives,
-this command tells.
+{torch.__version__}. Seconds are CPU seconds, and rough where other work shares the machine, but a ratio has both
+sides in turn in one process: reference, packed, reference, packed. Evaluation and memory are measured in processes of
+their own. No figure is a promise: what another machine gives, this command tells.
 
 The reference is `posrec/model/padded.py`: float32, every history padded to L, attributes as dense rows projected for
 each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it. The packed

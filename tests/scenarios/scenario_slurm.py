@@ -82,7 +82,7 @@ def test_a_job_over_its_memory_is_sent_again_with_more(
 def test_a_job_over_its_time_is_sent_again_with_more(
     fresh: Project, finished: Project, wrap_posrec: Wrap, start: Start
 ) -> None:
-    """A rule asks for an hour at least, so its limit is cut here; the second attempt has the limit of the rule."""
+    """A training asks for half an hour at least, so its limit is cut here; the second attempt asks for twice that."""
     wrap_posrec(fresh, WAITS)
     process = start(*SNAKEMAKE, "all")
     wait_for((fresh.folder / "stuck").exists, process)
@@ -90,8 +90,8 @@ def test_a_job_over_its_time_is_sent_again_with_more(
     slurm_command("scontrol", "update", f"jobid={stuck}", "timelimit=1")
     assert "Trying to restart job" in ended(process, fresh, finished)
     assert trainings(fresh, "%T") == ["TIMEOUT", "COMPLETED"]
-    assert asked == ["1:00:00"]
-    assert trainings(fresh, "%l")[1] == "2:00:00"
+    assert asked == ["30:00"]
+    assert trainings(fresh, "%l")[1] == "1:00:00"
 
 
 def test_a_run_longer_than_the_limit_is_one_job_that_goes_on_at_each_retry(
