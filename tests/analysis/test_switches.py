@@ -122,3 +122,24 @@ def test_the_audit_takes_each_comparison_from_the_study_with_the_most_seeds(monk
     made = {"audit_screen": few, "audit": many}
     monkeypatch.setattr(audit, "switches_of", lambda name: made.get(name, pd.DataFrame()))
     assert audit.all_switches()[["dataset", "pairs"]].to_numpy().tolist() == [["a", 10], ["b", 3]]
+
+
+def test_what_the_page_reads_from_the_dot_head() -> None:
+    """The sentences of docs/released-code.md, from the committed runs and effects."""
+    folder = Path(__file__).parents[2] / audit.FOLDER
+    runs = pd.read_csv(folder / "runs" / "audit_dot.csv").set_index(["dataset", "protocol"]).sort_index()
+    hit = runs["sampled_hit10"]
+    assert (hit["hin_800", "dot_head_test-on"] < 0.0005).sum() == 5
+    beauty = hit["beauty_3000"]
+    assert (beauty["released"].min(), beauty["released"].max()) == pytest.approx((0.045, 0.999), abs=5e-4)
+    assert (beauty["dot_head_test-off"] > 0.9995).all()
+    shares = runs.loc[("beauty_3000", "dot_head_test-off"), "sampled_tie_share"]
+    assert ((shares >= 0.9395) & (shares <= 1)).sum() == 9
+    for protocol, low, high in (("released", 0.0145, 0.0195), ("ties-off", 0.0005, 0.0035)):
+        assert runs.loc[("beauty_3000", protocol), "full_ndcg10"].between(low, high).sum() >= 8
+    effects = pd.read_csv(folder / "switches.csv").query("study == 'audit_dot' and switch == 'ties'")
+    (row,) = effects.query("dataset == 'beauty_3000' and others == 'released' and metric == 'full_ndcg10'").to_dict(
+        "records"
+    )
+    named = ("effect_points", "effect_low_points", "effect_high_points")
+    assert [round(row[name], 1) for name in named] == [1.4, 1.0, 1.7]

@@ -30,7 +30,6 @@ from posrec.model.inputs import Tokens
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
 USER_BLOCK = 16  # users whose scores are ranked together
-PARTS_BLOCK = 16_384  # items whose attributes and dense features are in memory at once
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
 
@@ -148,7 +147,7 @@ class Scorer:
     of an item's share (one table a position row) and the request's share (its time and position).
     """
 
-    parts_block = PARTS_BLOCK
+    parts_block = 16_384  # items whose attributes and dense features are in memory at once
 
     def __init__(self, model: Carca, data: Prepared) -> None:
         self.model, self.data = model, data
