@@ -137,9 +137,15 @@ def test_what_the_page_reads_from_the_dot_head() -> None:
     assert ((shares >= 0.9395) & (shares <= 1)).sum() == 9
     for protocol, low, high in (("released", 0.0145, 0.0195), ("ties-off", 0.0005, 0.0035)):
         assert runs.loc[("beauty_3000", protocol), "full_ndcg10"].between(low, high).sum() >= 8
-    effects = pd.read_csv(folder / "switches.csv").query("study == 'audit_dot' and switch == 'ties'")
-    (row,) = effects.query("dataset == 'beauty_3000' and others == 'released' and metric == 'full_ndcg10'").to_dict(
-        "records"
-    )
-    named = ("effect_points", "effect_low_points", "effect_high_points")
-    assert [round(row[name], 1) for name in named] == [1.4, 1.0, 1.7]
+    hin = runs.loc["hin_800"]
+    hit = hin.loc["released", "sampled_hit10"]
+    assert (hit.min(), hit.max()) == pytest.approx((0.344, 1.0), abs=5e-4)
+    assert (hin.loc["dot_head_test-off", "sampled_hit10"] > 0.9995).all()
+    assert (hin.loc["dot_head_test-off", "sampled_tie_share"] > 0.99).all()
+    effects = pd.read_csv(folder / "switches.csv").query("switch == 'ties' and others == 'released'")
+    effects = effects.query("study == 'audit_dot'").set_index(["dataset", "metric"])
+    named = ["effect_points", "effect_low_points", "effect_high_points"]
+    assert effects.loc[("beauty_3000", "full_ndcg10"), named].astype(float).round(1).tolist() == [1.4, 1.0, 1.7]
+    assert effects.loc[("hin_800", "full_ndcg10"), named].astype(float).round(1).tolist() == [18.4, 17.4, 19.4]
+    assert round(float(effects.loc[("hin_800", "sampled_hit10"), "effect_points"]), 1) == 13.4
+    assert set(effects["p_holm"].round(2)) == {0.03}
