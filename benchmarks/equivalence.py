@@ -46,26 +46,33 @@ BOUNDS = {  # of a row's columns, all inclusive
 DOCS = Path("docs")
 
 
-Case = dict[str, Any]  # an encoding and model settings
+Case = dict[str, Any]  # an engine, an encoding and model settings
 FORMS = [
     {"head": head, "residual": residual, "decoder_residual": residual}
     for head, residual in itertools.product(("carca", "dot"), ("mul", "sum", "none"))
 ]
-CASES: list[Case] = [{"encoding": encoding, **form} for encoding in ENCODINGS for form in FORMS]
+ENGINES = ("torch", "numba")
+CASES: list[Case] = [
+    {"engine": engine, "encoding": encoding, **form} for engine in ENGINES for encoding in ENCODINGS for form in FORMS
+]
 # Every encoding once, every head and residual with three encodings: what the tests can afford each time.
-COVERING: list[Case] = [{"encoding": name, **FORMS[number % len(FORMS)]} for number, name in enumerate(ENCODINGS)]
+COVERING: list[Case] = [
+    {"engine": engine, "encoding": encoding, **FORMS[number % len(FORMS)]}
+    for engine in ENGINES
+    for number, encoding in enumerate(ENCODINGS)
+]
 
 
 def make_cell(case: Case, precision: str) -> Cell:
     """The case as a cell of a study, without dropout."""
     sizes = {name: getattr(WORK, name) for name in ("dimension", "heads", "blocks", "max_length")}
-    settings = {name: value for name, value in case.items() if name != "encoding"}
+    settings = {name: value for name, value in case.items() if name not in ("encoding", "engine")}
     raw = {
         "study": "equivalence",
         "datasets": {"simulated": {"simulate": {"users": 40, "items": 60, "mean_length": 5}}},
         "encodings": [case["encoding"]],
         "model": {**sizes, "dropout": 0.0, **settings},
-        "training": {"batch_size": WORK.batch_size, "numerics": {"precision": precision}},
+        "training": {"batch_size": WORK.batch_size, "numerics": {"precision": precision, "engine": case["engine"]}},
         "seeds": [1, 2, 3],
     }
     return study.from_dict(raw).cells[0]
@@ -83,7 +90,13 @@ class Side:
         """Epoch after epoch: the same users and negatives on every side."""
         order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
         sampler = Sampler(
-            self.data, self.cell.model, self.cell.switches, WORK.batch_size, order, negatives, self.padded
+            self.data,
+            self.cell.model,
+            self.cell.switches,
+            WORK.batch_size,
+            order,
+            negatives,
+            "padded" if self.padded else self.model.packing,
         )
         while True:
             yield from sampler.epoch()

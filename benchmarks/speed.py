@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed
 
-writes docs/speed.md and docs/speed.csv. The two sides take turns (reference, packed, reference, packed) in one process,
-so that another load on the machine meets both; evaluation and peak memory are measured in fresh processes. An epoch is
-the number of its steps times the median step.
+writes docs/speed.md and docs/speed.csv. The sides take turns (reference, then steps of both engines, and again) in one
+process, so that another load on the machine meets all; evaluation and peak memory are measured in fresh processes. An
+epoch is the number of its steps times the median step.
 """
 
 import json
@@ -30,7 +30,7 @@ from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_d
 from posrec.data.prepared import Prepared
 from posrec.files import write_text
 from posrec.model import streams
-from posrec.model.batches import Sampler
+from posrec.model.batches import Batch, Sampler
 from posrec.model.products import onednn, onednn_is_float32
 from posrec.model.train import Training, build_model
 from posrec.study import Cell
@@ -45,7 +45,12 @@ BASE = Work(10_000, 10_000, 9.3, 500, 0, 64, 2, 1, 50, 256)
 GROWTH = {"users": 20_000, "items": 20_000, "max_length": 100, "dimension": 128, "attributes": 1000}
 ROUNDS = 2
 FAST_STEPS = 6  # packed steps a round: a step of the reference takes as long as many of them
-ATTENTION = ("aten::bmm", "aten::_softmax", "aten::_softmax_backward_data")
+ENGINES = ("torch", "numba")
+PARTS = {
+    "products": ("aten::mm", "aten::addmm"),
+    "attention": ("_Attention", "_AttentionBackward"),
+    "optimiser": ("aten::_fused_adamw_",),
+}
 DOCS = Path("docs")
 Step = Callable[[], object]
 
@@ -63,7 +68,7 @@ def reference_step(cell: Cell, data: Prepared) -> Step:
     model = build_model(cell, data, 1)
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
     size, length = cell.training.batch_size, cell.model.max_length
-    batches = Sampler(data, cell.model, cell.switches, size, order, negatives, padded=True).epoch()
+    batches = Sampler(data, cell.model, cell.switches, size, order, negatives, "padded").epoch()
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.001)
     attributes = dense_attributes(data)
 
@@ -91,34 +96,38 @@ def matrix_rate() -> float:
 def measure(name: str) -> dict[str, Any]:
     """All figures of one shape."""
     work = SHAPES[name]
-    data, cell = make_data(work), make_cell(work)
-    slow, (fast, training) = reference_step(cell, data), packed_step(cell, data)
-    fast()  # the first step allocates
-    times: dict[bool, list[float]] = {True: [], False: []}
+    data = make_data(work)
+    slow = reference_step(make_cell(work), data)
+    sides = {engine: packed_step(make_cell(work, engine), data) for engine in ENGINES}
+    for step, _ in sides.values():
+        step()  # the first allocates, and compiles
+    times: dict[str, list[float]] = {"reference": [], **{engine: [] for engine in ENGINES}}
     for _ in range(ROUNDS):
-        times[True].append(seconds(slow))
-        times[False] += [seconds(fast) for _ in range(FAST_STEPS)]
-    reference, packed = (float(np.median(times[side])) for side in (True, False))
-    steps = training.sampler.steps
+        times["reference"].append(seconds(slow))
+        for _ in range(FAST_STEPS):
+            for engine, (step, _) in sides.items():
+                times[engine].append(seconds(step))
+    median = {side: float(np.median(values)) for side, values in times.items()}
+    compiled, training = sides["numba"]
+    needed = operations(compiled) + attention_operations(work, next(training.sampler.epoch()))
     row = {
         "shape": name,
-        "reference s/epoch": reference * steps,
-        "packed s/epoch": packed * steps,
-        "train ratio": reference / packed,
-        "share of matrix rate": operations(fast) / packed / matrix_rate(),
-        **parts_of_step(cell, data, fast, training),
+        **{f"{side} s/epoch": value * training.sampler.steps for side, value in median.items()},
+        **{f"{engine} ratio": median["reference"] / median[engine] for engine in ENGINES},
+        "numba over torch": median["torch"] / median["numba"],
+        **{f"{engine} share": needed / median[engine] / matrix_rate() for engine in ENGINES},
+        **parts_of_step(compiled),
     }
-    del slow, fast, training
+    del slow, sides, compiled, training
     slow_evaluation, fast_evaluation = apart("sampled", name)
-    memory = {side: apart("peak", name, side) for side in ("reference", "packed")}
+    memory = {side: apart("peak", name, side) for side in ("reference", *ENGINES)}
     return {
         **row,
         "reference evaluation s": slow_evaluation,
         "packed evaluation s": fast_evaluation,
         "evaluation ratio": slow_evaluation / fast_evaluation,
-        "reference GiB": memory["reference"],
-        "packed GiB": memory["packed"],
-        "memory ratio": memory["packed"] / memory["reference"],
+        **{f"{side} GiB": value for side, value in memory.items()},
+        **{f"{engine} memory": memory[engine] / memory["reference"] for engine in ENGINES},
     }
 
 
@@ -129,26 +138,25 @@ def operations(step: Step) -> int:
     return int(counter.get_total_flops())
 
 
-def parts_of_step(cell: Cell, data: Prepared, fast: Step, training: Training) -> dict[str, float]:
-    """Shares of a packed step: attention's products and softmax, dropout, and the optimiser's pass over all items.
+def attention_operations(work: Work, batch: Batch) -> int:
+    """Those of attention: two products forward and four backward over the pairs that the causal mask leaves.
 
-    Attention's is torch's profile of some steps; dropout's the difference to a training without it, step by step in
-    turn; the optimiser's is timed alone.
+    A decoder has two queries a step, a positive and a negative.
     """
-    bare, _ = packed_step(replace(cell, model=cell.model.model_copy(update={"dropout": 0.0})), data)
-    bare()
-    pairs = np.array([(seconds(fast), seconds(bare)) for _ in range(FAST_STEPS)])
-    whole, without = np.median(pairs, 0)
-    optimiser = np.median([seconds(training.optimiser.step) for _ in range(FAST_STEPS)])
+    pairs = sum(group.users * group.keys * (group.keys + 1) // 2 for group in batch.layout)
+    return (work.blocks + 2) * pairs * work.dimension * 2 * 6
+
+
+def parts_of_step(step: Step) -> dict[str, float]:
+    """Shares of a compiled step in torch's profile: products of whole tokens, attention, the optimiser's pass."""
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(FAST_STEPS):
-            fast()
+            step()
     events = profiled.key_averages()
-    attention = sum(event.self_cpu_time_total for event in events if event.key in ATTENTION)
+    total = sum(event.self_cpu_time_total for event in events)
     return {
-        "attention share": attention / sum(event.self_cpu_time_total for event in events),
-        "dropout share": float(1 - without / whole),
-        "optimiser share": float(optimiser / whole),
+        f"{part} share": sum(event.self_cpu_time_total for event in events if event.key in names) / total
+        for part, names in PARTS.items()
     }
 
 
@@ -161,16 +169,16 @@ def apart(what: str, *names: str) -> Any:
 def peak(name: str, side: str) -> float:
     """The peak of this process's own memory in GiB in two steps of one side (interpreter and torch included).
 
-    The packed side has its dense features as a study has them, mapped from a file: its pages are the system's, shared
+    A packed side has its dense features as a study has them, mapped from a file: its pages are the system's, shared
     by all trainings, and not counted. The reference gathers from a tensor.
     """
-    work = SHAPES[name]
-    data, cell = make_data(work), make_cell(work)
+    work, reference = SHAPES[name], side == "reference"
+    data, cell = make_data(work), make_cell(work, "torch" if reference else side)
     with TemporaryDirectory() as folder:
-        if side == "packed":
+        if not reference:
             np.save(f"{folder}/features.npy", data.features)
             data = replace(data, features=np.load(f"{folder}/features.npy", mmap_mode="r"))
-        step = reference_step(cell, data) if side == "reference" else packed_step(cell, data)[0]
+        step = reference_step(cell, data) if reference else packed_step(cell, data)[0]
         return peak_memory(lambda: (step(), step()))
 
 
@@ -192,16 +200,18 @@ def peak_memory(call: Callable[[], object]) -> float:
 
 
 def growth() -> pd.DataFrame:
-    """Packed epoch seconds when one count doubles, as a ratio to the base: 2 is linear."""
+    """Epoch seconds of both engines when one count doubles, as a ratio to the base: 2 is linear."""
     works = {"base": BASE, **{name: replace(BASE, **{name: value}) for name, value in GROWTH.items()}}
-    parts = {name: packed_step(make_cell(work), make_data(work)) for name, work in works.items()}
-    times: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(1 + 2 * FAST_STEPS):
-        for name, (step, _) in parts.items():
-            times[name].append(seconds(step))
-    epoch = {name: float(np.median(times[name][1:])) * one.sampler.steps for name, (_, one) in parts.items()}
-    rows = [{"twice": name, "s/epoch": epoch[name], "ratio": epoch[name] / epoch["base"]} for name in parts]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame({"twice": list(works)})
+    for engine in ENGINES:
+        parts = {name: packed_step(make_cell(work, engine), make_data(work)) for name, work in works.items()}
+        times: dict[str, list[float]] = {name: [] for name in parts}
+        for _ in range(1 + 2 * FAST_STEPS):
+            for name, (step, _) in parts.items():
+                times[name].append(seconds(step))
+        epoch = np.array([np.median(times[name][1:]) * parts[name][1].sampler.steps for name in works])
+        table[f"{engine} s/epoch"], table[f"{engine} ratio"] = epoch, epoch / epoch[0]
+    return table
 
 
 def main(names: Sequence[str] = tuple(SHAPES)) -> None:

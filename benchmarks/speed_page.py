@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -18,10 +19,11 @@ TARGETS: dict[str, tuple[float, float, float | None]] = {
     "Men-390": (8, 12, 0.55),
     "Beauty": (60, 100, None),
 }
-TRAINING = ["reference s/epoch", "packed s/epoch", "train ratio", "share of matrix rate"]
-PARTS = ["attention share", "dropout share", "optimiser share"]
+TRAINING = ["reference s/epoch", "torch s/epoch", "numba s/epoch", "torch ratio", "numba ratio", "numba over torch"]
+SHARES = ["torch share", "numba share"]
+PARTS = ["products share", "attention share", "optimiser share"]
 EVALUATION = ["reference evaluation s", "packed evaluation s", "evaluation ratio"]
-MEMORY = ["reference GiB", "packed GiB", "memory ratio"]
+MEMORY = ["reference GiB", "torch GiB", "numba GiB", "torch memory", "numba memory"]
 
 
 def targets(table: pd.DataFrame, full: float) -> pd.DataFrame:
@@ -30,12 +32,14 @@ def targets(table: pd.DataFrame, full: float) -> pd.DataFrame:
     for row in table.to_dict("records"):
         shape = row["shape"]
         plain, compiled, share = TARGETS[shape]
-        rows.append((shape, "training, ratio, without compiled code", plain, row["train ratio"], True))
-        rows.append((shape, "training, ratio, asked of compiled code", compiled, row["train ratio"], True))
+        rows.append((shape, "training with torch, ratio", plain, row["torch ratio"], True))
+        rows.append((shape, "training with numba, ratio", compiled, row["numba ratio"], True))
         if share is not None:
-            rows.append((shape, "share of the matrix rate, asked of compiled code", share, row[TRAINING[3]], True))
+            rows.append((shape, "training with numba, share of the matrix rate", share, row["numba share"], True))
         rows.append((shape, "sampled evaluation, ratio", 30, row["evaluation ratio"], True))
-        rows.append((shape, "peak memory, share of the reference's", 1 / 3, row["memory ratio"], False))
+        for engine in ("torch", "numba"):
+            name = f"peak memory with {engine}, share of the reference's"
+            rows.append((shape, name, 1 / 3, row[f"{engine} memory"], False))
     rows.append(("Beauty 5-core", "full-catalogue evaluation, s", 20, full, False))
     return pd.DataFrame([_judged(*row) for row in rows])
 
@@ -48,88 +52,91 @@ def _judged(shape: str, what: str, asked: float, measured: float, at_least: bool
 
 def page(table: pd.DataFrame, grown: pd.DataFrame, full: float, shapes: Mapping[str, Work], base: Work) -> str:
     """docs/speed.md. full: seconds of the full-catalogue evaluation of Beauty 5-core."""
-    sizes = pd.DataFrame([{"shape": name, **asdict(work)} for name, work in shapes.items()])
-    part = {columns[0]: markdown(table[["shape", *columns]]) for columns in (TRAINING, PARTS, EVALUATION, MEMORY)}
     return f"""# Speed
 
 Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
-{torch.__version__}. Seconds are CPU seconds, and rough where other work shares the machine, but a ratio has both
-sides in turn in one process: reference, packed, reference, packed. Evaluation and memory are measured in processes of
-their own. No figure is a promise: what another machine gives, this command tells.
+{torch.__version__}, numba {version("numba")}. Seconds are CPU seconds, and rough where other work shares the machine,
+but for a ratio the sides take turns in one process. Evaluation and memory are measured in processes of their own. No
+figure is a promise: what another machine gives, this command tells.
 
 The reference is `posrec/model/padded.py`: float32, every history padded to L, attributes as dense rows projected for
-each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it. The packed
-side is posrec's own training step as studies run it, its checks and records included.
+each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it. The others
+are posrec's own training step as studies run it, its checks and records included, by each of its engines: torch, and
+with `training: {{numerics: {{engine: numba}}}}` attention, dropout and activations compiled, on histories without any
+padding.
 
 ## Targets
 
 {markdown(targets(table, full))}
 
-Targets of compiled code are held against the plain step: there is no compiled extra (see below).
+{training_parts(table)}
+{other_parts(table, full)}
+## Growth
 
-## Training
+Training; one count is twice the base ({_words(base)}); a ratio of 2 is linear.
 
-{part[TRAINING[0]]}
+{markdown(grown)}
 
-The share of the matrix rate is the operations of the step's products, as torch counts them, over its time, as a share
-of the rate of a 1536 x 1536 product by the faster of torch's two libraries.
+## The shapes
 
-## What is left in a step
+{markdown(pd.DataFrame([{"shape": name, **asdict(work)} for name, work in shapes.items()]))}
+"""
 
-{part[PARTS[0]]}
 
-Shares of the packed step, the most that a faster part could save. Attention: its products and softmax, forward and
-backward, as torch's profiler sees them. Dropout: against a training without it. Optimiser: AdamW's pass over all
-parameters, which are nearly all the item embedding's.
+def training_parts(table: pd.DataFrame) -> str:
+    """What was measured of training."""
+    of_adam = 1 / (1 - table["optimiser share"])
+    return f"""## Training
 
-{not_built(table)}
+{markdown(table[["shape", *TRAINING]])}
 
-## Evaluation
+The first compiled step of a process loads the compiled code from disk; the first ever on a machine compiles it, for
+some seconds.
 
-{part[EVALUATION[0]]}
+## Share of the matrix rate
+
+{markdown(table[["shape", *SHARES]])}
+
+The operations of the step's products without any padding, as torch counts them, and those of attention over the pairs
+that the mask leaves, over the step's time, as a share of the rate of a 1536 x 1536 product by the faster of torch's two
+libraries.
+
+## What is left in a compiled step
+
+{markdown(table[["shape", *PARTS]])}
+
+As torch's profiler sees it: products of whole tokens and items, attention's kernels, AdamW's pass over all parameters,
+which are nearly all the item embedding's. The rest is element-wise work, gathering and torch's own bookkeeping.
+
+A lazy AdamW, which passes over an item's row only when a batch holds the item, could make a step at most
+{of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal bit for bit it would have to
+make up for every step that a row missed, the same arithmetic later. What is sparse is the gradient: only a batch's rows
+of it are written.
+"""
+
+
+def other_parts(table: pd.DataFrame, full: float) -> str:
+    """What was measured of evaluation and memory."""
+    return f"""## Evaluation
+
+{markdown(table[["shape", *EVALUATION]])}
 
 {NEGATIVES + 1} candidates of each of {EVALUATED:,} users are ranked; the reference scores those of {REFERENCE_USERS}
 users, scaled up. The packed side is `posrec.model.sampled.rank_sampled`, for candidate lists alone, by the matrix
 products that training takes; equal candidates tie bit for bit. A study asks for the full catalogue as well and reads
-its sampled candidates from those scores.
+its sampled candidates from those scores. Both engines evaluate by torch.
 
 The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d
 {BEAUTY_5CORE.dimension}; simulated in this shape) takes {full:.1f} s for all users.
 
 ## Memory
 
-{part[MEMORY[0]]}
+{markdown(table[["shape", *MEMORY]])}
 
-The largest private memory of a process that takes two steps, with interpreter and torch. The packed side has its dense
-features as a study has them, mapped from the prepared file: their pages are the system's, shared by all trainings of a
-machine, and not counted. The reference holds them as a tensor.
-
-## Growth
-
-Packed training; one count is twice the base ({_words(base)}); a ratio of 2 is linear.
-
-{markdown(grown)}
-
-## The shapes
-
-{markdown(sizes)}
+The largest private memory of a process that takes two steps, with interpreter and torch. posrec's sides have their
+dense features as a study has them, mapped from the prepared file: their pages are the system's, shared by all trainings
+of a machine, and not counted. The reference holds them as a tensor.
 """
-
-
-def not_built(table: pd.DataFrame) -> str:
-    """What no code was written for, and the most that it could bring: from the shares of a step."""
-    of_kernel = 1 / (1 - table["attention share"] - table["dropout share"])
-    of_adam = 1 / (1 - table["optimiser share"])
-    return f"""No compiled extra is built. Tried once, on this machine: attention with its dropout as one numba kernel
-(0.68.1; forward and backward, fastmath, gradients within 1e-5 of torch's), twelve steps of both in turn. The step was
-1.16 and 1.19 times as fast on Games, 1.21 on Men-90 and 1.16 on Beauty, 1.18 on average: less than the 1.2 from which
-it was to be kept. If attention's products, softmax and all dropout cost nothing at all, a step would be
-{of_kernel.min():.2f} to {of_kernel.max():.2f} times as fast.
-
-A lazy AdamW, which passes over an item's row only when a batch holds the item, could make a step at most
-{of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal bit for bit it would have to
-make up for every step that a row missed, the same arithmetic later. What is sparse is the gradient: only a batch's rows
-of it are written."""
 
 
 def _words(work: Work) -> str:

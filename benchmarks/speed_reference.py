@@ -63,7 +63,7 @@ def make_data(work: Work) -> Prepared:
     )
 
 
-def make_cell(work: Work) -> Cell:
+def make_cell(work: Work, engine: str = "torch") -> Cell:
     """The cell of this work: CARCA with learnt positions, all steps as targets, float32."""
     model = {name: getattr(work, name) for name in ("dimension", "heads", "blocks", "max_length")}
     raw = {
@@ -71,7 +71,12 @@ def make_cell(work: Work) -> Cell:
         "datasets": {"simulated": {"simulate": {"users": 40, "items": 60, "mean_length": 5}}},
         "encodings": ["learnt"],
         "model": model,
-        "training": {"learning_rate": 0.001, "batch_size": work.batch_size, "epochs": 2},
+        "training": {
+            "learning_rate": 0.001,
+            "batch_size": work.batch_size,
+            "epochs": 2,
+            "numerics": {"engine": engine},
+        },
         "seeds": [1, 2, 3],
     }
     return study.from_dict(raw).cells[0]

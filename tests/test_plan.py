@@ -211,10 +211,18 @@ def test_numerics_that_came_later_left_the_ids_of_others_alone() -> None:
 
 
 def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
-    classes = [{}, {"device": "cuda"}, {"precision": "bf16"}, {"device": "cuda", "precision": "bf16"}]
+    classes = [
+        {},
+        {"device": "cuda"},
+        {"precision": "bf16"},
+        {"device": "cuda", "precision": "bf16"},
+        {"engine": "numba"},
+    ]
     loaded = small(training={"epochs": 1, "numerics": classes}, encodings=["none"])
-    assert len({plan.run_id(loaded, cell) for cell in loaded.cells}) == 4
+    assert len({plan.run_id(loaded, cell) for cell in loaded.cells}) == 5
     (warning,) = [line for line in loaded.warnings if line.startswith("training.numerics")]
-    assert warning.startswith("training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16: each a numerics class")
+    assert warning.startswith(
+        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a numerics class"
+    )
     assert "no bytes are promised" in warning
     assert study.numerics_note(small().cells) == ""

@@ -280,7 +280,15 @@ class NumericsSettings(Settings):
     precision: Literal["fp32", "fp64", "bf16"] = Field(
         default="fp32", description="floating-point type; bf16: that of training's matrix products alone, the rest fp32"
     )
-    engine: Literal["torch"] = Field(default="torch", description="kernels")
+    engine: Literal["torch", "numba"] = Field(
+        default="torch", description="torch, or numba: parts of training compiled (the package's extra `compiled`)"
+    )
+
+    @model_validator(mode="after")
+    def _compiled_types(self) -> "NumericsSettings":
+        if self.engine == "numba" and (self.device == "cuda" or self.precision == "bf16"):
+            raise ValueError("engine numba is for device cpu in fp32 or fp64; with cuda or bf16 set engine: torch")
+        return self
 
 
 class TrainingSettings(Settings):

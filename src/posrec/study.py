@@ -259,14 +259,13 @@ def padded_note(cells: Sequence[Cell]) -> str:
 
 
 def numerics_note(cells: Sequence[Cell]) -> str:
-    """Says which cells are trained on a GPU or with bfloat16 products; empty where none is."""
-    every = (cell.training.numerics for cell in cells)
-    named = {f"{one.device}, {one.precision}": one for one in every if one.device == "cuda" or one.precision == "bf16"}
-    if not named:
+    """Says which cells are trained on a GPU, with bfloat16 products or with compiled kernels; empty where none is."""
+    every = dict.fromkeys(cell.training.numerics for cell in cells)
+    special = [one for one in every if one.device == "cuda" or one.precision == "bf16" or one.engine == "numba"]
+    if not special:
         return ""
-    where = (
-        " On a GPU no bytes are promised: see docs/gpu.md." if "cuda" in {one.device for one in named.values()} else ""
-    )
+    named = [f"{one.device}, {one.precision}{', numba' * (one.engine == 'numba')}" for one in special]
+    where = " On a GPU no bytes are promised: see docs/gpu.md." if any(one.device == "cuda" for one in special) else ""
     each = "each a" if len(named) > 1 else "a"
     return f"training.numerics: {' and '.join(named)}: {each} numerics class of its own, with other run ids.{where}"
 

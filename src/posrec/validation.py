@@ -49,7 +49,8 @@ def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
     hint = ""
     if issue["type"] == "literal_error":
         hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
-    return f"{key}: {issue['msg']}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
+    what = issue["msg"].removeprefix("Value error, ")
+    return f"{key}: {what}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
 
 
 def nearest(word: str, allowed: list[str]) -> str:

@@ -32,7 +32,7 @@ from tests.model.conftest import make_candidates, make_cell, make_data
 FILE = Path(__file__).with_name("golden.json")
 VERSIONS = {"training": versions.TRAINING_VERSION, "evaluation": versions.EVALUATION_VERSION}
 KERNELS = torch.backends.cpu.get_cpu_capability()
-NOT_HERE = {"keep_weights", "numerics"}  # the first changes no number; the cases are all of one numerics class
+NOT_HERE = {"keep_weights", "numerics"}  # the first changes no number; of the second, the compiled engine is below
 # A value that isn't the default, where the schema lists none, and what it takes to be seen.
 VALUES: dict[str, dict[str, Any]] = {
     "dimension": {"dimension": 16},
@@ -80,6 +80,8 @@ def cases() -> dict[str, Case]:
     for settings in (ModelSettings, TrainingSettings):
         found |= dict(_settings(settings))
     found |= {name: Case(protocol=name, settings={"dropout": 0.2}) for name in ("sound_last", "released")}
+    compiled = {"numerics": {"precision": "fp64", "engine": "numba"}, "dropout": 0.2}
+    found |= {f"engine: numba: {name}": Case(name, settings=compiled) for name in ("rope", "rmha4")}
     for switches in (TrainingSwitches, EvaluationSwitches):
         names = (name for name in switches.model_fields if name != "targets")
         found |= {f"{name}: released": _switched(name) for name in names}

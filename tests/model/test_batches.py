@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model import streams
-from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, ragged_arange, slot_rows
+from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, slot_rows
+from posrec.model.inputs import ragged_arange
 from tests.model.conftest import make_cell, make_data
 
 

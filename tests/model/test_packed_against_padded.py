@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from posrec.data.prepared import Prepared
 from posrec.model import padded, streams
+from posrec.model.attention import Packing
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.evaluate import model_scores, requests_of
@@ -73,8 +74,8 @@ CASES += [(e, {"name": "mixed", **switches}, {**s, "decoder_positions": True}) f
 
 def sampler(cell: Cell, data: Prepared, batch_size: int = 16) -> Sampler:
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    padded_layout = cell.layout == "padded"
-    return Sampler(data, cell.model, cell.switches, batch_size, order, negatives, padded_layout)
+    packing: Packing = "padded" if cell.layout == "padded" else "classes"
+    return Sampler(data, cell.model, cell.switches, batch_size, order, negatives, packing)
 
 
 def dense_attributes(data: Prepared) -> Tensor:

@@ -10,10 +10,10 @@ from benchmarks.speed_reference import make_data
 from posrec.data.prepared import Prepared
 
 SPECIAL: list[equivalence.Case] = [
-    {"encoding": "learnt", "residual": "sum", "decoder_residual": "none"},
-    {"encoding": "learnt", "head": "dot", "norm": "rms", "norm_place": "after"},
-    {"encoding": "rope", "decoder_residual": "sum", "activation": "gelu"},
-    {"encoding": "learnt", "upper_bound": 2.0},
+    {"engine": "torch", "encoding": "learnt", "residual": "sum", "decoder_residual": "none"},
+    {"engine": "torch", "encoding": "learnt", "head": "dot", "norm": "rms", "norm_place": "after"},
+    {"engine": "torch", "encoding": "rope", "decoder_residual": "sum", "activation": "gelu"},
+    {"engine": "torch", "encoding": "learnt", "upper_bound": 2.0},
 ]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.model import streams
+from posrec.model.attention import Packing
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.train import build_model
@@ -26,7 +27,8 @@ def test_padding_and_batch_order_change_nothing(data: Prepared, encoding: str, p
     cell = make_cell(encoding, protocol)
     model = build_model(cell, data, 1)
     order, negatives = (streams.numpy_stream(name, 1) for name in ("order", "negatives"))
-    packed, padded = (Sampler(data, cell.model, cell.switches, 16, order, negatives, slots) for slots in (False, True))
+    packings: list[Packing] = ["classes", "padded"]
+    packed, padded = (Sampler(data, cell.model, cell.switches, 16, order, negatives, packing) for packing in packings)
     samples = packed._samples(packed.users[:USERS])
     first = np.argsort(samples.length, kind="stable")
     other = np.lexsort([-np.arange(USERS), samples.length])  # users of one length the other way round

@@ -10,9 +10,8 @@ import torch
 from posrec.data.prepared import Prepared
 from posrec.model import streams, train
 from posrec.model.attention import make_group
-from posrec.model.batches import distinct_items
 from posrec.model.evaluate import requests_of
-from posrec.model.inputs import Tokens
+from posrec.model.inputs import Tokens, distinct_items
 from posrec.model.optimiser import learning_rate_factor
 from posrec.model.train import (
     Curve,

@@ -9,15 +9,16 @@ slots.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch import Tensor
 
 from posrec.model.dropout import dropout
 from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
-from posrec.model.products import keys_first, linear
+from posrec.model.products import keys_first
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Relative:
 
 
 Layout = Sequence[Group]
+# how histories lie in training batches: rounded up to a length class, all as long as the longest, or as they are
+Packing = Literal["classes", "padded", "exact"]
 
 
 def make_group(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Group:
@@ -72,6 +75,17 @@ def make_group(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Gr
     encoder, decoder = (_bias(lengths, keys, count, causal) for count in (keys, queries))
     real = torch.from_numpy(np.arange(keys) >= keys - lengths[:, None])
     return Group(len(lengths), keys, queries, encoder, decoder, real, causal)
+
+
+def exact_group(users: int, keys: int, queries: int, causal: bool) -> Group:
+    """A group of users who all have `keys` items."""
+    encoder, decoder = (_exact_bias(keys, count, causal) for count in (keys, queries))
+    return Group(users, keys, queries, encoder, decoder, None, causal)
+
+
+@lru_cache(maxsize=1000)
+def _exact_bias(keys: int, queries: int, causal: bool) -> Tensor | None:
+    return _bias(np.array([keys]), keys, queries, causal)
 
 
 def real_slots(layout: Layout) -> Tensor:
@@ -108,34 +122,6 @@ def _bias(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Tensor 
         hidden = hidden | (np.arange(keys) < keys - lengths[:, None])[:, None, None]  # (B, 1, m, n)
     # a large negative number and not -inf: a padded query sees nothing, and softmax of -inf alone is NaN
     return torch.from_numpy(np.where(hidden, np.float32(-1e30), np.float32(0))) if hidden.any() else None
-
-
-class Attention(nn.Module):
-    """Query, key and value through a linear layer and LeakyReLU(0.2); softmax(QK' / sqrt(Dh)) V.
-
-    No output projection.
-    """
-
-    query_weight: nn.Parameter
-    query_bias: nn.Parameter
-    key_weight: nn.Parameter
-    key_bias: nn.Parameter
-    value_weight: nn.Parameter
-    value_bias: nn.Parameter
-
-    def __init__(self, dimension: int, heads: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.heads = heads
-        bound = math.sqrt(3 / dimension)  # Xavier uniform
-        for name in ("query", "key", "value"):
-            weight = (torch.rand(dimension, dimension, generator=generator) * 2 - 1) * bound
-            self.register_parameter(f"{name}_weight", nn.Parameter(weight))
-            self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(dimension)))
-
-    def project(self, name: str, x: Tensor) -> Tensor:
-        """x: (T, D). Returns the query, key or value of each head: (T, H, Dh)."""
-        y = linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-        return leaky_relu(y, 0.2).unflatten(-1, (self.heads, -1))
 
 
 def attend(

@@ -13,8 +13,8 @@ from torch import Tensor
 from posrec import plan
 from posrec.data.prepared import Candidates, Prepared
 from posrec.files import write_checked_json
-from posrec.model.batches import ragged_arange
 from posrec.model.evaluate import USER_BLOCK, Ranks, Requests, rank_requests, requests_of
+from posrec.model.inputs import ragged_arange
 from posrec.model.metrics import mean_metrics
 from posrec.study import Study
 

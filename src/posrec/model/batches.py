@@ -10,8 +10,8 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.errors import DataError
-from posrec.model.attention import Group, make_group
-from posrec.model.inputs import Items, Tokens
+from posrec.model.attention import Group, Packing, exact_group, make_group
+from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
@@ -75,16 +75,6 @@ class Part:
     candidates: Slots
 
 
-def ragged_arange(start: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """start[0] .. start[0] + length[0] - 1, start[1] .., in one array.
-
-    >>> ragged_arange(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
-    ends = np.cumsum(length)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - (ends - length), length)
-
-
 class Sampler:
     """Draws epochs from the training interactions of a prepared data set.
 
@@ -102,11 +92,12 @@ class Sampler:
         batch_size: int,
         order: np.random.Generator,
         negatives: np.random.Generator,
-        padded: bool = False,
+        packing: Packing = "classes",
         negatives_a_target: int = 1,
     ) -> None:
         self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
-        self.order, self.negative_stream, self.padded = order, negatives, padded
+        self.order, self.negative_stream, self.packing = order, negatives, packing
+        self.room = FeatureRoom(data)
         self.negatives_a_target, self.released = negatives_a_target, switches.sampling == "released"
         known = data.n_users - self.released  # released: the last user is never drawn
         self.users = np.flatnonzero(data.train_length[:known] >= 2)
@@ -170,7 +161,7 @@ class Sampler:
 
     def _parts(self, samples: Samples) -> list[Part]:
         """samples: sorted by length."""
-        classes = LENGTH_CLASSES[-1:] if self.padded else LENGTH_CLASSES
+        classes = LENGTH_CLASSES[-1:] if self.packing == "padded" else LENGTH_CLASSES
         slots = np.minimum(classes[np.searchsorted(classes, samples.length)], self.settings.max_length)
         parts = []
         for keys in np.unique(slots):
@@ -180,15 +171,34 @@ class Sampler:
 
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
-        parts, masked = self._parts(samples), self.switches.masked
-        groups = [make_group(part.length, part.keys, part.candidates.items.shape[1], masked) for part in parts]
-        sign = self.signs(parts)
+        parts = self._parts(samples)
         items, interactions, rows = (all_slots(parts, name) for name in ("items", "interactions", "rows"))
+        sign = self.signs(parts)
+        if self.packing == "exact":
+            real = items != 0
+            items, interactions, rows = items[real], interactions[real], rows[real]
+            sign = sign[sign != 0]
+            groups = self._exact_groups(samples.length)
+        else:
+            groups = self._groups(parts)
         distinct, index = np.unique(items, return_inverse=True)
         context = torch.from_numpy(context_at(self.data, interactions))
         times = torch.from_numpy(self.data.times[interactions])
         tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
-        return Batch(distinct_items(self.data, distinct), tokens, groups, torch.from_numpy(sign))
+        return Batch(distinct_items(self.data, distinct, self.room), tokens, groups, torch.from_numpy(sign))
+
+    def _groups(self, parts: Sequence[Part]) -> list[Group]:
+        masked = self.switches.masked
+        return [make_group(part.length, part.keys, part.candidates.items.shape[1], masked) for part in parts]
+
+    def _exact_groups(self, length: np.ndarray) -> list[Group]:
+        """length: (B,), sorted."""
+        groups = []
+        for keys, users in zip(*np.unique(length, return_counts=True), strict=True):
+            targets = keys if self.switches.targets == "all" else 1
+            queries = int(targets * (1 + self.negatives_a_target))
+            groups.append(exact_group(int(users), int(keys), queries, self.switches.masked))
+        return groups
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
         """History slots (B, n) and candidate slots (B, n + kn), or (B, 1 + k) where the last step is the only target.
@@ -284,15 +294,3 @@ def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) 
     """
     rows = np.full_like(length, settings.max_length) if settings.position_start == "end" else length
     return rows - (1 - after)
-
-
-def distinct_items(data: Prepared, ids: np.ndarray) -> Items:
-    """Items, their attribute bags and their dense features."""
-    first = data.attribute_offsets[ids]
-    count = data.attribute_offsets[ids + 1] - first
-    return Items(
-        torch.from_numpy(ids.astype(np.int64)),
-        torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
-        torch.from_numpy(np.cumsum(count) - count),
-        torch.from_numpy(np.asarray(data.features[ids])),  # of a memory map only these rows are read, and copied once
-    )

@@ -5,94 +5,23 @@ product W_c W_f, and each distinct item of a batch is encoded once: the result i
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posrec.model.attention import Attention, Layout, Relative, attend, batch_axis, decoder_distances, real_slots
+from posrec.model.attention import Layout, Packing, Relative, batch_axis, decoder_distances, real_slots
 from posrec.model.dropout import dropout
 from posrec.model.encodings import Shape, build_encoding
 from posrec.model.inputs import Items, Tokens
+from posrec.model.kernels import Kernels
+from posrec.model.layers import Attention, Block, combine, make_norm
 from posrec.model.products import linear
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
 CONTEXT_WIDTH = 6
 FEATURE_FACTOR = 5  # the feature layer has 5D outputs
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "leaky": lambda x: F.leaky_relu(x, 0.2),
-    "silu": F.silu,
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "identity": lambda x: x,
-}
-
-
-class FeedForward(nn.Module):
-    """y + dropout(W_2 dropout(act(W_1 y))) on (T, D)."""
-
-    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
-        super().__init__()
-        width = settings.dimension
-        self.settings = settings
-        # the released code overwrites every activation but silu by the identity
-        ignored = switches.activation == "released" and settings.activation != "silu"
-        self.activation = "identity" if ignored else settings.activation
-        self.weight1 = nn.Parameter(_xavier(width, generator))
-        self.bias1 = nn.Parameter(torch.zeros(width))
-        self.weight2 = nn.Parameter(_xavier(width, generator))
-        self.bias2 = nn.Parameter(torch.zeros(width))
-
-    def forward(self, y: Tensor) -> Tensor:
-        """y: (T, D). Returns (T, D)."""
-        rate = self.settings.dropout if self.training else 0.0
-        hidden = ACTIVATIONS[self.activation](linear(y, self.weight1, self.bias1))
-        return y + dropout(linear(dropout(hidden, rate), self.weight2, self.bias2), rate)
-
-
-class Block(nn.Module):
-    """One encoder block: attention with a residual, a norm, feed-forward with a residual.
-
-    norm_place "before": the first norm makes the attention's query, the second the feed-forward's input; "after": they
-    follow the residuals.
-    """
-
-    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
-        super().__init__()
-        self.settings = settings
-        self.norm1, self.norm2 = make_norm(settings), make_norm(settings)
-        self.attention = Attention(settings.dimension, settings.heads, generator)
-        self.feed_forward = FeedForward(settings, switches, generator)
-        # the released code's "mul" falls through to the feed-forward once more
-        self.falls_through = switches.ff_residual == "released" and settings.residual == "mul"
-
-    def forward(self, x: Tensor, rows: Tensor, layout: Layout, relative: Relative) -> Tensor:
-        """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
-        encoding, number, before = relative.encoding, relative.block, self.settings.norm_place == "before"
-        start = self.norm1(x) if before else x  # (T, D)
-        query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
-        key = encoding.rotate(self.attention.project("key", x), rows, number)
-        value = self.attention.project("value", x)
-        rate = self.settings.dropout if self.training else 0.0
-        y = encoding.project(attend(query, key, value, layout, rate, relative), number)
-        y = combine(self.settings.residual, y, start)
-        y = self.norm2(y) if before else self.norm1(y)
-        y = self.residual(y, self.feed_forward)
-        return y if before else self.norm2(y)
-
-    def residual(self, y: Tensor, feed_forward: Callable[[Tensor], Tensor]) -> Tensor:
-        """The feed-forward with its residual. y: (..., D). Returns (..., D)."""
-        z = combine(self.settings.residual, feed_forward(y), y)
-        return feed_forward(z) if self.falls_through else z
-
-
-def make_norm(settings: ModelSettings) -> nn.Module:
-    """A layer norm, an RMS norm (Zhang and Sennrich 2019) or nothing, over D."""
-    if settings.norm == "none":
-        return nn.Identity()
-    return (nn.LayerNorm if settings.norm == "layer" else nn.RMSNorm)(settings.dimension, eps=1e-8)
 
 
 class Carca(nn.Module):
@@ -112,8 +41,10 @@ class Carca(nn.Module):
         encoding_generator: torch.Generator,
         context_width: int = CONTEXT_WIDTH,
         n_features: int = 0,
+        kernels: Kernels | None = None,
     ) -> None:
         super().__init__()
+        self.kernels = kernels or Kernels()
         width = settings.dimension
         self.settings = settings
         self.switches = switches
@@ -125,9 +56,9 @@ class Carca(nn.Module):
         self.feature_bias = nn.Parameter(torch.zeros(FEATURE_FACTOR * width))
         self.item_weight = nn.Parameter(_normal((width, width + FEATURE_FACTOR * width), trunk))
         self.item_bias = nn.Parameter(torch.zeros(width))
-        self.blocks = nn.ModuleList([Block(settings, switches, trunk) for _ in range(settings.blocks)])
+        self.blocks = nn.ModuleList([Block(settings, switches, trunk, self.kernels) for _ in range(settings.blocks)])
         self.last_norm = make_norm(settings) if settings.norm_place == "before" else nn.Identity()
-        self.decoder = Attention(width, settings.heads, trunk)
+        self.decoder = Attention(width, settings.heads, trunk, self.kernels)
         self.output_weight = nn.Parameter((torch.rand(width, generator=trunk) * 2 - 1) * math.sqrt(6 / (width + 1)))
         self.output_bias = nn.Parameter(torch.zeros(()))
         if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids, torch's default start
@@ -151,6 +82,13 @@ class Carca(nn.Module):
     def padded(self) -> bool:
         """Whether histories must be padded to L slots: the second softmax gives padding a weight."""
         return self.switches.rmha_softmax == "released" and self.encoding.second_softmax
+
+    @property
+    def packing(self) -> Packing:
+        """How the histories of its training batches must lie, or may at best."""
+        if self.padded:
+            return "padded"
+        return "exact" if self.kernels.exact and not self.encoding.acts_on_pairs() else "classes"
 
     @property
     def decoder_positions(self) -> bool:
@@ -231,12 +169,13 @@ class Carca(nn.Module):
         key, value = (self.decoder.project(name, history) for name in ("key", "value"))
         rate, number = self.settings.dropout if self.training else 0.0, self.settings.blocks
         if not self.decoder_positions:
-            return attend(query, key, value, layout, rate)
+            return self.kernels.attend(query, key, value, layout, rate)
         if self.switches.rope_axis == "sound":  # released: queries and keys of a head would turn alike
             query = self.encoding.rotate(query, candidate_rows, number)
             key = self.encoding.rotate(key, rows, number)
         distances = decoder_distances(layout, rows, candidate_rows)
-        y = attend(query, key, value, layout, rate, Relative(self.encoding, number, distances=distances))
+        relative = Relative(self.encoding, number, distances=distances)
+        y = self.kernels.attend(query, key, value, layout, rate, relative)
         return self.encoding.project(y, number)
 
     def dot_logits(self, products: Tensor) -> Tensor:
@@ -267,16 +206,10 @@ class Carca(nn.Module):
         parts = self.item_parts(items, embedding)
         length = sum(group.users * group.keys for group in layout)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
+        history, candidates = x.split([length, len(x) - length])
         times = None if tokens.times is None else tokens.times[:length]
-        encoded = self.encode_history(x[:length], tokens.rows[:length], layout, times)
-        return self.head(encoded, x[length:], layout, tokens.rows[:length], tokens.rows[length:])
-
-
-def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
-    """A residual connection: y * x, y + x, or y alone."""
-    if kind == "none":
-        return y
-    return y * x if kind == "mul" else y + x
+        encoded = self.encode_history(history, tokens.rows[:length], layout, times)
+        return self.head(encoded, candidates, layout, tokens.rows[:length], tokens.rows[length:])
 
 
 def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:
@@ -292,7 +225,3 @@ def _bounded(rows: Tensor, bound: float, p: float) -> Tensor:
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator) * 0.01
-
-
-def _xavier(width: int, generator: torch.Generator) -> Tensor:
-    return (torch.rand(width, width, generator=generator) * 2 - 1) * math.sqrt(3 / width)

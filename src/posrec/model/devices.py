@@ -1,8 +1,9 @@
 """Where a cell is trained and in which numbers: `training.numerics` of the study. Never detected: a run id names it.
 
-What names a device that this machine lacks stops with an error, before anything is trained.
+What names a device or an engine that this machine lacks stops with an error, before anything is trained.
 """
 
+import importlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -13,6 +14,7 @@ from posrec.settings import NumericsSettings
 from posrec.study import Cell
 
 KEY = "training.numerics.device"
+ENGINE = "training.numerics.engine"
 
 
 def device_of(numerics: NumericsSettings) -> torch.device:
@@ -33,9 +35,23 @@ def without_gpu() -> str:
 
 
 def check_devices(cells: Sequence[Cell]) -> None:
-    """Raise StudyError where a cell names a device that this machine lacks."""
+    """Raise StudyError where a cell names a device or an engine that this machine lacks."""
     for numerics in {cell.training.numerics for cell in cells}:
         device_of(numerics)
+        if numerics.engine == "numba" and (why := without_numba()):
+            raise StudyError(
+                f"{ENGINE}: numba, but {why}: `make setup` or pip install 'posrec[compiled]' installs it; or set "
+                f"{ENGINE}: torch, which gives the runs other ids"
+            )
+
+
+def without_numba() -> str:
+    """Why there are no compiled kernels here; empty where there are."""
+    try:
+        importlib.import_module("numba")
+    except (ImportError, OSError) as error:
+        return f"numba cannot be loaded ({error})"
+    return ""
 
 
 def told(cells: Sequence[Cell]) -> str:

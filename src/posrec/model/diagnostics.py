@@ -16,12 +16,13 @@ from torch.nn.functional import embedding
 
 from posrec.data.prepared import Prepared
 from posrec.model import padded
-from posrec.model.batches import distinct_items, slot_rows
-from posrec.model.carca import Block, Carca
+from posrec.model.batches import slot_rows
+from posrec.model.carca import Carca
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.evaluate import Requests, model_scores, requests_of
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
-from posrec.model.inputs import Tokens
+from posrec.model.inputs import Tokens, distinct_items
+from posrec.model.layers import Block
 from posrec.model.probes import probe
 from posrec.model.train import Curve
 

@@ -17,18 +17,27 @@ def dropout(x: Tensor, rate: float) -> Tensor:
     """
     if not rate:
         return x
-    dropped = min(round(rate * LEVELS), LEVELS - 1)
     streams = seed_streams()
     if streams is not None:
-        return x * _StackedScale.apply(x.detach(), dropped, streams)
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-    bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-    return x * _scale(bits, dropped, x.dtype)
+        return x * _StackedScale.apply(x.detach(), _dropped(rate), streams)
+    bits, below, scale = draw(x.numel(), rate, x.device)
+    return x * (bits.view(x.shape) >= below).to(x.dtype).mul_(scale)
 
 
-def _scale(bits: Tensor, dropped: int, dtype: torch.dtype) -> Tensor:
-    """0 or the scale of each element. bits: int16, uniform over -LEVELS / 2 .. LEVELS / 2 - 1."""
-    return (bits >= dropped - LEVELS // 2).to(dtype).mul_(LEVELS / (LEVELS - dropped))
+def draw(count: int, rate: float, device: torch.device) -> tuple[Tensor, int, float]:
+    """Random bits of `count` elements (n,) int16, the bits below which one is dropped, and the scale of the others."""
+    words = torch.empty(-(-count // 4), dtype=torch.int64, device=device).random_(-(2**63), None)
+    return words.view(torch.int16)[:count], *_bounds(_dropped(rate))
+
+
+def _dropped(rate: float) -> int:
+    """How many of the levels are dropped."""
+    return min(round(rate * LEVELS), LEVELS - 1)
+
+
+def _bounds(dropped: int) -> tuple[int, float]:
+    """Bits are uniform over -LEVELS / 2 .. LEVELS / 2 - 1."""
+    return dropped - LEVELS // 2, LEVELS / (LEVELS - dropped)
 
 
 class _StackedScale(torch.autograd.Function):
@@ -49,4 +58,5 @@ class _StackedScale(torch.autograd.Function):
         of_seeds = x.movedim(in_dims[0], 0)
         count = of_seeds[0].numel()
         bits = streams.draw(-(-count // 4)).view(torch.int16)[:, :count].view(of_seeds.shape)
-        return _scale(bits, dropped, x.dtype), 0
+        below, scale = _bounds(dropped)
+        return (bits >= below).to(x.dtype).mul_(scale), 0

@@ -17,16 +17,9 @@ from torch.nn import functional as F
 from posrec.data.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model.attention import make_group
-from posrec.model.batches import (
-    candidate_rows,
-    context_at,
-    context_sources,
-    distinct_items,
-    ragged_arange,
-    slot_rows,
-)
+from posrec.model.batches import candidate_rows, context_at, context_sources, slot_rows
 from posrec.model.carca import Carca
-from posrec.model.inputs import Tokens
+from posrec.model.inputs import Tokens, distinct_items, ragged_arange
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
 USER_BLOCK = 16  # users whose scores are ranked together

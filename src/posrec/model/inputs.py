@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from posrec.data.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,45 @@ class Items:
         each = F.embedding(self.attribute_ids, table)  # (K, D)
         rows = self.attribute_rows[:, None].expand(each.shape)
         return table.new_zeros(len(self.ids), each.shape[1]).scatter_add(0, rows, each)
+
+
+def ragged_arange(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """start[0] .. start[0] + length[0] - 1, start[1] .., in one array.
+
+    >>> ragged_arange(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(length)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - (ends - length), length)
+
+
+class FeatureRoom:
+    """Room for the dense features of a batch's items, kept from batch to batch: fresh memory costs as much as the copy.
+
+    What it holds is overwritten by the next batch.
+    """
+
+    def __init__(self, data: Prepared) -> None:
+        self.features = data.features
+        self.room = np.empty((0, self.features.shape[1]), self.features.dtype)
+
+    def take(self, ids: np.ndarray) -> np.ndarray:
+        """The features of these items (M,): (M, F)."""
+        if len(ids) > len(self.room):
+            self.room = np.empty((len(ids) + len(ids) // 8, self.room.shape[1]), self.room.dtype)
+        # "clip" writes into the room as it goes; "raise" would fill a copy first. Ids are those of the data
+        return np.take(self.features, ids, 0, out=self.room[: len(ids)], mode="clip")
+
+
+def distinct_items(data: Prepared, ids: np.ndarray, room: FeatureRoom | None = None) -> Items:
+    """Items, their attribute bags and their dense features; `room`: where the features are put."""
+    first = data.attribute_offsets[ids]
+    count = data.attribute_offsets[ids + 1] - first
+    # of a memory map only these rows are read, and copied once
+    features = np.asarray(data.features[ids]) if room is None else room.take(ids)
+    return Items(
+        torch.from_numpy(ids.astype(np.int64)),
+        torch.from_numpy(data.attribute_ids[ragged_arange(first, count)].astype(np.int64)),
+        torch.from_numpy(np.cumsum(count) - count),
+        torch.from_numpy(features),
+    )

@@ -25,6 +25,7 @@ from posrec.model.devices import check_devices
 from posrec.model.diagnostics import diagnose
 from posrec.model.encodings.own import planned_version
 from posrec.model.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.kernels import attention_note
 from posrec.model.scoring import Scores
 from posrec.model.stacked_jobs import bring_stacked
 from posrec.model.threads import one_thread
@@ -66,7 +67,7 @@ def train_cells(
         runs = [job for job in runs if job.status() == "failed"]
     if note := padded_note(cells):
         print(f"posrec: not by the packed engine: {note}", flush=True)
-    if note := numerics_note(cells):
+    for note in filter(None, (numerics_note(cells), attention_note(cells))):
         print(f"posrec: {note}", flush=True)
     stacked = bring_stacked([job for job in runs if work.on_gpu(job.cell)], again_failed)
     trained = failed = 0

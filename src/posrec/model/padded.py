@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posrec.model.attention import Attention
-from posrec.model.carca import ACTIVATIONS, Block, Carca, FeedForward, combine
+from posrec.model.carca import Carca
 from posrec.model.encodings import Pairs
+from posrec.model.kernels import ACTIVATIONS
+from posrec.model.layers import Attention, Block, FeedForward, combine
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,13 @@ class _RoutedLinear(torch.autograd.Function):
         with onednn():
             return (
                 gradient @ weight if of_x else None,
-                gradient.T @ x if of_weight else None,
+                _of_weight(gradient, x, weight) if of_weight else None,
                 gradient.sum(0) if of_bias else None,
             )
+
+
+def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The weight's gradient (N, K), laid out in memory as the weight is: torch copies another one, slowly."""
+    if weight.is_contiguous():
+        return gradient.T @ x
+    return (x.T @ gradient).T

@@ -20,7 +20,7 @@ from posrec.files import digest, read_json, sha256, write_json
 from posrec.model.products import onednn_is_float32
 from posrec.study import Cell, Study
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "snakemake", "dvc")
+PACKAGES = ("torch", "numba", "numpy", "scipy", "pandas", "snakemake", "dvc")
 
 
 @cache

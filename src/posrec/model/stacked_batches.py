@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from posrec.data.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Part, Sampler, Slots, all_slots, context_at, distinct_items
-from posrec.model.inputs import Items, Tokens
+from posrec.model.batches import Batch, Part, Sampler, Slots, all_slots, context_at
+from posrec.model.inputs import Items, Tokens, distinct_items
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from posrec.model.checkpoints import State
 from posrec.model.devices import device_of, training_products, weights_type
 from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.failures import Progress, TrainingFailed, model_code
+from posrec.model.kernels import make_kernels
 from posrec.model.losses import loss_function
 from posrec.model.optimiser import make_optimiser
 from posrec.model.threads import one_thread
@@ -76,7 +77,8 @@ def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
     widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
     switches = cell.switches
-    model = Carca(cell.model, cell.encoding, data.n_items, data.n_attributes, switches, trunk, encoding, **widths)
+    counts, kernels = (data.n_items, data.n_attributes), make_kernels(cell.training.numerics)
+    model = Carca(cell.model, cell.encoding, *counts, switches, trunk, encoding, **widths, kernels=kernels)
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
     numerics = cell.training.numerics
@@ -127,9 +129,8 @@ class Training:
         self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
         self.dropout_stream.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))
         order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-        self.sampler = Sampler(
-            data, cell.model, cell.switches, batch_size(cell), order, negatives, self.model.padded, settings.negatives
-        )
+        packing, count = self.model.packing, settings.negatives
+        self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, count)
         self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)

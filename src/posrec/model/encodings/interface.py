@@ -53,6 +53,11 @@ class Encoding(nn.Module):
         super().__init__()
         self.shape = shape
 
+    @classmethod
+    def acts_on_pairs(cls) -> bool:
+        """Whether something is added to the attention's scores or values."""
+        return cls.scores is not Encoding.scores or cls.values is not Encoding.values
+
     def encode(self, x: Tensor, rows: Tensor) -> Tensor:
         """Put positions into encoded items. x: (T, D); rows: (T,). Returns (T, D); must be affine in x."""
         return x
@@ -82,7 +87,7 @@ class Encoding(nn.Module):
 
 
 EncodingType = TypeVar("EncodingType", bound=type[Encoding])
-REGISTRY: dict[str, Callable[..., Encoding]] = {}
+REGISTRY: dict[str, type[Encoding]] = {}
 
 
 def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingType], EncodingType]:

@@ -1,0 +1,1 @@
+"""Parts of a training step compiled by numba (the extra `compiled`): the same results as torch's, up to rounding."""
