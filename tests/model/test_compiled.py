@@ -19,8 +19,9 @@ from torch import Tensor
 
 from posrec.data.prepared import Prepared
 from posrec.errors import StudyError
-from posrec.model import devices, jobs
+from posrec.model import batches, devices, jobs
 from posrec.model.attention import Group, Packing, Relative, exact_group
+from posrec.model.batches import ROWS
 from posrec.model.compiled import loops
 from posrec.model.compiled.kernels import CompiledKernels
 from posrec.model.dropout import draw
@@ -172,14 +173,37 @@ def test_batches_are_the_same_without_their_padding(data: Prepared, protocol: st
         Training(make_cell("learnt", protocol, numerics=numerics, **settings), data, 1).sampler
         for numerics in (NUMERICS, {"precision": "fp64"})
     ]
-    padding = 0
     for exact, padded in zip(*(sampler.epoch() for sampler in samplers), strict=True):
-        assert users_of(exact) == users_of(padded)
-        assert (exact.items.ids[exact.tokens.index] > 0).all()
-        assert (exact.sign != 0).all()
-        assert torch.equal(exact.tokens.context, padded.tokens.context[padded.items.ids[padded.tokens.index] > 0])
-        padding += int((padded.sign == 0).sum())
-    assert padding > 0 or protocol == "sound_last"
+        users = users_of(padded)
+        assert users_of(exact)[: len(users)] == users
+        real, slots = ((batch.items.ids[batch.tokens.index] > 0) for batch in (exact, padded))
+        assert torch.equal(exact.tokens.context[real], padded.tokens.context[slots])
+        assert torch.equal(exact.sign[exact.sign != 0], padded.sign[padded.sign != 0])
+
+
+def test_users_of_nothing_fill_a_batch_up(data: Prepared) -> None:
+    """To a multiple of 64 history slots and distinct items; nobody but the last group has padding."""
+    for batch in Training(make_cell("learnt", numerics=NUMERICS), data, 1).sampler.epoch():
+        slots = sum(group.users * group.keys for group in batch.layout)
+        filling = batch.layout[-1].users
+        assert slots % ROWS == len(batch.items.ids) % ROWS == 0
+        padding = batch.items.ids[batch.tokens.index] == 0
+        assert padding[slots - filling : slots].all()
+        assert padding[-2 * filling :].all()
+        assert int(padding.sum()) == 3 * filling
+        assert int((batch.sign == 0).sum()) == 2 * filling
+
+
+def test_users_of_nothing_change_nothing(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for rows in (1, 64):
+        monkeypatch.setattr(batches, "ROWS", rows)
+        training = Training(make_cell("rope", numerics=NUMERICS), data, 1)
+        training.train_epoch(lambda: None)
+        found.append(training)
+    assert found[0].steps.loss == pytest.approx(found[1].steps.loss, rel=1e-12)
+    for one, other in zip(*(training.model.parameters() for training in found), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 def test_only_training_is_compiled(data: Prepared) -> None:

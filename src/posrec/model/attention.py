@@ -63,7 +63,7 @@ class Relative:
 
 
 Layout = Sequence[Group]
-# how histories lie in training batches: rounded up to a length class, all as long as the longest, or as they are
+# how histories lie in training batches: rounded up to a length class, all padded to L, or as long as they are
 Packing = Literal["classes", "padded", "exact"]
 
 

@@ -12,11 +12,15 @@ from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
+from posrec.model.parts import Part, Slots, all_slots, no_users
 from posrec.protocols import TrainingSwitches
 from posrec.settings import ModelSettings
 
 # Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
 LENGTH_CLASSES = np.array([2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 10**9])
+# Where histories are not padded, users of nothing fill a batch up to a multiple of so many rows, and item 0 its items:
+# oneDNN prepares a product for each number of rows that it meets, which takes longer than many of the products.
+ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -54,25 +58,6 @@ class Samples:
     def take(self, index: np.ndarray) -> "Samples":
         """The samples at `index` (B,); all negatives stay, since first_negative counts from the first of them."""
         return Samples(self.start[index], self.length[index], self.first_negative[index], self.negatives)
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
-
-    items: np.ndarray
-    interactions: np.ndarray
-    rows: np.ndarray
-
-
-@dataclass(frozen=True)
-class Part:
-    """The users of a batch in one length class: histories of these lengths (B,) in `keys` slots each."""
-
-    length: np.ndarray
-    keys: int
-    history: Slots
-    candidates: Slots
 
 
 class Sampler:
@@ -172,16 +157,16 @@ class Sampler:
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
         parts = self._parts(samples)
-        items, interactions, rows = (all_slots(parts, name) for name in ("items", "interactions", "rows"))
-        sign = self.signs(parts)
+        sign, groups = self.signs(parts), self._groups(parts)
         if self.packing == "exact":
-            real = items != 0
-            items, interactions, rows = items[real], interactions[real], rows[real]
-            sign = sign[sign != 0]
-            groups = self._exact_groups(samples.length)
-        else:
-            groups = self._groups(parts)
+            filling = int(-samples.length.sum() % ROWS)
+            groups = self._exact_groups(samples.length, filling)
+            parts = [part.without_padding() for part in parts] + [no_users(filling, 1, 1 + self.negatives_a_target)]
+            sign = np.pad(sign[sign != 0], (0, parts[-1].candidates.items.size))
+        items, interactions, rows = (all_slots(parts, name) for name in ("items", "interactions", "rows"))
         distinct, index = np.unique(items, return_inverse=True)
+        if self.packing == "exact":
+            distinct = np.pad(distinct, (0, -len(distinct) % ROWS))
         context = torch.from_numpy(context_at(self.data, interactions))
         times = torch.from_numpy(self.data.times[interactions])
         tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
@@ -191,14 +176,16 @@ class Sampler:
         masked = self.switches.masked
         return [make_group(part.length, part.keys, part.candidates.items.shape[1], masked) for part in parts]
 
-    def _exact_groups(self, length: np.ndarray) -> list[Group]:
-        """length: (B,), sorted."""
-        groups = []
-        for keys, users in zip(*np.unique(length, return_counts=True), strict=True):
-            targets = keys if self.switches.targets == "all" else 1
-            queries = int(targets * (1 + self.negatives_a_target))
-            groups.append(exact_group(int(users), int(keys), queries, self.switches.masked))
-        return groups
+    def _exact_groups(self, length: np.ndarray, filling: int) -> list[Group]:
+        """One group of each length (B,), which are sorted, and one of the users that fill the batch up."""
+        groups = [*zip(*np.unique(length, return_counts=True), strict=True), *[(1, filling)] * (filling > 0)]
+        targets = [keys if self.switches.targets == "all" else 1 for keys, _ in groups]
+        queries = [int(count * (1 + self.negatives_a_target)) for count in targets]
+        masked = self.switches.masked
+        return [
+            exact_group(int(users), int(keys), count, masked)
+            for (keys, users), count in zip(groups, queries, strict=True)
+        ]
 
     def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
         """History slots (B, n) and candidate slots (B, n + kn), or (B, 1 + k) where the last step is the only target.
@@ -232,12 +219,6 @@ class Sampler:
         """+1 for each user's positives, which come first, -1 for negatives, 0 for padding. items: (B, m)."""
         positives = items.shape[1] // (1 + self.negatives_a_target)
         return np.where(items == 0, 0, np.where(np.arange(items.shape[1]) < positives, 1, -1))
-
-
-def all_slots(parts: Sequence[Part], name: str) -> np.ndarray:
-    """One array of `Slots` of a whole batch: its T history slots and then its Tq candidate slots."""
-    slots = [part.history for part in parts] + [part.candidates for part in parts]
-    return np.concatenate([getattr(of_part, name).ravel() for of_part in slots])
 
 
 def draw_unmet(

@@ -131,11 +131,11 @@ class Carca(nn.Module):
             return self.item_weight.new_zeros(len(context), self.settings.dimension)
         return F.linear(context.to(self.item_weight.dtype), self.context_weight() if weight is None else weight)
 
-    def encode_tokens(self, parts: Tensor, tokens: Tokens) -> Tensor:
-        """Items with their context and position. parts: (M, D). Returns (T, D)."""
+    def encode_tokens(self, parts: Tensor, tokens: Tokens, weight: Tensor | None = None) -> Tensor:
+        """Items with their context and position. parts: (M, D); weight: see `context_parts`. Returns (T, D)."""
         x = parts.index_select(0, tokens.index)
         if self.settings.context:
-            x = x + self.context_parts(tokens.context)
+            x = x + self.context_parts(tokens.context, weight)
         return self.encoding.encode(x, tokens.rows)
 
     def encode_history(self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None) -> Tensor:

@@ -147,11 +147,12 @@ class Scorer:
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
         blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal: none of them has few rows
         self.device = embedding.device
-        items = (distinct_items(data, part).to(self.device) for part in blocks)
-        parts = torch.cat([model.item_parts(of_block, embedding[of_block.ids]) for of_block in items])
-        self.padded = -(-len(parts) // ITEM_BLOCK) * ITEM_BLOCK
-        self.parts = torch.cat([parts, parts.new_zeros(self.padded - len(parts), parts.shape[1])])  # (P, D)
-        self.history_parts = parts
+        self.padded = -(-len(ids) // ITEM_BLOCK) * ITEM_BLOCK
+        self.parts = embedding.new_zeros(self.padded, embedding.shape[1])  # (P, D)
+        for block in blocks:
+            rows = slice(block[0], block[-1] + 1)
+            self.parts[rows] = model.item_parts(distinct_items(data, block).to(self.device), embedding[rows])
+        self.history_parts = self.parts[: len(ids)]
         self.context_weight = model.context_weight()
         self.zeros: dict[int, Tensor] = {}  # a candidate of nothing but its position row
         self.fast = model.settings.head == "carca" and not model.decoder_positions  # queries of all items at once
@@ -214,7 +215,7 @@ class Scorer:
             torch.from_numpy(rows),
             torch.from_numpy(self.data.times[interactions]),
         ).to(self.device)
-        x = self.model.encode_tokens(self.history_parts, tokens)
+        x = self.model.encode_tokens(self.history_parts, tokens, self.context_weight)
         layout = [
             make_group(np.full(count, keys), int(slots.max() if self.model.padded else keys), 1, self.model.causal)
             for keys, count in zip(lengths, counts, strict=True)

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from posrec.data.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Part, Sampler, Slots, all_slots, context_at
+from posrec.model.batches import Batch, Sampler, context_at
 from posrec.model.inputs import Items, Tokens, distinct_items
+from posrec.model.parts import Part, Slots, all_slots, no_users
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,9 @@ def fill_up(parts: Sequence[Part], sizes: Sequence[GroupSize]) -> list[Part]:
     for size in sizes:
         part = known.get(size.keys)
         missing = size.users - (0 if part is None else len(part.length))
-        empty = Part(
-            np.zeros(missing, np.int64), size.keys, _no_slots(missing, size.keys), _no_slots(missing, size.queries)
-        )
+        empty = no_users(missing, size.keys, size.queries)
         filled.append(empty if part is None else _joined(empty, part))
     return filled
-
-
-def _no_slots(users: int, slots: int) -> Slots:
-    return Slots(*(np.zeros((users, slots), np.int64) for _ in range(3)))
 
 
 def _joined(first: Part, second: Part) -> Part:
