@@ -23,6 +23,7 @@ from posrec.model import batches, devices, jobs
 from posrec.model.attention import Group, Packing, Relative, exact_group
 from posrec.model.batches import ROWS
 from posrec.model.compiled import loops
+from posrec.model.compiled.item_updates import RowUpdate
 from posrec.model.compiled.kernels import CompiledKernels
 from posrec.model.dropout import draw
 from posrec.model.encodings import Shape, build_encoding
@@ -281,3 +282,39 @@ def test_the_room_for_features_is_used_again() -> None:
         assert np.array_equal(items.features.numpy(), data.features[ids])
         places.add(items.features.data_ptr())
     assert len(places) == 1
+
+
+@pytest.mark.parametrize(("decay", "number"), [(0.0, torch.float64), (0.1, torch.float64), (0.1, torch.float32)])
+def test_the_item_embedding_moves_as_by_torchs_optimiser(decay: float, number: torch.dtype) -> None:
+    """Ten steps, each with the gradients of some rows, one of them named twice with nothing the second time."""
+    generator = torch.Generator().manual_seed(3)
+    start = torch.randn(12, 5, generator=generator, dtype=number)
+    tables = [torch.nn.Parameter(start.clone()) for _ in range(2)]
+    settings = {"lr": 0.1, "eps": 1e-8, "weight_decay": decay, "fused": True}
+    plain, own = (torch.optim.AdamW([table], **settings) for table in tables)
+    update = RowUpdate(tables[1], own)
+    for step in range(10):
+        rows = torch.cat([torch.randperm(11, generator=generator)[:4] + 1, torch.zeros(2, dtype=torch.int64)])
+        values = torch.randn(6, 5, generator=generator, dtype=number) * (rows > 0)[:, None]
+        tables[0].grad = torch.zeros_like(start).index_add_(0, rows, values)
+        tables[1].grad = torch.sparse_coo_tensor(rows[None], values, start.shape, check_invariants=True)
+        if step == 5:  # as from a checkpoint
+            own.load_state_dict(copy.deepcopy(own.state_dict()))
+        for optimiser in (plain, own):
+            for group in optimiser.param_groups:
+                group["lr"] = 0.1 / (1 + step)
+        plain.step()
+        update.before_step()
+        own.step()
+        assert tables[1].grad is None
+        rounding = 1e-12 if number == torch.float64 else 2e-6
+        torch.testing.assert_close(tables[1], tables[0], rtol=rounding, atol=rounding)
+
+
+def test_the_norm_is_that_of_all_gradients(data: Prepared) -> None:
+    norms = []
+    for engine in ("torch", "numba"):
+        training = Training(make_cell("rope", numerics={"precision": "fp64", "engine": engine}), data, 1)
+        training.train_epoch(lambda: None)
+        norms.append(training.steps.gradient_norm)
+    assert norms[0] == pytest.approx(norms[1], rel=1e-9)

@@ -157,8 +157,10 @@ class Sampler:
     def _batch(self, samples: Samples) -> Batch:
         """samples: sorted by length."""
         parts = self._parts(samples)
-        sign, groups = self.signs(parts), self._groups(parts)
-        if self.packing == "exact":
+        sign = self.signs(parts)
+        if self.packing != "exact":
+            groups = self._groups(parts)
+        else:
             filling = int(-samples.length.sum() % ROWS)
             groups = self._exact_groups(samples.length, filling)
             parts = [part.without_padding() for part in parts] + [no_users(filling, 1, 1 + self.negatives_a_target)]

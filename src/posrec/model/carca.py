@@ -48,7 +48,7 @@ class Carca(nn.Module):
         width = settings.dimension
         self.settings = settings
         self.switches = switches
-        self.sparse_gradient = False  # of the item embedding: a batch touches few rows (`train.ItemGradient`)
+        self.sparse_gradient = False  # of the item embedding: a batch touches few rows (`item_updates`)
         self.feature_widths = [context_width, n_attributes, n_features]  # of the columns of W_f
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0

@@ -6,13 +6,15 @@
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posrec.catalogue import find
 from posrec.model.attention import Layout, Relative, attend
 from posrec.model.dropout import dropout
 from posrec.model.encodings import REGISTRY
+from posrec.model.item_updates import DenseUpdate
 from posrec.settings import NumericsSettings
 from posrec.study import Cell
 
@@ -43,6 +45,10 @@ class Kernels:
     def add_dropped(self, y: Tensor, x: Tensor, rate: float) -> Tensor:
         """y + dropout(x), both of one shape."""
         return y + dropout(x, rate)
+
+    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> DenseUpdate:
+        """What becomes of the item embedding's gradient, (I + 1, D)."""
+        return DenseUpdate(embedding)
 
 
 def make_kernels(numerics: NumericsSettings) -> Kernels:

@@ -91,29 +91,6 @@ def batch_size(cell: Cell) -> int:
     return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
 
 
-class ItemGradient:
-    """The gradient of the item embedding as one dense tensor, kept from step to step.
-
-    Each step writes the rows of its items and clears those of the step before. torch makes the whole tensor anew, and
-    with 100,000 items the fresh pages alone were a tenth of a step; every value is the same.
-    """
-
-    def __init__(self, model: Carca) -> None:
-        model.sparse_gradient = True
-        self.embedding = model.item_embedding
-        self.dense = torch.zeros_like(self.embedding)  # (I + 1, D)
-        self.rows = torch.zeros(0, dtype=torch.int64, device=self.embedding.device)
-
-    def expand(self) -> None:
-        """Replace the embedding's sparse gradient by the dense one. Its rows are distinct."""
-        sparse = self.embedding.grad
-        assert sparse is not None
-        self.dense.index_fill_(0, self.rows, 0.0)
-        self.rows = sparse._indices()[0]
-        self.dense.index_add_(0, self.rows, sparse._values())
-        self.embedding.grad = self.dense
-
-
 class Training:
     """One training between two steps: what its checkpoint holds, and what goes on from there."""
 
@@ -123,7 +100,6 @@ class Training:
         self.progress, self.trained, self.steps = Progress(), Trained(Curve(), {}), Steps()
         with model_code(self.progress):
             self.model = build_model(cell, data, seed)
-        self.item_gradient = None if stacked else ItemGradient(self.model)
         settings, device = cell.training, self.model.item_embedding.device
         seeds = streams.cell_seeds(cell, seed)
         self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
@@ -132,6 +108,8 @@ class Training:
         packing, count = self.model.packing, settings.negatives
         self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, count)
         self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
+        self.model.sparse_gradient = not stacked
+        self.items = None if stacked else self.model.kernels.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
         self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
@@ -168,10 +146,12 @@ class Training:
             raise TrainingFailed(self.progress.step, f"the loss is {value}")
         self.optimiser.zero_grad()
         loss.backward()
-        if self.item_gradient is not None:
-            self.item_gradient.expand()
+        if self.items is not None:
+            self.items.before_norm()
         self.steps.loss.append(value)
         self.steps.gradient_norm.append(gradient_norm(self.model))
+        if self.items is not None:
+            self.items.before_step()
         self.optimiser.step()
         self.rate.step()
 
@@ -267,7 +247,8 @@ def validation_sample(data: Prepared, size: int) -> Requests:
 
 def gradient_norm(model: Carca) -> float:
     """Euclidean norm of the gradients of all parameters together."""
-    return float(torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]))
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm([g._values() if g.is_sparse else g for g in gradients]))
 
 
 def _validate(model: Carca, data: Prepared, sample: Requests, step: int) -> float:

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from posrec.model.attention import Layout, Relative
 from posrec.model.compiled import loops
+from posrec.model.compiled.item_updates import RowUpdate
 from posrec.model.dropout import draw
+from posrec.model.item_updates import DenseUpdate
 from posrec.model.kernels import Kernels
 
 SLOPES = {"leaky": 0.2, "relu": 0.0, "identity": 1.0}  # of the activations that a loop has, below 0
@@ -46,6 +48,10 @@ class CompiledKernels(Kernels):
             return super().add_dropped(y, x, rate)
         added: Tensor = _AddedDropout.apply(y, x, drop(x.numel(), rate, x))
         return added
+
+    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> DenseUpdate:
+        """See `Kernels`."""
+        return RowUpdate(embedding, optimiser)
 
 
 def places(layout: Layout, in_decoder: bool) -> loops.Users:

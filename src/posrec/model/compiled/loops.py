@@ -187,3 +187,39 @@ def add_dropped(y: np.ndarray, x: np.ndarray, dropped: Dropped, out: np.ndarray)
     """y and the dropout of x. All (n,)."""
     for i in range(len(x)):
         out[i] = y[i] + (x[i] * dropped.scale if dropped.bits[i] >= dropped.below else 0)
+
+
+class AdamStep(NamedTuple):
+    """The numbers of one step of AdamW (Loshchilov and Hutter 2019, algorithm 2).
+
+    size: the learning rate over the first moment's correction; decay: 1 - learning rate x weight decay; correction: the
+    inverse root of the second moment's.
+    """
+
+    size: float
+    decay: float
+    beta1: float
+    beta2: float
+    correction: float
+    smallest: float
+
+
+@compiled
+def adamw(
+    table: np.ndarray, mean: np.ndarray, square: np.ndarray, places: np.ndarray, gradients: np.ndarray, step: AdamStep
+) -> None:
+    """Move every row of a table. table and its moments: (I, D); places: (I,) in gradients (M, D), -1: none, so 0."""
+    one = table.dtype.type(1)
+    for i in range(len(table)):
+        p, m, v = table[i], mean[i], square[i]
+        if places[i] < 0:
+            for c in range(len(p)):
+                m[c] *= step.beta1
+                v[c] *= step.beta2
+                p[c] = p[c] * step.decay - step.size * m[c] / (math.sqrt(v[c]) * step.correction + step.smallest)
+        else:
+            g = gradients[places[i]]
+            for c in range(len(p)):
+                m[c] += (one - step.beta1) * (g[c] - m[c])
+                v[c] = v[c] * step.beta2 + (one - step.beta2) * g[c] * g[c]
+                p[c] = p[c] * step.decay - step.size * m[c] / (math.sqrt(v[c]) * step.correction + step.smallest)
