@@ -33,7 +33,9 @@ class RowUpdate(DenseUpdate):
             size=number(rate / (1 - beta1**steps)),
             decay=number(1 - rate * settings["weight_decay"]),
             beta1=number(beta1),
+            rest1=number(1 - beta1),
             beta2=number(beta2),
+            rest2=number(1 - beta2),
             correction=number(1 / (1 - beta2**steps) ** 0.5),
             smallest=number(settings["eps"]),
         )

@@ -192,14 +192,16 @@ def add_dropped(y: np.ndarray, x: np.ndarray, dropped: Dropped, out: np.ndarray)
 class AdamStep(NamedTuple):
     """The numbers of one step of AdamW (Loshchilov and Hutter 2019, algorithm 2).
 
-    size: the learning rate over the first moment's correction; decay: 1 - learning rate x weight decay; correction: the
-    inverse root of the second moment's.
+    size: the learning rate over the first moment's correction; decay: 1 - learning rate x weight decay; rest: 1 - beta;
+    correction: the inverse root of the second moment's.
     """
 
     size: float
     decay: float
     beta1: float
+    rest1: float
     beta2: float
+    rest2: float
     correction: float
     smallest: float
 
@@ -209,7 +211,6 @@ def adamw(
     table: np.ndarray, mean: np.ndarray, square: np.ndarray, places: np.ndarray, gradients: np.ndarray, step: AdamStep
 ) -> None:
     """Move every row of a table. table and its moments: (I, D); places: (I,) in gradients (M, D), -1: none, so 0."""
-    one = table.dtype.type(1)
     for i in range(len(table)):
         p, m, v = table[i], mean[i], square[i]
         if places[i] < 0:
@@ -220,6 +221,6 @@ def adamw(
         else:
             g = gradients[places[i]]
             for c in range(len(p)):
-                m[c] += (one - step.beta1) * (g[c] - m[c])
-                v[c] = v[c] * step.beta2 + (one - step.beta2) * g[c] * g[c]
+                m[c] += step.rest1 * (g[c] - m[c])
+                v[c] = v[c] * step.beta2 + step.rest2 * g[c] * g[c]
                 p[c] = p[c] * step.decay - step.size * m[c] / (math.sqrt(v[c]) * step.correction + step.smallest)
