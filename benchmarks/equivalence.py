@@ -226,17 +226,17 @@ def measure(case: Case, data: Prepared) -> dict[str, Any]:
 def page(table: pd.DataFrame) -> str:
     """docs/equivalence.md: the worst of each encoding, in the columns that have a bound, and the float32 exchanges."""
     numbers = [*BOUNDS, "float32 ranks that differ"]
-    worst = table.groupby("encoding", sort=False)[numbers].max().reset_index()
+    worst = table.groupby(["engine", "encoding"], sort=False)[numbers].max().reset_index()
     lines = [list(worst.columns), ["---"] * len(worst.columns)]
-    lines += [[name, *(f"{value:.2g}" for value in values)] for name, *values in worst.to_numpy()]
+    lines += [[engine, name, *(f"{value:.2g}" for value in values)] for engine, name, *values in worst.to_numpy()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     users = len(requests_of(make_data(WORK).test).users)
     moved = int(table["float32 ranks that differ"].sum())
     return f"""# The packed engine and the equations
 
 Made by `python -m benchmarks equivalence`, on {platform.machine()}, {platform.system()}, torch {torch.__version__}.
-Every encoding with both heads and the three residuals, {len(table)} cells (`equivalence.csv` has each), against the
-padded model of `src/posrec/model/padded.py`; a row shows the worst of an encoding's {len(FORMS)} cells.
+Both engines, every encoding with both heads and the three residuals, {len(table)} cells (`equivalence.csv` has each),
+against the padded model of `src/posrec/model/padded.py`; a row shows the worst of an encoding's {len(FORMS)} cells.
 
 Float64: the largest difference of loss, logits and gradients of a batch, of all parameters after {STEPS} steps of
 AdamW, and the test users (of {users}) whose rank differs; at most {EXACT:g}, and no user. Float32, at the trained

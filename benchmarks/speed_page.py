@@ -105,13 +105,14 @@ libraries.
 
 {markdown(table[["shape", *PARTS]])}
 
-As torch's profiler sees it: products of whole tokens and items, attention's kernels, AdamW's pass over all parameters,
-which are nearly all the item embedding's. The rest is element-wise work, gathering and torch's own bookkeeping.
+Products of whole tokens and items, and attention's kernels, as torch's profiler sees them; AdamW's pass over all
+parameters, which are nearly all the item embedding's, timed alone. The rest is element-wise work, gathering and torch's
+own bookkeeping.
 
 A lazy AdamW, which passes over an item's row only when a batch holds the item, could make a step at most
-{of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal bit for bit it would have to
-make up for every step that a row missed, the same arithmetic later. What is sparse is the gradient: only a batch's rows
-of it are written.
+{of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal it would have to make up for
+every step that a row missed, the same arithmetic later. What is sparse is the gradient: torch's engine writes a batch's
+rows of it alone, and the compiled pass reads them alone.
 """
 
 

@@ -318,3 +318,43 @@ def test_the_norm_is_that_of_all_gradients(data: Prepared) -> None:
         training.train_epoch(lambda: None)
         norms.append(training.steps.gradient_norm)
     assert norms[0] == pytest.approx(norms[1], rel=1e-9)
+
+
+class OneStream:
+    """Random bits for dropout that do not depend on how many are drawn at once."""
+
+    def __init__(self) -> None:
+        self.bits = torch.from_numpy(np.random.default_rng(7).integers(-(2**15), 2**15, 2_000_000).astype(np.int16))
+        self.used = 0
+
+    def draw(self, count: int, rate: float, device: torch.device) -> tuple[Tensor, int, float]:
+        """As `dropout.draw`."""
+        _, *bounds = draw(0, rate, device)
+        self.used += count
+        return self.bits[self.used - count : self.used].clone(), *bounds
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"residual": "sum"}, {"head": "dot"}, {"norm_place": "after"}, {"activation": "silu"}]
+)
+@pytest.mark.parametrize("encoding", ["learnt_con", "rope"])
+def test_training_with_dropout_is_torchs_with_the_same_bits(
+    data: Prepared, monkeypatch: pytest.MonkeyPatch, encoding: str, form: dict[str, Any]
+) -> None:
+    """On the same batches: histories without padding."""
+    found = []
+    for kernels in (NUMBA, TORCH):
+        training = Training(make_cell(encoding, dropout=0.4, numerics=NUMERICS, **form), data, 1)
+        for module in training.model.modules():
+            if hasattr(module, "kernels"):
+                module.kernels = kernels
+        stream = OneStream()
+        for place in ("posrec.model.dropout.draw", "posrec.model.compiled.kernels.draw"):
+            monkeypatch.setattr(place, stream.draw)
+        training.train_epoch(lambda: None)
+        found.append((training, stream.used))
+    (one, used), (other, as_many) = found
+    assert used == as_many > 10_000
+    assert one.steps.loss == pytest.approx(other.steps.loss, rel=1e-11)
+    for ours, its in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, its, rtol=1e-9, atol=1e-10)
