@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("coverage", "equivalence", "gpu", "planning", "planted", "published", "scale", "speed", "tiny")
+MEASUREMENTS = (
+    "bfloat16",
+    "coverage",
+    "equivalence",
+    "gpu",
+    "planning",
+    "planted",
+    "published",
+    "scale",
+    "speed",
+    "tiny",
+)
 
 
 def main(names: list[str]) -> int:

@@ -3,41 +3,34 @@
     python -m benchmarks gpu
 
 writes docs/gpu-measured.md; on a machine without a GPU it says so and measures nothing. A step is the median of some,
-with the drawing of its batch, which the CPU does. What bfloat16 does to the metrics is a paired difference over seeds
-in the planted world of `benchmarks.planted`, whose order an encoding can learn.
+with the drawing of its batch, which the CPU does. What bfloat16 does to the metrics there: `benchmarks.bfloat16`.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 
-from benchmarks import planted
+from benchmarks.bfloat16 import SEEDS, effect, words
 from benchmarks.speed import FAST_STEPS, SHAPES, packed_step
 from benchmarks.speed_page import markdown
 from benchmarks.speed_reference import Work, make_cell, make_data
-from posrec import plan, store, study
-from posrec.data import candidates, prepare, simulate
+from posrec import study
 from posrec.data.prepared import Prepared
 from posrec.files import write_text
 from posrec.model.devices import without_gpu
-from posrec.model.jobs import Run
 from posrec.model.stacked import Stack
 from posrec.model.stacked_batches import stack_batches
-from posrec.model.stacked_jobs import bring_stacked
 from posrec.model.stacking import SeedStreams, seeds_together
 from posrec.model.threads import one_thread
 from posrec.model.train import Training
 from posrec.study import Cell
 
 STACKED = 10  # seeds at once
-SEEDS = range(1, 21)  # of the effect on the metrics
-METRICS = (("full", "NDCG@10"), ("full", "Hit@10"), ("sampled", "NDCG@10"), ("sampled", "Hit@10"))
 DOCS = Path("docs")
 Step = Callable[[], object]
 
@@ -103,39 +96,6 @@ def speed(name: str, work: Work, device: str, seeds: int = STACKED, steps: int =
     return [{"shape": name, "trained": way, "ms a step and seed": ms, "ratio": alone / ms} for way, ms in found.items()]
 
 
-def raw_study(device: str, seeds: Sequence[int], **changes: Any) -> dict[str, Any]:
-    """The planted world of order, trained with float32 and with bfloat16 products."""
-    raw = planted.raw_study(1)
-    classes = [{"device": device, "precision": precision} for precision in ("fp32", "bf16")]
-    own = {"only": [{"dataset": "order", "encoding": "learnt"}], "seeds": list(seeds)}
-    datasets = {"order": raw["datasets"]["order"]}
-    return {**raw, **own, "datasets": datasets, "training": {**raw["training"], "numerics": classes, **changes}}
-
-
-def effect(device: str, seeds: Sequence[int] = SEEDS, **changes: Any) -> pd.DataFrame:
-    """What bfloat16 does to each metric: means over seeds, and the paired difference with its 95 % interval."""
-    with planted.scratch():
-        loaded = study.from_dict(raw_study(device, seeds, **changes))
-        dataset = loaded.settings.datasets["order"]
-        assert dataset.simulate is not None
-        simulate.simulate(dataset.simulate, plan.raw_folder("order", dataset))
-        prepare.prepare_dataset(loaded, "order")
-        candidates.draw_candidates(loaded, "order")
-        exact, rough = (_metrics(loaded, cell) for cell in loaded.cells)
-    apart = rough - exact  # (seeds, metrics)
-    half = stats.t.ppf(0.975, len(apart) - 1) * apart.sem()
-    names = {"metric": exact.columns, "fp32": exact.mean(), "bf16": rough.mean(), "difference": apart.mean()}
-    return pd.DataFrame({**names, "from": apart.mean() - half, "to": apart.mean() + half})
-
-
-def _metrics(loaded: study.Study, cell: Cell) -> pd.DataFrame:
-    """The metrics of a cell's runs in percent, trained at once: (seeds, METRICS)."""
-    runs = [Run(loaded, cell, seed) for seed in cell.seeds]
-    bring_stacked(runs, again_failed=False)
-    found = (store.read_content(run.path)["evaluations"][planted.PROTOCOL] for run in runs)
-    return pd.DataFrame([{f"{kind} {name}": 100 * one[kind][name] for kind, name in METRICS} for one in found])
-
-
 def page(machine: str, speeds: pd.DataFrame, effects: pd.DataFrame, seeds: int) -> str:
     """docs/gpu-measured.md."""
     return f"""# Measured on a GPU
@@ -150,10 +110,7 @@ machine. The shapes are those of [speed.md](speed.md).
 {markdown(speeds)}
 
 ## What bfloat16 does to the metrics
-Simulated world of 600 users and 80 items, `learnt`, {seeds} seeds, in percent: means with float32 and with bfloat16
-products in training, and the mean of the paired differences with its 95 % interval over seeds.
-
-{markdown(effects)}
+{words(effects, seeds)}
 """
 
 
