@@ -167,3 +167,12 @@ def test_a_budget_has_a_unit(budget: str) -> None:
     with pytest.raises(StudyError, match="such as 90m, 2h or"):
         estimate.seconds_of(budget)
     assert estimate.seconds_of("1.5h") == 5400
+
+
+def test_compiling_takes_memory() -> None:
+    counts = Counts(100, 50, 700)
+    needed = [
+        work.run_memory(small(training={"epochs": 1, "numerics": {"engine": engine}}).cells[0], counts)
+        for engine in ("torch", "numba")
+    ]
+    assert needed[1] - needed[0] == pytest.approx(work.COMPILING)

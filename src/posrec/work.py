@@ -33,6 +33,7 @@ JOBS = (
 START = 2.5  # seconds of that core that a job takes to start Python and torch
 HELD_OUT = 2  # interactions a user that are not trained on
 STARTED = 500.0  # MB of a process that has loaded torch
+COMPILING = 180.0  # MB more in a process that compiles its kernels
 PREPARED = 60  # bytes an interaction of a prepared data set
 RECORDED = 16  # bytes a test user of a run's ranks
 
@@ -163,7 +164,8 @@ def run_memory(cell: Cell, counts: Counts) -> float:
     longest = min(4 * length, model.max_length)
     scored = counts.items * (8 * width + 16 * (2 + 2 * model.heads * longest))
     kept = 4 * (parameters * 7 + activations + scored)
-    return STARTED + (kept + 2 * PREPARED * counts.interactions) / 1e6
+    compiling = COMPILING if cell.training.numerics.engine == "numba" else 0.0
+    return STARTED + compiling + (kept + 2 * PREPARED * counts.interactions) / 1e6
 
 
 def run_disk(cell: Cell, counts: Counts) -> float:

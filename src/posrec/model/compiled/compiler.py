@@ -1,4 +1,7 @@
-"""How loops are compiled: without Python, kept on disk beside the source, the same code on one processor type."""
+"""How loops are compiled: without Python, kept on disk beside the source, the same code on one processor type.
+
+What is kept is compiled anew when its own file changes, or numba or the processor; not when this one does.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
