@@ -66,6 +66,12 @@ def exponential(x: float) -> float:
 
 
 @inlined
+def is_kept(dropped: Dropped, i: int) -> bool:
+    """Whether element i stays."""
+    return len(dropped.bits) == 0 or dropped.bits[i] >= dropped.below
+
+
+@inlined
 def dot(a: np.ndarray, b: np.ndarray) -> float:
     """The sum of the products of two rows (n,)."""
     total = a.dtype.type(0)
@@ -103,10 +109,10 @@ def attend_query(x: Inputs, i: int, rows: slice, columns: slice, pairs: slice, o
     for j in range(len(weights)):
         weights[j] = scale * dot(q, k[j, columns])
     softmax(weights)
-    o, bits = out[i, columns], x.dropped.bits[pairs]
+    o = out[i, columns]
     o[:] = 0
     for j in range(len(weights)):
-        if len(bits) == 0 or bits[j] >= x.dropped.below:
+        if is_kept(x.dropped, pairs.start + j):
             add_scaled(o, weights[j] * x.dropped.scale, v[j, columns])
 
 
@@ -115,11 +121,11 @@ def attend_query_backward(x: Inputs, of: Gradients, i: int, rows: slice, columns
     """Set its gradient, and add to those of the keys and values."""
     q, k, v, weights = x.q[i, columns], x.k[rows], x.v[rows], x.weights[pairs]
     g, of_q, of_k, of_v = of.output[i, columns], of.q[i, columns], of.k[rows], of.v[rows]
-    scale, bits, of_weights = q.dtype.type(1 / math.sqrt(len(q))), x.dropped.bits[pairs], of.of_weights
+    scale, of_weights = q.dtype.type(1 / math.sqrt(len(q))), of.of_weights
     mean = q.dtype.type(0)
     for j in range(len(weights)):
         of_weights[j] = 0
-        if len(bits) == 0 or bits[j] >= x.dropped.below:
+        if is_kept(x.dropped, pairs.start + j):
             of_weights[j] = x.dropped.scale * dot(g, v[j, columns])
             add_scaled(of_v[j, columns], weights[j] * x.dropped.scale, g)
             mean += weights[j] * of_weights[j]
@@ -161,32 +167,24 @@ def attend_backward(x: Inputs, of: Gradients, users: Users, heads: int) -> None:
 @compiled
 def activate(x: np.ndarray, slope: float, dropped: Dropped, out: np.ndarray) -> None:
     """Dropout of x, where it is above 0, and slope * x elsewhere. All (n,)."""
-    if len(dropped.bits) == 0:
-        for i in range(len(x)):
-            out[i] = x[i] if x[i] > 0 else slope * x[i]
-        return
     for i in range(len(x)):
         value = x[i] if x[i] > 0 else slope * x[i]
-        out[i] = value * dropped.scale if dropped.bits[i] >= dropped.below else 0
+        out[i] = value * dropped.scale if is_kept(dropped, i) else 0
 
 
 @compiled
 def activate_backward(g: np.ndarray, x: np.ndarray, slope: float, dropped: Dropped, out: np.ndarray) -> None:
     """Its gradient. g: that of the output."""
-    if len(dropped.bits) == 0:
-        for i in range(len(x)):
-            out[i] = g[i] if x[i] > 0 else slope * g[i]
-        return
     for i in range(len(x)):
         value = g[i] if x[i] > 0 else slope * g[i]
-        out[i] = value * dropped.scale if dropped.bits[i] >= dropped.below else 0
+        out[i] = value * dropped.scale if is_kept(dropped, i) else 0
 
 
 @compiled
 def add_dropped(y: np.ndarray, x: np.ndarray, dropped: Dropped, out: np.ndarray) -> None:
     """y and the dropout of x. All (n,)."""
     for i in range(len(x)):
-        out[i] = y[i] + (x[i] * dropped.scale if dropped.bits[i] >= dropped.below else 0)
+        out[i] = y[i] + (x[i] * dropped.scale if is_kept(dropped, i) else 0)
 
 
 class AdamStep(NamedTuple):
