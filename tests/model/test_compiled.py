@@ -39,6 +39,7 @@ from tests.model.toy import make_study
 
 TORCH, NUMBA = Kernels(), CompiledKernels()
 NUMERICS = {"precision": "fp64", "engine": "numba"}
+RELEASED = {"name": "seeded", "base": "released", "seeding": "sound"}  # else each run id has weights of its own
 
 
 @given(st.floats(-1e9, 0))
@@ -358,3 +359,32 @@ def test_training_with_dropout_is_torchs_with_the_same_bits(
     assert one.steps.loss == pytest.approx(other.steps.loss, rel=1e-11)
     for ours, its in zip(one.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(ours, its, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "protocol", "form"),
+    [
+        ("learnt", "sound_last", {"negatives": 2}),
+        ("learnt_con", RELEASED, {}),
+        ("rope", RELEASED, {"head": "dot"}),
+        ("rope", "sound", {"decoder_positions": True, "upper_bound": 1.0}),
+        ("none", "sound", {"loss": "ce", "negatives": 3}),
+        ("abs", "sound", {"loss": "gbce", "negatives": 2, "position_start": "begin"}),
+        ("learnt", "sound", {"norm": "rms", "weight_decay": 0.1, "context": False}),
+        ("rmha4", RELEASED, {}),
+        ("time_interval", "sound", {"heads": 3}),
+    ],
+)
+def test_whole_trainings_are_torchs(data: Prepared, encoding: str, protocol: Any, form: dict[str, Any]) -> None:
+    """Three epochs in float64 without dropout, in the layout of each engine: losses, readings and trained weights."""
+    found = []
+    for engine in ("torch", "numba"):
+        cell = make_cell(encoding, protocol, numerics={"precision": "fp64", "engine": engine}, **form)
+        found.append(train_run(cell, data, 1))
+    one, other = found
+    assert one.curve.loss == pytest.approx(other.curve.loss, rel=1e-10)
+    assert one.curve.validation == pytest.approx(other.curve.validation, rel=1e-10, nan_ok=True)
+    assert one.curve.gradient_mean == pytest.approx(other.curve.gradient_mean, rel=1e-8)
+    for epoch, weights in one.weights.items():
+        for name, value in weights.items():
+            torch.testing.assert_close(other.weights[epoch][name], value, rtol=1e-8, atol=1e-9)
