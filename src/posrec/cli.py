@@ -133,7 +133,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         speed, source = calibration.speed(), "measured on this machine"
     inventory.print_plan(loaded)
     estimate.print_estimate(loaded, speed, source)
-    if any(work.on_gpu(cell) for cell in loaded.cells):
+    if any(work.on_gpu(cell) or cell.training.numerics.engine == "numba" for cell in loaded.cells):
         from posrec.model import devices
 
         print(devices.told(loaded.cells))

@@ -3,6 +3,8 @@
 That is all that can be shown of a GPU without one; what a GPU computes is tests/model/test_cuda.py.
 """
 
+import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -134,3 +136,12 @@ def test_a_plan_says_whether_the_gpu_is_here(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda number: "a GPU")
     assert devices.told(cells) == "training.numerics.device: cuda is here: a GPU"
+
+
+def test_a_plan_says_whether_numba_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [make_cell(numerics={"engine": "numba"})]
+    assert devices.told(cells) == f"training.numerics.engine: numba is here: {version('numba')}"
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert devices.told(cells).startswith("not on this machine: training.numerics.engine: numba, but numba cannot be")
+    with pytest.raises(StudyError):
+        build_model(cells[0], make_data(), 1)

@@ -6,6 +6,7 @@ What names a device or an engine that this machine lacks stops with an error, be
 import importlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 
 import torch
 
@@ -38,11 +39,16 @@ def check_devices(cells: Sequence[Cell]) -> None:
     """Raise StudyError where a cell names a device or an engine that this machine lacks."""
     for numerics in {cell.training.numerics for cell in cells}:
         device_of(numerics)
-        if numerics.engine == "numba" and (why := without_numba()):
-            raise StudyError(
-                f"{ENGINE}: numba, but {why}: `make setup` or pip install 'posrec[compiled]' installs it; or set "
-                f"{ENGINE}: torch, which gives the runs other ids"
-            )
+        check_engine(numerics)
+
+
+def check_engine(numerics: NumericsSettings) -> None:
+    """Raise StudyError where the settings name an engine that this machine lacks."""
+    if numerics.engine == "numba" and (why := without_numba()):
+        raise StudyError(
+            f"{ENGINE}: numba, but {why}: `make setup` or pip install 'posrec[compiled]' installs it; or set "
+            f"{ENGINE}: torch, which gives the runs other ids"
+        )
 
 
 def without_numba() -> str:
@@ -55,12 +61,18 @@ def without_numba() -> str:
 
 
 def told(cells: Sequence[Cell]) -> str:
-    """What a plan says of the devices that the cells name."""
+    """What a plan says of the devices and engines that the cells name."""
     try:
         check_devices(cells)
     except StudyError as error:
         return f"not on this machine: {error}"
-    return f"{KEY}: cuda is here: {torch.cuda.get_device_name(0)}"
+    named = [cell.training.numerics for cell in cells]
+    here = []
+    if any(numerics.device == "cuda" for numerics in named):
+        here.append(f"{KEY}: cuda is here: {torch.cuda.get_device_name(0)}")
+    if any(numerics.engine == "numba" for numerics in named):
+        here.append(f"{ENGINE}: numba is here: {version('numba')}")
+    return "; ".join(here)
 
 
 def weights_type(numerics: NumericsSettings) -> torch.dtype:

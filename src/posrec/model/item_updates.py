@@ -1,7 +1,19 @@
 """The item embedding's gradient: of its many rows a batch touches few, and autograd gives these alone."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
+
+
+class ItemUpdate(Protocol):
+    """What a training step does with it, after the backward pass."""
+
+    def before_norm(self) -> None:
+        """Before the norm of all gradients is taken."""
+
+    def before_step(self) -> None:
+        """Before torch's AdamW moves the parameters that have a gradient."""
 
 
 class DenseUpdate:

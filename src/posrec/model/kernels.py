@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from posrec.catalogue import find
 from posrec.model.attention import Layout, Relative, attend
+from posrec.model.devices import check_engine
 from posrec.model.dropout import dropout
 from posrec.model.encodings import REGISTRY
-from posrec.model.item_updates import DenseUpdate
+from posrec.model.item_updates import DenseUpdate, ItemUpdate
 from posrec.settings import NumericsSettings
 from posrec.study import Cell
 
@@ -46,13 +47,14 @@ class Kernels:
         """y + dropout(x), both of one shape."""
         return y + dropout(x, rate)
 
-    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> DenseUpdate:
+    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> ItemUpdate:
         """What becomes of the item embedding's gradient, (I + 1, D)."""
         return DenseUpdate(embedding)
 
 
 def make_kernels(numerics: NumericsSettings) -> Kernels:
-    """The kernels of the settings' engine. Raises ImportError where it needs numba and there is none."""
+    """The kernels of the settings' engine. Raises StudyError where this machine lacks it."""
+    check_engine(numerics)
     if numerics.engine == "torch":
         return Kernels()
     from posrec.model.compiled.kernels import CompiledKernels  # numba is an extra

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from posrec.model.compiled import loops
-from posrec.model.item_updates import DenseUpdate, sparse_gradient
+from posrec.model.item_updates import sparse_gradient
 
 
-class RowUpdate(DenseUpdate):
+class RowUpdate:
     """No dense gradient is written and read. The moments lie where torch's AdamW would have them, for checkpoints."""
 
     def __init__(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> None:

@@ -11,7 +11,7 @@ from posrec.model.attention import Layout, Relative
 from posrec.model.compiled import loops
 from posrec.model.compiled.item_updates import RowUpdate
 from posrec.model.dropout import draw
-from posrec.model.item_updates import DenseUpdate
+from posrec.model.item_updates import ItemUpdate
 from posrec.model.kernels import Kernels
 
 SLOPES = {"leaky": 0.2, "relu": 0.0, "identity": 1.0}  # of the activations that a loop has, below 0
@@ -32,7 +32,7 @@ class CompiledKernels(Kernels):
             return super().attend(query, key, value, layout, rate, relative)
         users = places(layout, relative is None or relative.distances is not None)
         pairs = query.shape[1] * int(np.diff(users.keys) @ np.diff(users.queries))
-        attended: Tensor = _Attention.apply(query, key, value, users, drop(pairs, rate, query))
+        attended: Tensor = _Attention.apply(query, key, value, users, pairs, drop(pairs, rate, query))
         return attended
 
     def activate(self, x: Tensor, name: str, rate: float) -> Tensor:
@@ -49,7 +49,7 @@ class CompiledKernels(Kernels):
         added: Tensor = _AddedDropout.apply(y, x, drop(x.numel(), rate, x))
         return added
 
-    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> DenseUpdate:
+    def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> ItemUpdate:
         """See `Kernels`."""
         return RowUpdate(embedding, optimiser)
 
@@ -80,15 +80,14 @@ def flat(x: Tensor) -> np.ndarray:
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, users: loops.Users, dropped: loops.Dropped
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, users: loops.Users, pairs: int, dropped: loops.Dropped
     ) -> Tensor:
-        """query: (Tq, H, Dh); key, value: (T, H, Dh); dropped: of all pairs. Returns (Tq, D)."""
+        """query: (Tq, H, Dh); key, value: (T, H, Dh); pairs: of all heads. Returns (Tq, D)."""
         q, k, v = (flat(x).reshape(len(x), -1) for x in (query, key, value))
-        pairs = query.shape[1] * int(np.diff(users.keys) @ np.diff(users.queries))
         ctx.inputs = loops.Inputs(q, k, v, np.empty(pairs, q.dtype), dropped)
         ctx.users, ctx.heads = users, query.shape[1]
         out = np.empty_like(q)
-        loops.attend(ctx.inputs, users, ctx.heads, out)
+        loops.attend(ctx.inputs, out, users, ctx.heads)
         return torch.from_numpy(out)
 
     @staticmethod
@@ -102,7 +101,7 @@ class _Attention(torch.autograd.Function):
         )
         loops.attend_backward(x, of, users, ctx.heads)
         of_q, of_k, of_v = (torch.from_numpy(one).view(len(one), ctx.heads, -1) for one in (of.q, of.k, of.v))
-        return of_q, of_k, of_v, None, None
+        return of_q, of_k, of_v, None, None, None
 
 
 class _Activation(torch.autograd.Function):

@@ -5,7 +5,8 @@ head, query by query, those that a causal mask hides included: nothing is comput
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def softmax(scores: np.ndarray) -> None:
 
 
 @inlined
-def attend_query(x: Inputs, i: int, rows: slice, columns: slice, pairs: slice, out: np.ndarray) -> None:
+def attend_query(x: Inputs, out: np.ndarray, i: int, rows: slice, columns: slice, pairs: slice) -> None:
     """Query i, one head. rows: of the keys it sees; columns: the head's; pairs: the query with each of these keys."""
     q, k, v, weights = x.q[i, columns], x.k[rows], x.v[rows], x.weights[pairs]
     scale = q.dtype.type(1 / math.sqrt(len(q)))
@@ -136,9 +137,9 @@ def attend_query_backward(x: Inputs, of: Gradients, i: int, rows: slice, columns
         add_scaled(of_k[j, columns], of_score, q)
 
 
-@compiled
-def attend(x: Inputs, users: Users, heads: int, out: np.ndarray) -> None:
-    """Attention of all users; sets the weights and out (Tq, D)."""
+@inlined
+def visit_queries(visit: Callable[..., None], x: Inputs, to: Any, users: Users, heads: int) -> None:
+    """Call visit(x, to, i, rows, columns, pairs) for every query and head, with the keys that the query sees."""
     width, pair = x.q.shape[1] // heads, 0
     for user in range(len(users.keys) - 1):
         first, count = users.keys[user], users.keys[user + 1] - users.keys[user]
@@ -146,22 +147,20 @@ def attend(x: Inputs, users: Users, heads: int, out: np.ndarray) -> None:
             columns = slice(head * width, (head + 1) * width)
             for i in range(users.queries[user], users.queries[user + 1]):
                 seen = (i - users.queries[user]) % count + 1 if users.causal else count
-                attend_query(x, i, slice(first, first + seen), columns, slice(pair, pair + seen), out)
+                visit(x, to, i, slice(first, first + seen), columns, slice(pair, pair + seen))
                 pair += count
+
+
+@compiled
+def attend(x: Inputs, out: np.ndarray, users: Users, heads: int) -> None:
+    """Attention of all users; sets the weights and out (Tq, D)."""
+    visit_queries(attend_query, x, out, users, heads)
 
 
 @compiled
 def attend_backward(x: Inputs, of: Gradients, users: Users, heads: int) -> None:
     """Its gradients: sets that of q and adds to those of k and v."""
-    width, pair = x.q.shape[1] // heads, 0
-    for user in range(len(users.keys) - 1):
-        first, count = users.keys[user], users.keys[user + 1] - users.keys[user]
-        for head in range(heads):
-            columns = slice(head * width, (head + 1) * width)
-            for i in range(users.queries[user], users.queries[user + 1]):
-                seen = (i - users.queries[user]) % count + 1 if users.causal else count
-                attend_query_backward(x, of, i, slice(first, first + seen), columns, slice(pair, pair + seen))
-                pair += count
+    visit_queries(attend_query_backward, x, of, users, heads)
 
 
 @compiled
