@@ -11,7 +11,7 @@ from posrec.data.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model import streams
 from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, slot_rows
-from posrec.model.inputs import ragged_arange
+from posrec.model.inputs import FeatureRoom, distinct_items, ragged_arange
 from tests.model.conftest import make_cell, make_data
 
 
@@ -137,3 +137,15 @@ def test_data_without_a_training_pair() -> None:
 def test_a_user_that_met_everything() -> None:
     with pytest.raises(DataError, match="whole catalogue"):
         sampler(make_data(users=20, items=2, longest=14))
+
+
+def test_the_room_for_features_is_used_again() -> None:
+    rng = np.random.default_rng(0)
+    data = dataclasses.replace(make_data(), features=rng.random((61, 5), np.float32))
+    room = FeatureRoom(data)
+    places = set()
+    for ids in (np.arange(20), np.arange(3, 9), np.array([1, 60])):
+        items = distinct_items(data, ids, room)
+        assert np.array_equal(items.features.numpy(), data.features[ids])
+        places.add(items.features.data_ptr())
+    assert len(places) == 1

@@ -4,7 +4,6 @@ That training with them is that of the equations is tests/model/test_packed_trai
 """
 
 import copy
-import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -29,10 +28,9 @@ from posrec.model.dropout import draw
 from posrec.model.encodings import Shape, build_encoding
 from posrec.model.evaluate import model_scores, requests_of
 from posrec.model.failures import TrainingFailed
-from posrec.model.inputs import FeatureRoom, distinct_items
 from posrec.model.kernels import Kernels, attention_note
 from posrec.model.train import Training, build_model, train_run
-from tests.model.conftest import make_cell, make_data
+from tests.model.conftest import make_cell
 from tests.model.test_batches import users_of
 from tests.model.test_repeatable import run_files, start_over
 from tests.model.toy import make_study
@@ -271,18 +269,6 @@ def test_without_numba_the_error_names_the_key_and_the_way_out(place: Path, monk
 def test_the_engine_is_for_the_cpu_in_full_precision(numerics: dict[str, str]) -> None:
     with pytest.raises(StudyError, match=r"training.numerics: .*engine numba is for device cpu in fp32 or fp64"):
         make_study(training={"numerics": {"engine": "numba", **numerics}})
-
-
-def test_the_room_for_features_is_used_again() -> None:
-    rng = np.random.default_rng(0)
-    data = dataclasses.replace(make_data(), features=rng.random((61, 5), np.float32))
-    room = FeatureRoom(data)
-    places = set()
-    for ids in (np.arange(20), np.arange(3, 9), np.array([1, 60])):
-        items = distinct_items(data, ids, room)
-        assert np.array_equal(items.features.numpy(), data.features[ids])
-        places.add(items.features.data_ptr())
-    assert len(places) == 1
 
 
 @pytest.mark.parametrize(("decay", "number"), [(0.0, torch.float64), (0.1, torch.float64), (0.1, torch.float32)])
