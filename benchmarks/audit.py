@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from posrec import plan, study, versions
-from posrec.analysis import style, switch_figures, switch_reading
-from posrec.analysis.correlation import ALPHA
-from posrec.analysis.load import PRIMARY, Inputs
-from posrec.analysis.switches import switch_table
-from posrec.analysis.tables import Tables
+from posrec import versions
+from posrec.analysis.report import switch_reading
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.correlation import ALPHA
+from posrec.analysis.tables.load import PRIMARY, Inputs
+from posrec.analysis.tables.switches import switch_table
+from posrec.analysis.topics import style, switches
 from posrec.errors import PosrecError
 from posrec.files import write_text
+from posrec.plan import ids
+from posrec.study import study
 
 FOLDER = Path("docs/results/audit")
 DESCRIPTION = Path("docs/released-code.md")
@@ -43,10 +46,10 @@ def take_runs() -> None:
     Raises PosrecError where those are not the present ones.
     """
     for name in STUDIES:
-        made = plan.STUDIES / name / "tables" / "runs.csv"
+        made = ids.STUDIES / name / "tables" / "runs.csv"
         if made.exists():
             runs, loaded = pd.read_csv(made, dtype=str, keep_default_na=False), study.load(f"studies/{name}.yaml")
-            if not set(runs["run_id"]) <= {plan.run_id(loaded, cell) for cell in loaded.cells}:
+            if not set(runs["run_id"]) <= {ids.run_id(loaded, cell) for cell in loaded.cells}:
                 raise PosrecError(
                     f"{made}: not the runs that studies/{name}.yaml plans now; run it again, or remove it"
                 )
@@ -149,7 +152,7 @@ def main() -> None:
     write_text(FOLDER / "README.md", page(table))
     write_text(DESCRIPTION, description(DESCRIPTION.read_text(encoding="utf-8"), table))
     with style.house_style():
-        style.save(switch_figures.switch_map(table), FOLDER / "switches", table)
+        style.save(switches.switch_map(table), FOLDER / "switches", table)
 
 
 if __name__ == "__main__":

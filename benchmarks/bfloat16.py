@@ -16,13 +16,16 @@ from scipy import stats
 
 from benchmarks import planted
 from benchmarks.speed_page import markdown
-from posrec import plan, store, study
-from posrec.data import candidates, prepare, simulate
+from posrec.data.prepare import candidates, prepare
+from posrec.data.simulate import simulate
 from posrec.files import write_text
-from posrec.model.jobs import Run
-from posrec.model.stacked_jobs import bring_stacked
+from posrec.model.engines.stacked.jobs import bring_stacked
+from posrec.model.runs.jobs import Run
 from posrec.model.threads import one_thread
-from posrec.study import Cell
+from posrec.plan import ids
+from posrec.store import results
+from posrec.study import study
+from posrec.study.study import Cell
 
 SEEDS = range(1, 41)
 METRICS = (("full", "NDCG@10"), ("full", "Hit@10"))
@@ -44,7 +47,7 @@ def effect(device: str, seeds: Sequence[int] = SEEDS, **changes: Any) -> pd.Data
         loaded = study.from_dict(raw_study(device, seeds, **changes))
         dataset = loaded.settings.datasets["order"]
         assert dataset.simulate is not None
-        simulate.simulate(dataset.simulate, plan.raw_folder("order", dataset))
+        simulate.simulate(dataset.simulate, ids.raw_folder("order", dataset))
         prepare.prepare_dataset(loaded, "order")
         candidates.draw_candidates(loaded, "order")
         exact, rough = (_metrics(loaded, cell) for cell in loaded.cells)
@@ -58,7 +61,7 @@ def _metrics(loaded: study.Study, cell: Cell) -> pd.DataFrame:
     """The metrics of a cell's runs in percent, trained at once: (seeds, METRICS)."""
     runs = [Run(loaded, cell, seed) for seed in cell.seeds]
     bring_stacked(runs, again_failed=False)
-    found = (store.read_content(run.path)["evaluations"][planted.PROTOCOL] for run in runs)
+    found = (results.read_content(run.path)["evaluations"][planted.PROTOCOL] for run in runs)
     return pd.DataFrame([{f"{kind} {name}": 100 * one[kind][name] for kind, name in METRICS} for one in found])
 
 

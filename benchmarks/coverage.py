@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import over_datasets, power_curves
 from benchmarks.over_datasets import Job
-from posrec.analysis import components, paired, resampling, spread_tests, stability
+from posrec.analysis.stats import components, paired, resampling, spread_tests, stability
 from posrec.files import write_text
 
 SEEDS = (3, 5, 10, 20, 30)

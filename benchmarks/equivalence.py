@@ -3,7 +3,7 @@
     python -m benchmarks equivalence
 
 writes docs/equivalence.md and docs/equivalence.csv; tests hold each row to BOUNDS. Both sides begin with the same
-weights and train on the same users and negatives, the padded one as the equations read (`posrec.model.padded`).
+weights and train on the same users and negatives, the padded one as the equations read (`posrec.model.equations`).
 """
 
 import itertools
@@ -20,16 +20,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.speed_reference import Work, dense_attributes, make_data, reference_logits, reference_scores
-from posrec import study
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_text
 from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
-from posrec.model.evaluate import Ranks, model_scores, rank_requests, requests_of
+from posrec.model.evaluate.score import Ranks, model_scores, rank_requests, requests_of
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.train import build_model
-from posrec.settings import ENCODINGS
-from posrec.study import Cell
+from posrec.study import study
+from posrec.study.settings import ENCODINGS
+from posrec.study.study import Cell
 
 WORK = Work(36, 50, 5, 9, 3, dimension=8, heads=2, blocks=2, max_length=6, batch_size=12)
 STEPS = 20
@@ -236,7 +236,7 @@ def page(table: pd.DataFrame) -> str:
 
 Made by `python -m benchmarks equivalence`, on {platform.machine()}, {platform.system()}, torch {torch.__version__}.
 Both engines, every encoding with both heads and the three residuals, {len(table)} cells (`equivalence.csv` has each),
-against the padded model of `src/posrec/model/padded.py`; a row shows the worst of an encoding's {len(FORMS)} cells.
+against the padded model of `src/posrec/model/equations.py`; a row shows the worst of an encoding's {len(FORMS)} cells.
 
 Float64: the largest difference of loss, logits and gradients of a batch, of all parameters after {STEPS} steps of
 AdamW, and the test users (of {users}) whose rank differs; at most {EXACT:g}, and no user. Float32, at the trained

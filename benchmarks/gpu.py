@@ -19,16 +19,16 @@ from benchmarks.bfloat16 import SEEDS, effect, words
 from benchmarks.speed import FAST_STEPS, SHAPES, packed_step
 from benchmarks.speed_page import markdown
 from benchmarks.speed_reference import Work, make_cell, make_data
-from posrec import study
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_text
-from posrec.model.devices import without_gpu
-from posrec.model.stacked import Stack
-from posrec.model.stacked_batches import stack_batches
-from posrec.model.stacking import SeedStreams, seeds_together
+from posrec.model.engines.devices import without_gpu
+from posrec.model.engines.stacked.batches import stack_batches
+from posrec.model.engines.stacked.model import Stack
+from posrec.model.ops.stacking import SeedStreams, seeds_together
 from posrec.model.threads import one_thread
 from posrec.model.train import Training
-from posrec.study import Cell
+from posrec.study import study
+from posrec.study.study import Cell
 
 STACKED = 10  # seeds at once
 DOCS = Path("docs")

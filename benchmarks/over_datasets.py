@@ -6,7 +6,8 @@ from functools import cache, partial
 import numpy as np
 from scipy import stats
 
-from posrec.analysis import intervals, permutation, rankings, thresholds
+from posrec.analysis.stats import intervals, permutation, rankings
+from posrec.analysis.tables import thresholds
 
 ALPHA = 0.05
 DATASETS = (5, 6, 7, 8)

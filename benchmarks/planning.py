@@ -20,8 +20,11 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from posrec import inventory, plan, study, work
+from posrec.analysis.places import analysis_files, provenance_files
 from posrec.files import write_text
+from posrec.plan import ids, work
+from posrec.store import places
+from posrec.study import study
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -59,13 +62,13 @@ def measure(command: tuple[str, ...]) -> tuple[float, float]:
 def planned(loaded: study.Study) -> Iterator[Path]:
     """Every file that the study makes, each after those that it is made of."""
     for name, dataset in loaded.settings.datasets.items():
-        folder = plan.raw_folder(name, dataset)
+        folder = ids.raw_folder(name, dataset)
         yield from (folder / file for file in ("reviews.json.gz", "meta.json.gz", "simulation.json", "source.json"))
-    for part in inventory.PARTS:
-        yield from inventory.planned_files(loaded, part)
-    for paths in plan.analysis_files(loaded).values():
+    for part in places.PARTS:
+        yield from places.planned_files(loaded, part)
+    for paths in analysis_files(loaded).values():
         yield from paths
-    yield from plan.provenance_files(loaded)
+    yield from provenance_files(loaded)
 
 
 def touch_all(loaded: study.Study) -> None:

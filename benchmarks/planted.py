@@ -17,10 +17,12 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from posrec import plan, study
-from posrec.data import candidates, prepare, simulate
+from posrec.data.prepare import candidates, prepare
+from posrec.data.simulate import simulate
 from posrec.files import read_json, write_text
-from posrec.model import jobs
+from posrec.model.runs import jobs
+from posrec.plan import ids
+from posrec.study import study
 
 SEEDS = range(101, 113)
 PROTOCOL = "sound_last"
@@ -114,7 +116,7 @@ def measure(seed: int) -> dict[str, float]:
         found: dict[str, float] = {"seed": seed}
         for name, dataset in loaded.settings.datasets.items():
             assert dataset.simulate is not None
-            folder = plan.raw_folder(name, dataset)
+            folder = ids.raw_folder(name, dataset)
             if not folder.exists():
                 simulate.simulate(dataset.simulate, folder)
                 known = read_json(folder / "simulation.json")["truth"]["best_achievable"]
@@ -126,7 +128,7 @@ def measure(seed: int) -> dict[str, float]:
 
 
 def _level(loaded: study.Study, cell: study.Cell) -> float:
-    (path,) = (path for path in plan.run_files(loaded, cell) if path.suffix == ".json")
+    (path,) = (path for path in ids.run_files(loaded, cell) if path.suffix == ".json")
     return float(read_json(path)["evaluations"][PROTOCOL]["full"]["NDCG@10"])
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from posrec.analysis import style
+from posrec.analysis.topics import style
 
 TESTS = {"log ratio, permuted": "-", "Brown-Forsythe": "--"}
 POWER = "power at ratio "

@@ -2,15 +2,15 @@
 
     python -m benchmarks.published
 
-writes docs/published.md from src/posrec/analysis/published.csv.
+writes docs/published.md from src/posrec/analysis/tables/published.csv.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from posrec.analysis.published import TIE_SUSPECT, published_cells, reanalysis
-from posrec.analysis.published_reading import METHOD, METRICS, reanalysis_found, reanalysis_rows
+from posrec.analysis.report.published_reading import METHOD, METRICS, reanalysis_found, reanalysis_rows
+from posrec.analysis.tables.published import TIE_SUSPECT, published_cells, reanalysis
 from posrec.files import write_text
 
 PAGE = Path("docs/published.md")
@@ -25,7 +25,7 @@ def page() -> str:
         "# The published figures, looked at again\n",
         "Written by `python -m benchmarks.published`; don't edit. "
         f"{len(cells)} cells of arXiv 2405.10436 could be read from its authors' repository; {known} of them say over "
-        "how many runs. Source of each: the last column of `src/posrec/analysis/published.csv`.\n",
+        "how many runs. Source of each: the last column of `src/posrec/analysis/tables/published.csv`.\n",
         "## Ties\n",
         f"{len(suspect)} cells have NDCG@10 of at least {TIE_SUSPECT:g} times Hit@10. A random order gives 0.45, "
         "trained models 0.50 to 0.70: such a ratio says that the positive won ties. By data set: "

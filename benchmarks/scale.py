@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from posrec import plan, study
-from posrec.data import simulate
-from posrec.data.walks import draw_walks
-from posrec.data.world import World, draw_world
+from posrec.data.simulate import simulate
+from posrec.data.simulate.walks import draw_walks
+from posrec.data.simulate.world import World, draw_world
 from posrec.files import write_bytes, write_text
-from posrec.settings import SimulationSettings
+from posrec.plan import ids
+from posrec.study import study
+from posrec.study.settings import SimulationSettings
 
 MILLIONS = (1, 5, 20)
 MEAN_LENGTH = 10
@@ -60,7 +61,7 @@ def write_raw(loaded: study.Study) -> None:
     """The raw files of the study's data set."""
     dataset = loaded.settings.datasets["large"]
     assert dataset.simulate is not None
-    folder = plan.raw_folder("large", dataset)
+    folder = ids.raw_folder("large", dataset)
     folder.mkdir(parents=True)
     world_rng, meta_rng, time_rng = (np.random.default_rng(stream) for stream in range(3))
     world = draw_world(dataset.simulate, world_rng, time_rng)
@@ -81,7 +82,7 @@ def measure(millions: int) -> dict[str, float]:
     command = [sys.executable, "-c", CHILD, "prepare", "--study", "study.yaml", "--dataset", "large"]
     subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, allowed))
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    counts = json.loads(plan.dataset_files(loaded, "large").manifest.read_text())["counts"]
+    counts = json.loads(ids.dataset_files(loaded, "large").manifest.read_text())["counts"]
     return {
         "reviews": counts["interactions"],
         "users": counts["users"],

@@ -29,13 +29,13 @@ from tqdm import tqdm
 from benchmarks.speed_evaluation import full_catalogue_seconds, sampled_seconds, seconds
 from benchmarks.speed_page import page
 from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, reference_loss
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_text
 from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
-from posrec.model.products import onednn, onednn_is_float32
+from posrec.model.ops.products import onednn, onednn_is_float32
 from posrec.model.train import Training, build_model
-from posrec.study import Cell
+from posrec.study.study import Cell
 
 SHAPES = {
     "Games": Work(31_013, 23_715, 9.3, 506, 0, 90, 3, 1, 50, 512),

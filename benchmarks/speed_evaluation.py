@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.speed_reference import Work, dense_attributes, make_cell, make_data, reference_scores
-from posrec.data.prepared import Prepared
-from posrec.model.evaluate import model_scores, rank_requests, requests_of
-from posrec.model.sampled import rank_sampled
+from posrec.data.prepare.prepared import Prepared
+from posrec.model.evaluate.sampled import rank_sampled
+from posrec.model.evaluate.score import model_scores, rank_requests, requests_of
 from posrec.model.train import build_model
 
 EVALUATED = 10_000  # users

@@ -123,9 +123,9 @@ def other_parts(table: pd.DataFrame, full: float) -> str:
 {markdown(table[["shape", *EVALUATION]])}
 
 {NEGATIVES + 1} candidates of each of {EVALUATED:,} users are ranked; the reference scores those of {REFERENCE_USERS}
-users, scaled up. The packed side is `posrec.model.sampled.rank_sampled`, for candidate lists alone, by the matrix
-products that training takes; equal candidates tie bit for bit. A study asks for the full catalogue as well and reads
-its sampled candidates from those scores. Both engines evaluate by torch.
+users, scaled up. The packed side is `posrec.model.evaluate.sampled.rank_sampled`, for candidate lists alone, by the
+matrix products that training takes; equal candidates tie bit for bit. A study asks for the full catalogue as well and
+reads its sampled candidates from those scores. Both engines evaluate by torch.
 
 The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d
 {BEAUTY_5CORE.dimension}; simulated in this shape) takes {full:.1f} s for all users.

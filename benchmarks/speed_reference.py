@@ -1,7 +1,7 @@
 """The plain reference of the speed measurement, and the simulated work that both sides do.
 
 Reference: float32, every history padded to L slots, attributes gathered as dense rows and projected per slot, history
-and candidates encoded apart (`posrec.model.padded`), torch's AdamW over all parameters. It has no dropout, which the
+and candidates encoded apart (`posrec.model.equations`), torch's AdamW over all parameters. It has no dropout, which the
 packed engine has: that favours the reference.
 """
 
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posrec import study
-from posrec.data.prepared import Prepared
-from posrec.model import padded
+from posrec.data.prepare.prepared import Prepared
+from posrec.model import equations
 from posrec.model.batches import Batch, candidate_rows, slot_rows
 from posrec.model.carca import Carca
-from posrec.model.evaluate import Requests
+from posrec.model.evaluate.score import Requests
 from posrec.model.losses import binary_cross_entropy
-from posrec.study import Cell
+from posrec.study import study
+from posrec.study.study import Cell
 
 DAYS = 2000  # time features are those of a day: requests of one day share theirs
 
@@ -107,7 +107,7 @@ def reference_logits(model: Carca, batch: Batch, attributes: Tensor, length: int
     step = torch.arange(length)
     past = (step <= step[:, None]).repeat(2, 1)  # (2L, L): positives, then negatives
     visible = past & history.real[:, None, :]
-    return padded.logits(model, history, candidates, visible, attributes, model.item_embedding).flatten()
+    return equations.logits(model, history, candidates, visible, attributes, model.item_embedding).flatten()
 
 
 @torch.no_grad()
@@ -121,12 +121,12 @@ def reference_scores(model: Carca, data: Prepared, requests: Requests, items: np
     history = _test_slots(data, np.where(step < 0, 0, data.items[at]), at, slot_rows(step, length, settings))
     asked = _test_slots(data, items, np.repeat(targets[:, None], items.shape[1], 1), rows)
     visible = history.real[:, None, :].expand(-1, items.shape[1], -1)
-    return padded.logits(model, history, asked, visible, attributes, model.bounded_embedding())
+    return equations.logits(model, history, asked, visible, attributes, model.bounded_embedding())
 
 
-def _test_slots(data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray) -> padded.Slots:
+def _test_slots(data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray) -> equations.Slots:
     arrays = (items.astype(np.int64), data.context[at], rows, data.times[at])
-    return padded.Slots(*(torch.from_numpy(array) for array in arrays))
+    return equations.Slots(*(torch.from_numpy(array) for array in arrays))
 
 
 def packed_loss(model: Carca, batch: Batch) -> Tensor:
@@ -134,10 +134,10 @@ def packed_loss(model: Carca, batch: Batch) -> Tensor:
     return binary_cross_entropy(model(batch.items, batch.tokens, batch.layout), batch)
 
 
-def _slots(batch: Batch, users: int, length: int, history: bool) -> padded.Slots:
+def _slots(batch: Batch, users: int, length: int, history: bool) -> equations.Slots:
     tokens, first = batch.tokens, users * length
     part = slice(0, first) if history else slice(first, None)
     assert tokens.times is not None
     ids = batch.items.ids[tokens.index[part]].view(users, -1)
     context, rows = tokens.context[part].view(*ids.shape, -1), tokens.rows[part].view(ids.shape)
-    return padded.Slots(ids, context, rows, tokens.times[part].view(ids.shape))
+    return equations.Slots(ids, context, rows, tokens.times[part].view(ids.shape))

@@ -17,9 +17,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from posrec import plan, study, work
 from posrec.files import read_json, write_text
-from posrec.settings import ENCODINGS
+from posrec.plan import ids, work
+from posrec.study import study
+from posrec.study.settings import ENCODINGS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -48,7 +49,7 @@ def measure(content: dict[str, Any]) -> pd.DataFrame:
     loaded = study.load("study.yaml")
     snakemake("data")
     snakemake("trained")
-    folder = plan.PROVENANCE / loaded.name
+    folder = ids.PROVENANCE / loaded.name
     records = [read_json(path) for path in folder.glob("*/seed=*.json")]
     jobs = [read_json(path) for path in (folder / "jobs").glob("*.json")]
     runs = sum(len(cell.seeds) for cell in loaded.cells)

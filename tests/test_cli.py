@@ -10,9 +10,13 @@ import jsonschema
 import pytest
 import yaml
 
-from posrec import cli, holder, inventory, plan, schema_file, study
+from posrec import cli
+from posrec.commands import schema
 from posrec.errors import PosrecError
 from posrec.files import write_json, write_text
+from posrec.plan import ids
+from posrec.store import lock, places
+from posrec.study import study
 
 STUDY = {
     "study": "small",
@@ -34,9 +38,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> study.Study:
 
 
 def planned(loaded: study.Study) -> list[Path]:
-    files = plan.dataset_files(loaded, "toy")
+    files = ids.dataset_files(loaded, "toy")
     data = [files.arrays, files.manifest, files.candidates, files.card, files.baselines]
-    return data + [path for cell in loaded.cells for path in plan.run_files(loaded, cell)]
+    return data + [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
 
 
 def complete(loaded: study.Study) -> None:
@@ -93,11 +97,11 @@ def state_line(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_plan_counts_what_is_there_stored_and_to_train(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert state_line(capsys) == ["toy", "2", "6", "0", "0", "0", "0", "6"]
     cell = small.cells[0]
-    placed = plan.run_folder(small, cell)
+    placed = ids.run_folder(small, cell)
     write_json(placed / "seed=1.json", {})
     write_json(placed / "seed=1.npz", {})
-    stored = Path(plan.STORE) / "runs" / plan.run_id(small, cell)
-    block = plan.block_id(small, "sound")
+    stored = Path(ids.STORE) / "runs" / ids.run_id(small, cell)
+    block = ids.block_id(small, "sound")
     write_json(stored / "seed=2" / f"{block}.json", {})
     write_json(stored / "seed=2" / f"{block}.npz", {})
     write_json(stored / "seed=3" / "curve.json", {})
@@ -112,7 +116,7 @@ def test_plan_finds_the_store_that_the_environment_names(
     small: study.Study, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("POSREC_STORE", str(tmp_path / "elsewhere"))
-    block = tmp_path / "elsewhere/runs" / plan.run_id(small, small.cells[0]) / "seed=1" / plan.block_id(small, "sound")
+    block = tmp_path / "elsewhere/runs" / ids.run_id(small, small.cells[0]) / "seed=1" / ids.block_id(small, "sound")
     write_json(block.with_name(f"{block.name}.json"), {})
     write_json(block.with_name(f"{block.name}.npz"), {})
     assert state_line(capsys) == ["toy", "2", "6", "0", "0", "1", "0", "5"]
@@ -120,30 +124,30 @@ def test_plan_finds_the_store_that_the_environment_names(
 
 def test_prune_moves_what_is_not_planned_and_nothing_else(small: study.Study) -> None:
     complete(small)
-    folder = plan.STUDIES / "small"
+    folder = ids.STUDIES / "small"
     old = folder / "runs/toy/rope/0123456789ab/0123456789ab/seed=1.json"
     write_text(old, "old")
     write_text(folder / "tables/runs.csv", "kept")
-    inventory.prune(small)
+    places.prune(small)
     assert not old.parent.parent.exists()
-    assert (inventory.PRUNED / old.relative_to(plan.STUDIES)).read_text() == "old"
+    assert (places.PRUNED / old.relative_to(ids.STUDIES)).read_text() == "old"
     assert (folder / "tables/runs.csv").exists()
     assert all(path.exists() for path in planned(small))
 
 
 def test_prune_never_overwrites_what_it_moved_before(small: study.Study) -> None:
     complete(small)
-    old = plan.STUDIES / "small/data/toy/old.npz"
+    old = ids.STUDIES / "small/data/toy/old.npz"
     for text in ("first", "second", "third"):
         write_text(old, text)
-        inventory.prune(small)
-    moved = sorted((inventory.PRUNED / "small/data/toy").iterdir())
+        places.prune(small)
+    moved = sorted((places.PRUNED / "small/data/toy").iterdir())
     assert [path.read_text() for path in moved] == ["first", "second", "third"]
 
 
 def test_prune_of_one_part_leaves_the_other(small: study.Study) -> None:
     complete(small)
-    superfluous = [plan.STUDIES / "small" / part / "old.json" for part in inventory.PARTS]
+    superfluous = [ids.STUDIES / "small" / part / "old.json" for part in places.PARTS]
     for path in superfluous:
         write_text(path, "old")
     assert cli.main(["prune", "--only", "data"]) == 0
@@ -154,35 +158,35 @@ def test_prune_refuses_an_incomplete_study(small: study.Study) -> None:
     complete(small)
     missing = planned(small)[-1]
     missing.unlink()
-    old = plan.STUDIES / "small/runs/old.json"
+    old = ids.STUDIES / "small/runs/old.json"
     write_text(old, "old")
     with pytest.raises(PosrecError, match=rf"1 planned files are missing \({missing}\).*snakemake --cores all trained"):
-        inventory.prune(small)
+        places.prune(small)
     assert old.exists()
-    inventory.prune(small, only="data")  # whose files are all there
+    places.prune(small, only="data")  # whose files are all there
 
 
 def test_prune_refuses_while_a_workflow_runs_and_not_when_it_was_killed(small: study.Study) -> None:
     complete(small)
-    holder.claim("small")
+    lock.claim("small")
     with pytest.raises(PosrecError, match="wait for it"):
-        inventory.prune(small)
-    path = holder.HOLDERS / "small.json"
+        places.prune(small)
+    path = lock.HOLDERS / "small.json"
     write_json(path, {**json.loads(path.read_text()), "started": "long ago"})
-    inventory.prune(small)
+    places.prune(small)
 
 
 def test_prune_deletes_what_a_kill_left_of_a_write(small: study.Study) -> None:
     complete(small)
-    half = plan.STUDIES / "small/tables/.runs.csv.x7.tmp"
+    half = ids.STUDIES / "small/tables/.runs.csv.x7.tmp"
     write_text(half, "half")
-    inventory.prune(small)
+    places.prune(small)
     assert not half.exists()
-    assert not inventory.PRUNED.exists()
+    assert not places.PRUNED.exists()
 
 
 def test_the_committed_schema_is_that_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
-    schema_file.write_schema(None)
+    schema.write_schema(None)
     committed = Path(__file__).parents[1] / "workflow/schemas/study.schema.json"
     assert capsys.readouterr().out == committed.read_text(), (
         "run: posrec schema --write workflow/schemas/study.schema.json"
@@ -198,11 +202,11 @@ def test_every_key_of_the_schema_is_described() -> None:
         own = [f"{where}.{key}" for key, value in node.get("properties", {}).items() if not value.get("description")]
         return own + [path for key, value in node.items() for path in undescribed(value, f"{where}.{key}")]
 
-    assert undescribed(schema_file.study_schema()) == []
+    assert undescribed(schema.study_schema()) == []
 
 
 def test_the_schema_accepts_lists_and_refuses_what_the_study_refuses() -> None:
-    check = jsonschema.Draft202012Validator(schema_file.study_schema())
+    check = jsonschema.Draft202012Validator(schema.study_schema())
     assert check.is_valid({**STUDY, "model": {"dimension": [16, 32]}})
     assert check.is_valid({**STUDY, "training": {"numerics": {"precision": "fp64"}, "held_streams": {"order": 1}}})
     wrong = (

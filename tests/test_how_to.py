@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from posrec import cli, plan, study
-from posrec.data import formats, registry
+from posrec import cli
+from posrec.data.raw import formats
 from posrec.files import read_json
+from posrec.plan import ids
+from posrec.study import sources, study
 
 TEXT = (Path(__file__).parents[1] / "docs/how-to.md").read_text(encoding="utf-8")
 
@@ -48,14 +50,14 @@ def test_a_table_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     Path("data").mkdir()
     Path("shop.yaml").write_text(text)
     Path("data/purchases.tsv").write_text(f"{header}\n{row}\n")
-    source = plan.source_of("shop", study.load("shop.yaml").settings.datasets["shop"])
+    source = ids.source_of("shop", study.load("shop.yaml").settings.datasets["shop"])
     assert formats.read_reviews(Path(), source).values.tolist() == [["anna", "tea", 1_717_178_400]]
     Path("data/purchases.tsv").write_text(purchases(header))
     for verb in ("prepare", "describe", "candidates", "baselines"):
         assert cli.main([verb, "--study", "shop.yaml", "--dataset", "shop"]) == 0
     assert cli.main(["train", "--study", "shop.yaml", "--encoding", "rope", "--seed", "1"]) == 0
     loaded = study.load("shop.yaml")
-    card = read_json(plan.dataset_files(loaded, "shop").card)
+    card = read_json(ids.dataset_files(loaded, "shop").card)
     assert (card["users"], card["items"], card["interactions"]) == (30, 12, 180)
     (run,) = Path("results/studies/shop/runs").rglob("seed=1.json")
     assert read_json(run)["status"] == "finished"
@@ -65,4 +67,4 @@ def test_every_fetch_of_the_how_to_is_known() -> None:
     lines = [line.split("#")[0].split() for line in section("Get the reviews").splitlines()]
     names = [word for line in lines if line[:2] == ["posrec", "fetch"] for word in line[2:] if word[0] != "-"]
     assert {"movielens-100k", "amazon2014-beauty"} <= set(names)
-    assert {name for name in names if not name.endswith(".yaml")} <= set(registry.sources())
+    assert {name for name in names if not name.endswith(".yaml")} <= set(sources.sources())

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 import posrec
-from posrec import cluster, plan, stages, study
-from posrec.data import registry
+from posrec.commands import dvc
 from posrec.errors import StudyError
-from posrec.settings import StudySettings
+from posrec.plan import cluster, ids
+from posrec.study import sources, study
+from posrec.study.settings import StudySettings
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pytorch": "torch", "snakemake-minimal": "snakemake"}
@@ -27,7 +28,7 @@ STAGE_KEYS = {
     "figures": set(StudySettings.model_fields),
     "report": set(StudySettings.model_fields),
 }
-IDS = {f"src/posrec/{module}.py" for module in ("catalogue", "plan", "protocols", "settings", "study", "versions")}
+IDS = {f"src/posrec/{place}" for place in ("model/encodings", "plan", "study", "versions.py")}
 
 
 def read_yaml(path: str) -> Any:
@@ -143,10 +144,10 @@ def test_profiles_are_found_beside_the_root_snakefile() -> None:
 
 
 def test_every_stage_depends_on_the_keys_and_modules_that_change_it() -> None:
-    stages = read_yaml("dvc.yaml")["stages"]
-    assert {name: set(stage["params"]) for name, stage in stages.items()} == STAGE_KEYS
-    assert all(set(stage["deps"]) >= IDS for stage in stages.values())
-    assert all("src/posrec/analysis" in stages[name]["deps"] for name in ("tables", "figures", "report"))
+    dvc = read_yaml("dvc.yaml")["stages"]
+    assert {name: set(stage["params"]) for name, stage in dvc.items()} == STAGE_KEYS
+    assert all(set(stage["deps"]) >= IDS for stage in dvc.values())
+    assert all("src/posrec/analysis" in dvc[name]["deps"] for name in ("tables", "figures", "report"))
 
 
 def test_the_default_study_has_every_key_of_the_stages() -> None:
@@ -156,11 +157,11 @@ def test_the_default_study_has_every_key_of_the_stages() -> None:
 
 
 def test_outs_persist_and_cover_what_is_planned() -> None:
-    stages = read_yaml("dvc.yaml")["stages"]
-    outs = [(path, flags) for stage in stages.values() for out in stage["outs"] for path, flags in out.items()]
+    dvc = read_yaml("dvc.yaml")["stages"]
+    outs = [(path, flags) for stage in dvc.values() for out in stage["outs"] for path, flags in out.items()]
     assert all(flags["persist"] for _, flags in outs)
     parts = {"data", "runs", "tables", "figures", "report", "report.html"}
-    assert {path for path, _ in outs} == {str(plan.STUDIES / "${study}" / part) for part in parts}
+    assert {path for path, _ in outs} == {str(ids.STUDIES / "${study}" / part) for part in parts}
 
 
 def test_committed_stages_of_studies_are_those_of_dvc_yaml_and_were_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def test_committed_stages_of_studies_are_those_of_dvc_yaml_and_were_reproduced(m
     for path in ROOT.glob("studies/*/dvc.yaml"):
         name = f"studies/{path.parent.name}.yaml"
         committed = path.read_text(encoding="utf-8").partition("\n")[2]
-        assert committed == stages.stages_of(study.load(name), name), f"run: posrec dvc {name}"
+        assert committed == dvc.stages_of(study.load(name), name), f"run: posrec dvc {name}"
         assert path.with_name("dvc.lock").exists(), f"run: dvc repro {path.relative_to(ROOT)}"
 
 
@@ -177,7 +178,7 @@ def test_stages_of_another_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    path = stages.write_stages(study.load("studies/beauty.yaml"), "studies/beauty.yaml")
+    path = dvc.write_stages(study.load("studies/beauty.yaml"), "studies/beauty.yaml")
     text = path.read_text(encoding="utf-8")
     written = yaml.safe_load(text)
     assert path == Path("studies/beauty/dvc.yaml")
@@ -202,7 +203,7 @@ def test_stages_depend_on_tables_of_ones_own(monkeypatch: pytest.MonkeyPatch) ->
     items = {"path": "mine/items.csv", "attributes": ["brand"], "sha256": "0" * 64}
     table = {"path": "mine/buys.csv", "items": items, "sha256": "1" * 64}
     raw = {"study": "mine", "datasets": {"mine": {"table": table}}, "encodings": ["none"], "seeds": [1, 2, 3]}
-    written = yaml.safe_load(stages.stages_of(study.from_dict(raw), "mine.yaml"))
+    written = yaml.safe_load(dvc.stages_of(study.from_dict(raw), "mine.yaml"))
     assert {"mine/buys.csv", "mine/items.csv"} <= set(written["stages"]["data"]["deps"])
 
 
@@ -211,16 +212,16 @@ def test_stages_that_cannot_be_are_refused(name: str, path: str, monkeypatch: py
     monkeypatch.chdir(ROOT)
     loaded = study.from_dict({**read_yaml("studies/beauty.yaml"), "study": name})
     with pytest.raises(StudyError):
-        stages.write_stages(loaded, path)
+        dvc.write_stages(loaded, path)
 
 
 def test_every_source_has_its_stage() -> None:
-    stages = read_yaml("sources/dvc.yaml")["stages"]
-    assert set(stages) == set(registry.sources())
-    for name, stage in stages.items():
+    dvc = read_yaml("sources/dvc.yaml")["stages"]
+    assert set(dvc) == set(sources.sources())
+    for name, stage in dvc.items():
         assert stage["cmd"] == f"posrec fetch {name}"
-        assert stage["deps"] == [f"src/posrec/data/{file}" for file in ("registry.yaml", "sources.lock")]
-        assert stage["outs"] == [{str(plan.RAW / name): {"cache": False, "persist": True}}]
+        assert stage["deps"] == [f"src/posrec/study/{file}" for file in ("sources.yaml", "sources.lock")]
+        assert stage["outs"] == [{str(ids.RAW / name): {"cache": False, "persist": True}}]
 
 
 def test_versions_of_the_software_agree() -> None:

@@ -21,13 +21,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posrec import cli, plan, study
-from posrec.data.interactions import code
-from posrec.data.prepare import arrange
+from posrec import cli
+from posrec.analysis.places import analysis_files
+from posrec.data.prepare.interactions import code
+from posrec.data.prepare.prepare import arrange
 from posrec.errors import DataError, StudyError
 from posrec.files import read_npz, write_text
-from posrec.model.weights import read_weights
-from posrec.settings import DatasetSettings
+from posrec.model.runs.weights import read_weights
+from posrec.plan import ids
+from posrec.study import study
+from posrec.study.settings import DatasetSettings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), ROOT / ".ci/audit"])
@@ -94,10 +97,10 @@ def test_whatever_the_names_files_stay_in_the_studys_folder(name: str, dataset: 
         loaded = study.from_dict(raw)
     except StudyError:
         return
-    paths = [path for cell in loaded.cells for path in plan.run_files(loaded, cell)]
-    paths += [path for found in plan.analysis_files(loaded).values() for path in found]
-    paths += vars(plan.dataset_files(loaded, dataset)).values()
-    folder = os.path.normpath(plan.STUDIES / name)
+    paths = [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
+    paths += [path for found in analysis_files(loaded).values() for path in found]
+    paths += vars(ids.dataset_files(loaded, dataset)).values()
+    folder = os.path.normpath(ids.STUDIES / name)
     assert all(os.path.normpath(path).startswith(folder + os.sep) for path in paths)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", name)
     assert all(re.fullmatch(r"[A-Za-z0-9_.=/-]+", str(path)) for path in paths)  # nothing that a shell reads otherwise

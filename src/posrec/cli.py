@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from posrec import __version__, plan, study
+from posrec import __version__
 from posrec.errors import PosrecError, StudyError
+from posrec.plan import ids
+from posrec.study import study
 
 EXAMPLES = {
     "fetch": (
@@ -49,7 +51,7 @@ def _dataset(arguments: argparse.Namespace) -> tuple[study.Study, str]:
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    from posrec.data import sources
+    from posrec.data.raw import sources
 
     names = list(arguments.sources)
     if arguments.list:
@@ -59,82 +61,84 @@ def _fetch(arguments: argparse.Namespace) -> None:
         datasets = study.load(arguments.study).settings.datasets.values()
         names = list(dict.fromkeys(dataset.source for dataset in datasets if dataset.source))
     for name in names:
-        sources.fetch(name, plan.RAW / name, arguments.record)
+        sources.fetch(name, ids.RAW / name, arguments.record)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
-    from posrec.data import simulate
+    from posrec.data.simulate import simulate
 
     loaded, name = _dataset(arguments)
     dataset = loaded.settings.datasets[name]
     if dataset.simulate is None:
         raise StudyError(f"datasets.{name}: is not simulated: `posrec fetch` gets a source, a table is there already")
-    simulate.simulate(dataset.simulate, plan.raw_folder(name, dataset))
+    simulate.simulate(dataset.simulate, ids.raw_folder(name, dataset))
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from posrec.data import prepare
+    from posrec.data.prepare import prepare
 
     prepare.prepare_dataset(*_dataset(arguments))
 
 
 def _candidates(arguments: argparse.Namespace) -> None:
-    from posrec.data import candidates
+    from posrec.data.prepare import candidates
 
     candidates.draw_candidates(*_dataset(arguments))
 
 
 def _describe(arguments: argparse.Namespace) -> None:
-    from posrec.data import statistics
+    from posrec.data.prepare import card
 
-    statistics.describe_dataset(*_dataset(arguments))
+    card.describe_dataset(*_dataset(arguments))
 
 
 def _baselines(arguments: argparse.Namespace) -> None:
-    from posrec.model import baselines
+    from posrec.model.evaluate import baselines
 
     baselines.score_baselines(*_dataset(arguments))
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from posrec.model import jobs
+    from posrec.model.runs import jobs
 
     loaded = study.load(arguments.study)
     jobs.train_cells(loaded, jobs.select_cells(loaded, arguments), arguments.seed, arguments.again_failed)
 
 
 def _analyse(arguments: argparse.Namespace) -> None:
-    from posrec.analysis import tables
+    from posrec.analysis.tables import build
 
-    tables.write_tables(study.load(arguments.study))
+    build.write_tables(study.load(arguments.study))
 
 
 def _figures(arguments: argparse.Namespace) -> None:
-    from posrec.analysis import plots
+    from posrec.analysis.topics import draw
 
-    plots.write_figures(study.load(arguments.study))
+    draw.write_figures(study.load(arguments.study))
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from posrec.analysis import report
+    from posrec.analysis.report import write
 
-    report.write_report(study.load(arguments.study))
+    write.write_report(study.load(arguments.study))
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from posrec import estimate, inventory, work
+    from posrec.commands import estimate
+    from posrec.plan import work
+    from posrec.store import places
 
     loaded = study.load(arguments.study)
     if arguments.no_calibration:
         speed, source = work.SPEED, "the speed of a machine of 2024, not of this one"
     else:
-        from posrec.model import calibration
+        from posrec.model.runs import calibration
 
         speed, source = calibration.speed(), "measured on this machine"
-    inventory.print_plan(loaded)
+    places.print_plan(loaded)
     estimate.print_estimate(loaded, speed, source)
     if any(work.on_gpu(cell) or cell.training.numerics.engine == "numba" for cell in loaded.cells):
-        from posrec.model import devices
+        from posrec.model.engines import devices
 
         print(devices.told(loaded.cells))
     if arguments.budget:
@@ -142,68 +146,68 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _prune(arguments: argparse.Namespace) -> None:
-    from posrec import inventory
+    from posrec.store import places
 
-    inventory.prune(study.load(arguments.study), arguments.only)
+    places.prune(study.load(arguments.study), arguments.only)
 
 
 def _snapshot(arguments: argparse.Namespace) -> None:
-    from posrec import snapshot
+    from posrec.commands import snapshot
 
     default = f"snakemake --cores all all --configfile {arguments.study}"
     snapshot.write_snapshot(study.load(arguments.study), arguments.command or default, arguments.to)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from posrec import verify
+    from posrec.commands import verify
 
     loaded = study.load(arguments.study)
     status = verify.verify(loaded, arguments.study, arguments.repair)
     if arguments.retrain:
-        from posrec.model import retrain
+        from posrec.commands import retrain
 
         status |= retrain.retrain(loaded, arguments.retrain, arguments.choice)
     return status
 
 
 def _provenance(arguments: argparse.Namespace) -> None:
-    from posrec import provenance
+    from posrec.commands import provenance
 
     provenance.write_page(study.load(arguments.study))
 
 
 def _store(arguments: argparse.Namespace) -> None:
-    from posrec import storage
+    from posrec.commands import store
 
     if arguments.free:
-        storage.free(arguments.yes)
+        store.free(arguments.yes)
     else:
-        storage.show(arguments.studies)
+        store.show(arguments.studies)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from posrec import doctor
+    from posrec.commands import doctor
 
     return doctor.examine()
 
 
 def _unlock(arguments: argparse.Namespace) -> None:
-    from posrec import holder
+    from posrec.store import lock
 
-    holder.unlock(study.load(arguments.study).name, arguments.force)
+    lock.unlock(study.load(arguments.study).name, arguments.force)
 
 
 def _dvc(arguments: argparse.Namespace) -> None:
-    from posrec import stages
+    from posrec.commands import dvc
 
-    path = stages.write_stages(study.load(arguments.study), arguments.study)
+    path = dvc.write_stages(study.load(arguments.study), arguments.study)
     print(f"{path}: now run `dvc repro {path}`, then commit it with the dvc.lock beside it")
 
 
 def _schema(arguments: argparse.Namespace) -> None:
-    from posrec import schema_file
+    from posrec.commands import schema
 
-    schema_file.write_schema(arguments.write)
+    schema.write_schema(arguments.write)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Versions of what the results depend on. Raise one when the bytes it governs change; a golden test guards each
 (tests/data/test_golden.py; tests/model/golden.py has a case for every encoding, setting and switch).
 
-Each number is part of the ids (see `posrec.plan`), so raising it computes anew whatever depends on it, and nothing
+Each number is part of the ids (see `posrec.plan.ids`), so raising it computes anew whatever depends on it, and nothing
 else.
 """
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from posrec.analysis import plots, report, tables
-from posrec.study import Cell, Study
+from posrec.analysis.report import write
+from posrec.analysis.tables import build
+from posrec.analysis.topics import draw
+from posrec.study.study import Cell, Study
 from tests.analysis import made_up
 
 
@@ -35,7 +37,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Study]:
         made_up.write_run(study, cell, 2, made_up.failed_record(study, cell, 2))
         cell = study.cells[2]
         made_up.write_run(study, cell, 3, made_up.collapsed_record(study, cell, 3))
-        tables.write_tables(study)
-        plots.write_figures(study)
-        report.write_report(study)
+        build.write_tables(study)
+        draw.write_figures(study)
+        write.write_report(study)
     return folder, study

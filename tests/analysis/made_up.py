@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from posrec import plan, store, versions
-from posrec.data.prepared import Prepared
+from posrec import versions
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_checked_json
-from posrec.study import Cell, Study, from_dict
+from posrec.plan import ids
+from posrec.store import results
+from posrec.study.study import Cell, Study, from_dict
 
 Score = Callable[[Cell, int], float]  # cell, seed -> full NDCG@10
 
@@ -35,8 +37,8 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
     block["diagnostics"] = {"tie_share_by_history": {"full": {"2": 0.5, "11-20": 0.0, "3-5": 0.25}}}
     return {
         "study_schema": versions.STUDY_SCHEMA,
-        "run_id": plan.run_id(study, cell),
-        "evaluation_id": plan.evaluation_id(study, cell),
+        "run_id": ids.run_id(study, cell),
+        "evaluation_id": ids.evaluation_id(study, cell),
         "training_version": versions.TRAINING_VERSION,
         "dataset": cell.dataset,
         "encoding": cell.encoding,
@@ -83,7 +85,7 @@ def failed_record(study: Study, cell: Cell, seed: int) -> dict[str, Any]:
 
 def write_run(study: Study, cell: Cell, seed: int, record: dict[str, Any]) -> None:
     """Write one run's json and npz; a failed run's curve is empty."""
-    store.write_result(plan.run_folder(study, cell) / f"seed={seed}.json", record, _curve(record))
+    results.write_result(ids.run_folder(study, cell) / f"seed={seed}.json", record, _curve(record))
 
 
 def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -96,7 +98,7 @@ def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def write_dataset(study: Study, name: str, number: int, simulated: bool = True) -> None:
     """Write a card, its data and baselines; sparsity falls with the number."""
-    files = plan.dataset_files(study, name)
+    files = ids.dataset_files(study, name)
     density = 0.01 * (number + 1)
     counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
     card = {"dataset": name, "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}

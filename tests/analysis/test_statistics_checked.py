@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from benchmarks import coverage
 
-from posrec.analysis import intervals
+from posrec.analysis.stats import intervals
 
 DOCS = Path(__file__).parents[2] / coverage.DOCS
 WORST = 0.065

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from posrec import study
-from posrec.data.interactions import code
-from posrec.data.prepare import arrange
-from posrec.data.prepared import Prepared
-from posrec.settings import DatasetSettings
-from posrec.study import Study
+from posrec.data.prepare.interactions import code
+from posrec.data.prepare.prepare import arrange
+from posrec.data.prepare.prepared import Prepared
+from posrec.study import study
+from posrec.study.settings import DatasetSettings
+from posrec.study.study import Study
 
 
 @pytest.fixture

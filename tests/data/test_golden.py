@@ -5,12 +5,13 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from posrec import plan, versions
-from posrec.data.candidates import draw_candidates
-from posrec.data.prepare import prepare_dataset
-from posrec.data.prepared import Candidates, Prepared
-from posrec.data.simulate import simulate
-from posrec.study import Study
+from posrec import versions
+from posrec.data.prepare.candidates import draw_candidates
+from posrec.data.prepare.prepare import prepare_dataset
+from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.simulate.simulate import simulate
+from posrec.plan import ids
+from posrec.study.study import Study
 
 # Change a hash only together with its version.
 DATA = {1: ("ef43496cf0f87e16", "f6a515466c2a2e32")}
@@ -25,11 +26,11 @@ def test_data_of_this_version(workplace: Path, make_study: Callable[..., Study])
     study = make_study({"negatives": 20}, simulate={"users": 80, "items": 40, "mean_length": 7, "seed": 2}, k_core=2)
     dataset = study.settings.datasets["toy"]
     assert dataset.simulate is not None
-    folder = plan.raw_folder("toy", dataset)
+    folder = ids.raw_folder("toy", dataset)
     simulate(dataset.simulate, folder)
     prepare_dataset(study, "toy")
     draw_candidates(study, "toy")
-    files = plan.dataset_files(study, "toy")
+    files = ids.dataset_files(study, "toy")
     arrays = vars(Prepared.load(files.arrays, files.manifest))
     candidates = Candidates.load(files.candidates)
     reviews = [gzip.decompress((folder / name).read_bytes()) for name in ("reviews.json.gz", "meta.json.gz")]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from posrec import plan
-from posrec.data import candidates, prepare, sources, statistics
-from posrec.data.prepared import Candidates
+from posrec.data.prepare import candidates, prepare
+from posrec.data.prepare import card as statistics
+from posrec.data.prepare.prepared import Candidates
+from posrec.data.raw import sources
 from posrec.files import read_json
-from posrec.study import Study
+from posrec.plan import ids
+from posrec.study.study import Study
 
 KNOWN = {
     "amazon2014-beauty-5core": ((22_363, 12_101, 198_502), 0.44, 637),
@@ -31,8 +33,8 @@ def test_known_counts(
     counts, tied, attributes = KNOWN[source]
     expect = dict(zip(("users", "items", "interactions"), counts, strict=True))
     study = make_study(source=source, expect=expect, k_core=K_CORE.get(source, 5))
-    files = plan.dataset_files(study, "toy")
-    sources.fetch(source, plan.RAW / source)
+    files = ids.dataset_files(study, "toy")
+    sources.fetch(source, ids.RAW / source)
     prepare.prepare_dataset(study, "toy")
     statistics.describe_dataset(study, "toy")
     card = read_json(files.card)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posrec import study
-from posrec.data.prepared import Candidates, Prepared
+from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.model.carca import Carca
-from posrec.model.evaluate import Ranks
-from posrec.model.scoring import read_test
-from posrec.protocols import EvaluationSwitches
-from posrec.study import Cell
+from posrec.model.evaluate.score import Ranks
+from posrec.model.runs.scoring import read_test
+from posrec.study import study
+from posrec.study.protocols import EvaluationSwitches
+from posrec.study.study import Cell
 from tests.model import toy
 
 

@@ -18,15 +18,22 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from posrec import catalogue, versions
-from posrec.data.prepared import Prepared
+from posrec import versions
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import read_json, write_json
-from posrec.model.baselines import chance_ranks, markov_scores, month_popularity_scores, popularity_scores, summary
-from posrec.model.evaluate import rank_requests, requests_of
-from posrec.model.scoring import Scores
+from posrec.model.evaluate.baselines import (
+    chance_ranks,
+    markov_scores,
+    month_popularity_scores,
+    popularity_scores,
+    summary,
+)
+from posrec.model.evaluate.score import rank_requests, requests_of
+from posrec.model.runs.scoring import Scores
 from posrec.model.train import build_model, train_run
-from posrec.protocols import EvaluationSwitches, TrainingSwitches
-from posrec.settings import ModelSettings, TrainingSettings
+from posrec.study import encodings
+from posrec.study.protocols import EvaluationSwitches, TrainingSwitches
+from posrec.study.settings import ModelSettings, TrainingSettings
 from tests.model.conftest import make_candidates, make_cell, make_data
 
 FILE = Path(__file__).with_name("golden.json")
@@ -90,8 +97,8 @@ def cases() -> dict[str, Case]:
 
 def _encodings() -> Iterator[tuple[str, Case]]:
     """Every kind, and every parameter of it at another value than its default."""
-    for kind in catalogue.kinds().values():
-        name = catalogue.EXAMPLES.get(kind.name, kind.name)
+    for kind in encodings.kinds().values():
+        name = encodings.EXAMPLES.get(kind.name, kind.name)
         yield name, Case(name)
         for key, default in kind.parameters.items():
             if key != kind.pattern:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posrec import inventory, plan, store
-from posrec.model import jobs
-from posrec.study import Study
+from posrec.model.runs import jobs
+from posrec.plan import ids
+from posrec.store import places, results
+from posrec.study.study import Study
 from tests.model.toy import make_study, run
 
 ADDED = [{"name": "tied", "ties": "released"}, {"name": "best", "selection": "released", "candidates": "released"}]
@@ -21,7 +22,7 @@ def train_all(study: Study) -> None:
 
 
 def evaluations(study: Study) -> dict[str, Any]:
-    content, arrays = store.read_result(run(study).path)
+    content, arrays = results.read_result(run(study).path)
     return {"content": content["evaluations"], "arrays": arrays}
 
 
@@ -34,11 +35,11 @@ def test_an_added_protocol(
     train_all(before)
     first = evaluations(before)
     after = make_study(protocols=["sound", *ADDED], **settings)
-    assert [plan.run_id(after, cell) for cell in after.cells] == [plan.run_id(before, cell) for cell in before.cells]
+    assert [ids.run_id(after, cell) for cell in after.cells] == [ids.run_id(before, cell) for cell in before.cells]
     capsys.readouterr()
-    inventory.print_plan(after)
+    places.print_plan(after)
     row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
-    to_evaluate, to_train = (int(row[3 + inventory.STATES.index(state)]) for state in ("to evaluate", "to train"))
+    to_evaluate, to_train = (int(row[3 + places.STATES.index(state)]) for state in ("to evaluate", "to train"))
     assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))
     trained: list[int] = []
     train_run = jobs.train_run
@@ -75,7 +76,7 @@ def test_both_ways_give_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPa
 def test_the_released_selection_is_the_best_of_its_own_curve(place: Path) -> None:
     job = run(make_study(protocols=[{"name": "best", "selection": "released"}, "sound"]))
     job.bring()
-    content, arrays = store.read_result(job.path)
+    content, arrays = results.read_result(job.path)
     best, sound = content["evaluations"]["best"], content["evaluations"]["sound"]
     for kind in ("sampled", "full"):
         for metric, value in best[kind].items():

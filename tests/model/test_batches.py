@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model import streams
 from posrec.model.batches import LENGTH_CLASSES, Batch, Sampler, candidate_rows, draw_unmet, slot_rows

@@ -8,15 +8,17 @@ import pytest
 import torch
 from benchmarks import gpu
 
-from posrec import store
-from posrec.data.prepared import Prepared
-from posrec.model import jobs, stacked, stacked_jobs
-from posrec.model.devices import without_gpu
-from posrec.model.evaluate import Requests, Scorer, evaluating, requests_of
+from posrec.data.prepare.prepared import Prepared
+from posrec.model.engines.devices import without_gpu
+from posrec.model.engines.stacked import jobs as stacked_jobs
+from posrec.model.engines.stacked import model as stacked
+from posrec.model.evaluate.score import Requests, Scorer, evaluating, requests_of
+from posrec.model.runs import jobs
 from posrec.model.train import Training, build_model
+from posrec.store import results
 from tests.model.conftest import make_candidates, make_cell, rank_test_users
-from tests.model.stacks import SETTINGS, alone, difference, together
-from tests.model.test_stacked import ENCODINGS, SPECIAL, TOLERANCE
+from tests.model.engines.stacks import SETTINGS, alone, difference, together
+from tests.model.engines.test_stacked import ENCODINGS, SPECIAL, TOLERANCE
 from tests.model.toy import make_study
 
 pytestmark = pytest.mark.skipif(bool(without_gpu()), reason=f"needs a GPU: {without_gpu()}")
@@ -102,7 +104,7 @@ def test_a_study_on_the_gpu(place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     jobs.train_cells(loaded, loaded.cells)
     runs = [jobs.Run(loaded, cell, seed) for cell in loaded.cells for seed in cell.seeds]
     assert [run.bring() for run in runs] == [False] * len(runs)
-    assert {store.read_content(run.path)["status"] for run in runs} == {"finished"}
+    assert {results.read_content(run.path)["status"] for run in runs} == {"finished"}
     assert stacked_jobs.bring_stacked(runs, again_failed=False) == []
 
 

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from posrec import plan, study, versions
-from posrec.data.prepared import Prepared
+from posrec import versions
+from posrec.data.prepare.prepared import Prepared
 from posrec.model import streams
 from posrec.model.attention import make_group
 from posrec.model.carca import Carca
-from posrec.model.evaluate import model_scores, requests_of
+from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.train import build_model
-from posrec.settings import ENCODINGS, ModelSettings
+from posrec.plan import ids
+from posrec.study import study
+from posrec.study.settings import ENCODINGS, ModelSettings
 from tests.model.conftest import make_cell, make_data
 
 ACTING = ["rope", "rmha2", "rmha_control", "alibi", "t5_bias", "relative_bias"]
@@ -148,10 +150,10 @@ def test_off_it_is_in_no_id_and_no_run_file(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(versions, "TRAINING_VERSION", 2)
     loaded = study.from_dict(RAW)
     known = ["6dde823c82d7", "c57efd324230", "58730b2cc473", "fe4b4633196c", "9ad2559f0973", "4c0212186095"]
-    assert [plan.run_id(loaded, cell) for cell in loaded.cells] == known
+    assert [ids.run_id(loaded, cell) for cell in loaded.cells] == known
     seeds = [streams.cell_seeds(cell, 1)["trunk"] for cell in loaded.cells]
     assert seeds == [1, 9280524, 1, 30164317, 1, 155942652]
     assert "decoder_positions" not in ModelSettings().identity()
     on = study.from_dict({**RAW, "model": {"decoder_positions": True}})
-    assert not {plan.run_id(on, cell) for cell in on.cells} & set(known)
+    assert not {ids.run_id(on, cell) for cell in on.cells} & set(known)
     assert on.cells[0].model.identity()["decoder_positions"] is True

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.files import read_json
 from tests.model import golden
 

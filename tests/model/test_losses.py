@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.model.batches import Sampler
 from posrec.model.losses import by_target, gbce_power, loss_function
 from posrec.model.streams import numpy_stream
-from posrec.settings import TrainingSettings
+from posrec.study.settings import TrainingSettings
 from tests.model.conftest import make_cell
 
 

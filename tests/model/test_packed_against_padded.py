@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from posrec.data.prepared import Prepared
-from posrec.model import padded, streams
+from posrec.data.prepare.prepared import Prepared
+from posrec.model import equations, streams
 from posrec.model.attention import Packing
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
-from posrec.model.evaluate import model_scores, requests_of
+from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.train import build_model
-from posrec.settings import ENCODINGS
-from posrec.study import Cell
+from posrec.study.settings import ENCODINGS
+from posrec.study.study import Cell
 from tests.model.conftest import make_cell
 
 SETTINGS: list[dict[str, Any]] = [
@@ -85,7 +85,7 @@ def dense_attributes(data: Prepared) -> Tensor:
     return torch.cat([dense, torch.from_numpy(data.features).double()], dim=1)
 
 
-def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) -> padded.Slots:
+def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) -> equations.Slots:
     """Left-padded slots from the (ids, context, position rows, times) of each user."""
     ids, context, position, times = (
         torch.zeros(len(rows), width, dtype=torch.int64),
@@ -97,7 +97,7 @@ def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) 
         if len(i):
             ids[user, -len(i) :], context[user, -len(i) :] = i, c.double()
             position[user, -len(i) :], times[user, -len(i) :] = r, t
-    return padded.Slots(ids, context, position, times)
+    return equations.Slots(ids, context, position, times)
 
 
 def padded_training_logits(model: Carca, batch: Batch, data: Prepared, length: int) -> Tensor:
@@ -131,7 +131,7 @@ def _padded_user(
         by_step = model.causal or (model.settings.head == "dot" and model.switches.targets == "all")
         seen = query % half + 1 if by_step else n
         visible[0, query, length - n : length - n + seen] = True
-    logits = padded.logits(model, slots, candidates, visible, dense_attributes(data), model.item_embedding)[0]
+    logits = equations.logits(model, slots, candidates, visible, dense_attributes(data), model.item_embedding)[0]
     result = torch.zeros(len(real), dtype=torch.float64)
     return result.index_put((real.nonzero()[:, 0],), logits)
 
@@ -190,5 +190,5 @@ def test_scores_of_every_request(data: Prepared, encoding: str, protocol: Any, s
         row = torch.full((data.n_items,), (length if at_end else n) - 1 + after)
         candidates = padded_slots([(everything, context, row, torch.zeros_like(row))], data.n_items)
         visible = slots.real[:, None, :].expand(1, data.n_items, length)
-        expected = padded.logits(model, slots, candidates, visible, attributes, model.bounded_embedding())[0]
+        expected = equations.logits(model, slots, candidates, visible, attributes, model.bounded_embedding())[0]
         torch.testing.assert_close(scores[number, 1:], expected, rtol=1e-10, atol=1e-10)

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import equivalence
 from benchmarks.speed_reference import make_data
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 
 SPECIAL: list[equivalence.Case] = [
     {"engine": "torch", "encoding": "learnt", "residual": "sum", "decoder_residual": "none"},

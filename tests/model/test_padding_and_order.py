@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.model import streams
 from posrec.model.attention import Packing
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.train import build_model
-from posrec.settings import ENCODINGS
+from posrec.study.settings import ENCODINGS
 from tests.model.conftest import make_cell
 
 USERS = 12

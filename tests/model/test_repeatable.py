@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from posrec.model import jobs
-from posrec.study import Study
+from posrec.model.runs import jobs
+from posrec.study.study import Study
 from tests.model.toy import make_study
 
 SEEDS = [1, 2, 3, 4]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.model import streams, train
 from posrec.model.attention import make_group
-from posrec.model.evaluate import requests_of
+from posrec.model.evaluate.score import requests_of
 from posrec.model.inputs import Tokens, distinct_items
 from posrec.model.optimiser import learning_rate_factor
 from posrec.model.train import (
@@ -21,7 +21,7 @@ from posrec.model.train import (
     train_run,
     validation_sample,
 )
-from posrec.settings import ENCODINGS, STREAMS
+from posrec.study.settings import ENCODINGS, STREAMS
 from tests.model.conftest import make_cell, make_data
 
 

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
-from posrec import plan, study
-from posrec.data import candidates, prepare, simulate
-from posrec.model import jobs
-from posrec.study import Study
+from posrec.data.prepare import candidates, prepare
+from posrec.data.simulate import simulate
+from posrec.model.runs import jobs
+from posrec.plan import ids
+from posrec.study import study
+from posrec.study.study import Study
 
 RAW: dict[str, Any] = {
     "study": "jobs",
@@ -35,6 +37,6 @@ def make_data() -> None:
     loaded = make_study()
     dataset = loaded.settings.datasets["toy"]
     assert dataset.simulate is not None
-    simulate.simulate(dataset.simulate, plan.raw_folder("toy", dataset))
+    simulate.simulate(dataset.simulate, ids.raw_folder("toy", dataset))
     prepare.prepare_dataset(loaded, "toy")
     candidates.draw_candidates(loaded, "toy")

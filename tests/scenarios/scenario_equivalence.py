@@ -4,7 +4,7 @@ import pytest
 from benchmarks import equivalence
 from benchmarks.speed_reference import make_data
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posrec import store
+from posrec.store import results as stored
 from tests import ledger
 from tests.workflow.project import Project
 
@@ -65,7 +65,7 @@ def test_a_full_disk_stops_the_job_and_loses_nothing(
     assert "what was finished is kept" in done.stdout
     assert half_files(fresh) == []
     for path in fresh.runs():
-        store.read_result(path)  # whole, or not there
+        stored.read_result(path)  # whole, or not there
     trained = fresh.trainings()
     assert trained
     ledger.note("free the disk")
@@ -210,7 +210,7 @@ def states(project: Project) -> Counter[tuple[str, str]]:
 def test_a_cancelled_fetch_leaves_no_half_file_and_goes_on(fresh: Project) -> None:
     """The mirror's second file stands still; Ctrl-C; then it is whole."""
     content = {name: gzip.compress(name.encode(), mtime=0) for name in ("reviews.json.gz", "meta.json.gz")}
-    registry = fresh.folder / "src/posrec/data/registry.yaml"
+    registry = fresh.folder / "src/posrec/study/sources.yaml"
     sources = yaml.safe_load(registry.read_text())
     files = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()}
     example = next(iter(sources.values()))

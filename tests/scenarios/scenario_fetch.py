@@ -13,7 +13,7 @@ import yaml
 
 from posrec.files import sha256
 from tests import ledger
-from tests.data.server import Drop, Served, Shop
+from tests.data.raw.server import Drop, Served, Shop
 from tests.workflow.project import PATIENCE, Project
 
 pytestmark = pytest.mark.workflow
@@ -36,7 +36,7 @@ def know(project: Project, shop: Shop) -> None:
     """Make the shop the only source of a copy of the project."""
     folder = project.folder / "src/posrec/data"
     entry = {"format": "amazon2014", "title": "Toys", "publisher": "toys", "files": [f"files/{name}" for name in SIZES]}
-    (folder / "registry.yaml").write_text(yaml.safe_dump({"toys": entry}))
+    (folder / "sources.yaml").write_text(yaml.safe_dump({"toys": entry}))
     (folder / "publishers.yaml").write_text(yaml.safe_dump({"toys": [shop.address("gone/"), shop.address()]}))
     (folder / "sources.lock").write_text("")
     project.environment["POSREC_MIRROR"] = ""
@@ -80,7 +80,7 @@ def test_kills_of_a_download(fresh: Project, shop: Shop, record: bool) -> None:
     kill_some(fresh, command, KILLS, latest=1.2)
     fresh.run(*command)
     assert fetched(fresh) == wanted(shop)
-    lock = yaml.safe_load((fresh.folder / "src/posrec/data/sources.lock").read_text())["toys"]
+    lock = yaml.safe_load((fresh.folder / "src/posrec/study/sources.lock").read_text())["toys"]
     folder = fresh.folder / "results/raw/toys"
     assert {name: (entry["size"], entry["sha256"]) for name, entry in lock.items()} == {
         name: (len(content), sha256(folder / name)) for name, content in wanted(shop).items()

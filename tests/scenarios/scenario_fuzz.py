@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import ledger
-from tests.data.formats.fuzz import (
+from tests.data.raw.formats.fuzz import (
     BINARY,
     CASES,
     ITEM_CASES,

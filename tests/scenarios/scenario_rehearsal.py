@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from posrec import inventory, plan, study, work
 from posrec.files import write_text
+from posrec.plan import ids, work
+from posrec.store import places
+from posrec.study import study
 from tests import ledger
 from tests.workflow.project import BIN, ROOT, Project
 from tests.workflow.slurm import QUICK, Wrap, kill_controller, queue, restart_controller, slurm_of, wait_until_saved
@@ -123,9 +125,9 @@ def test_ten_thousand_runs_are_a_hundred_jobs_and_a_killed_controller_costs_none
     wrap_posrec(fresh, f'if [[ $1 == train ]]; then exec {BIN}/python {stand_in} {SCALE} "$@"; fi')
     loaded = study.from_dict(STUDY)
     jobs = work.batches(loaded)
-    files = [path for cell in loaded.cells for path in plan.run_files(loaded, cell)]
+    files = [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
     assert len(files) == 2 * 10_368
-    for path in inventory.planned_files(loaded, "data"):
+    for path in places.planned_files(loaded, "data"):
         write_text(fresh.folder / path, "")
     used = rehearse(fresh, len(files), slurm)
     output = (fresh.folder / "output").read_text()

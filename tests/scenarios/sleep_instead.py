@@ -8,8 +8,9 @@ It sleeps for the job's nominal length, scaled, and leaves a placeholder for eve
 import argparse
 import time
 
-from posrec import plan, study, work
 from posrec.files import write_text
+from posrec.plan import ids, work
+from posrec.study import study
 
 PLACEHOLDER = '{"status": "finished"}'  # the end of the workflow counts the runs that failed
 
@@ -26,7 +27,7 @@ def main() -> None:
     batch = next(batch for batch in work.batches(loaded) if batch.name == asked.batch)
     time.sleep(asked.scale * (batch.seconds or 0.0))
     for cell in batch.cells:
-        for path in plan.run_files(loaded, cell):
+        for path in ids.run_files(loaded, cell):
             write_text(path, PLACEHOLDER)
 
 

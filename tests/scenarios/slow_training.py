@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from posrec.cli import main
-from posrec.model.checkpoints import Checkpoint, State
+from posrec.model.runs.checkpoints import Checkpoint, State
 
 SECONDS = float(sys.argv.pop(1))
 after_step = Checkpoint.after_step

@@ -95,8 +95,12 @@ def test_touched_files_and_comments_in_code_train_nothing(built: Project) -> Non
         built.touch("results/studies/default/data", days)
         built.touch("results/raw", days)
     built.touch("params.yaml", 30)
-    for path in ("src/posrec/model/train.py", "src/posrec/model/evaluate.py", "src/posrec/data/prepare.py"):
-        built.edit(path)
+    for path in (
+        "src/posrec/model/train.py",
+        "src/posrec/model/evaluate/score.py",
+        "src/posrec/data/prepare/prepare.py",
+    ):
+        built.edit(f"src/posrec/{path}")
     built.edit("workflow/rules/train.smk")
     assert "Training" not in built.snakemake("all")
     built.touch("results/studies/default/runs", 30)
@@ -108,9 +112,9 @@ def test_touched_files_and_comments_in_code_train_nothing(built: Project) -> Non
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("src/posrec/data/prepare.py", "ends - 2, -1)", "ends - 1, -1)"),
+        ("src/posrec/data/prepare/prepare.py", "ends - 2, -1)", "ends - 1, -1)"),
         ("src/posrec/model/optimiser.py", "(step + 1) / settings.warmup_steps", "(step + 2) / settings.warmup_steps"),
-        ("src/posrec/data/candidates.py", "in streams)", "in streams[::-1])"),
+        ("src/posrec/data/prepare/candidates.py", "in streams)", "in streams[::-1])"),
     ],
 )
 def test_a_change_of_results_fails_its_guard(fresh: Project, path: str, old: str, new: str) -> None:
@@ -151,7 +155,7 @@ def test_changed_evaluation_settings_train_nothing_when_weights_were_kept(fresh:
 
 def test_a_changed_plot_function_draws_that_figure_anew_and_trains_nothing(built: Project) -> None:
     before, trained = built.hashes(), built.trainings()
-    built.edit("src/posrec/analysis/dataset_figures.py", 'set_xlabel("epoch")', 'set_xlabel("epochs since the begin")')
+    built.edit("src/posrec/analysis/topics/datasets.py", 'set_xlabel("epoch")', 'set_xlabel("epochs since the begin")')
     assert "Training" not in built.snakemake("all")
     assert built.trainings() == trained
     after = built.hashes()
@@ -163,7 +167,7 @@ def test_a_changed_plot_function_draws_that_figure_anew_and_trains_nothing(built
 def test_a_changed_analysis_renders_anew_and_trains_nothing(built: Project, change: str) -> None:
     runs, trained, old = built.hashes("results/studies/default/runs"), built.trainings(), markers(built)
     if change == "code":
-        built.edit("src/posrec/analysis/stability.py")
+        built.edit("src/posrec/analysis/stats/stability.py")
     else:
         built.study(report={"title": "A new title", "stability": True})
     output = built.snakemake("all")

@@ -51,7 +51,7 @@ def test_a_changed_learning_rate_after_a_pull_is_trained(clone: Project, reprodu
 
 def test_a_changed_analysis_after_a_pull_renders_anew(clone: Project) -> None:
     clone.run("dvc", "pull")
-    clone.edit("src/posrec/analysis/stability.py")
+    clone.edit("src/posrec/analysis/stats/stability.py")
     output = clone.run("dvc", "repro").stdout
     assert "Drawing the figures" in output
     assert "Training" not in output

@@ -10,11 +10,13 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from posrec import cluster, expected, holder, outputs, plan, work
+from posrec.analysis import places, registry
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
-from posrec.study import Study, from_dict
-from posrec.yaml_file import read_yaml
+from posrec.plan import cluster, expected, ids, work
+from posrec.store import lock
+from posrec.study.study import Study, from_dict
+from posrec.study.yaml_file import read_yaml
 
 
 def typed(value):
@@ -41,7 +43,7 @@ def read_study() -> Study:
         read_yaml(path)
         study = from_dict(config, path)
         for name, dataset in study.settings.datasets.items():
-            plan.planned_source(name, dataset)
+            ids.planned_source(name, dataset)
         expected.check_prepared(study)
     except PosrecError as error:
         raise WorkflowError(str(error)) from None
@@ -52,7 +54,7 @@ def write_study(study: Study) -> str:
     """Write the resolved study under its content's hash: what the rules read, --config overrides included."""
     # Not write_json, which sorts: the order of data sets and encodings is that of the figures.
     content = json.dumps(study.settings.model_dump(mode="json"), indent=1)
-    path = Path(plan.STORE) / "studies" / f"{digest(content)}.json"
+    path = Path(ids.STORE) / "studies" / f"{digest(content)}.json"
     if not path.exists():
         write_text(path, content)
     return str(path)
@@ -75,16 +77,16 @@ def rules_of_job() -> set[str]:
 
 # A job reads the Snakefile again, twice on Slurm: of a study of ten thousand runs it takes its own names alone.
 JOB = rules_of_job()
-DATASETS = {name: plan.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
+DATASETS = {name: ids.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
 BATCHES = [
     batch for batch in work.batches(STUDY) if not JOB or f"train_{batch.name}" in JOB
 ]
 ANALYSIS = {
     step: [str(path) for path in paths]
-    for step, paths in plan.analysis_files(STUDY).items()
+    for step, paths in places.analysis_files(STUDY).items()
 }
-PROVENANCE = [str(path) for path in plan.provenance_files(STUDY)]
-FIGURE_TITLES = {figure.name: figure.title for figure in outputs.figures(STUDY)}
+PROVENANCE = [str(path) for path in places.provenance_files(STUDY)]
+FIGURE_TITLES = {figure.name: figure.title for figure in registry.figures(STUDY)}
 TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "report"))
 
 
@@ -94,7 +96,7 @@ def raw_marker(name: str) -> str:
     if dataset.table is not None:
         return dataset.table.path
     marker = "source.json" if dataset.source else "simulation.json"
-    return str(plan.raw_folder(name, dataset) / marker)
+    return str(ids.raw_folder(name, dataset) / marker)
 
 
 RAW = list(dict.fromkeys(raw_marker(name) for name in DATASETS))
@@ -113,7 +115,7 @@ RUNS = [
     str(path)
     for cell in STUDY.cells
     if not JOB or "write_tables" in JOB
-    for path in plan.run_files(STUDY, cell)
+    for path in ids.run_files(STUDY, cell)
 ]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
@@ -134,8 +136,8 @@ wildcard_constraints:
     study=STUDY.name,
     dataset=one_of(DATASETS),
     dataset_id=one_of(files.folder.name for files in DATASETS.values()),
-    candidates_id=plan.candidates_id(STUDY),
-    evaluation_id=plan.evaluation_id(STUDY),
+    candidates_id=ids.candidates_id(STUDY),
+    evaluation_id=ids.evaluation_id(STUDY),
     source=one_of(SOURCES),
     simulation=one_of(SIMULATIONS),
 
@@ -183,13 +185,13 @@ def count_failed() -> int:
 onstart:
     if workflow.is_main_process:
         try:
-            holder.claim(STUDY.name)
+            lock.claim(STUDY.name)
         except PosrecError as error:
             raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    holder.release(STUDY.name)
+    lock.release(STUDY.name)
     if all(Path(path).exists() for path in REPORT):
         print(f"posrec: the report is {REPORT[0]}")
     failed = count_failed()
@@ -201,7 +203,7 @@ onsuccess:
 
 
 onerror:
-    holder.release(STUDY.name)
+    lock.release(STUDY.name)
     print(
         "posrec: stopped before the end. The log of the failed rule is named above (all are under "
         f"logs/{STUDY.name}); what was finished is kept: mend the cause and run the same command again. "

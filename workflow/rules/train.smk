@@ -25,7 +25,7 @@ for batch in BATCHES:
                 [
                     str(path)
                     for cell in batch.cells
-                    for path in plan.run_files(STUDY, cell)
+                    for path in ids.run_files(STUDY, cell)
                 ]
             ),
         log:

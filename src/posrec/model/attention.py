@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.model.dropout import dropout
 from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
-from posrec.model.products import keys_first
+from posrec.model.ops.dropout import dropout
+from posrec.model.ops.products import keys_first
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
 from posrec.model.parts import Part, Slots, all_slots, no_users
-from posrec.protocols import TrainingSwitches
-from posrec.settings import ModelSettings
+from posrec.study.protocols import TrainingSwitches
+from posrec.study.settings import ModelSettings
 
 # Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
 LENGTH_CLASSES = np.array([2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 10**9])

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posrec.model.attention import Layout, Packing, Relative, batch_axis, decoder_distances, real_slots
-from posrec.model.dropout import dropout
 from posrec.model.encodings import Shape, build_encoding
 from posrec.model.inputs import Items, Tokens
-from posrec.model.kernels import Kernels
 from posrec.model.layers import Attention, Block, combine, make_norm
-from posrec.model.products import linear
-from posrec.protocols import TrainingSwitches
-from posrec.settings import ModelSettings
+from posrec.model.ops.dropout import dropout
+from posrec.model.ops.kernels import Kernels
+from posrec.model.ops.products import linear
+from posrec.study.protocols import TrainingSwitches
+from posrec.study.settings import ModelSettings
 
 CONTEXT_WIDTH = 6
 FEATURE_FACTOR = 5  # the feature layer has 5D outputs

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 
 
 @dataclass(frozen=True)

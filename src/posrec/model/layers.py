@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.attention import Layout, Relative
-from posrec.model.kernels import Kernels
-from posrec.model.products import linear
-from posrec.protocols import TrainingSwitches
-from posrec.settings import ModelSettings
+from posrec.model.ops.kernels import Kernels
+from posrec.model.ops.products import linear
+from posrec.study.protocols import TrainingSwitches
+from posrec.study.settings import ModelSettings
 
 
 class Attention(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from posrec.model.batches import Batch
-from posrec.settings import TrainingSettings
+from posrec.study.settings import TrainingSettings
 
 Loss = Callable[[Tensor, Batch], Tensor]
 

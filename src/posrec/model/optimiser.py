@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from posrec.settings import TrainingSettings
+from posrec.study.settings import TrainingSettings
 
 
 def make_optimiser(

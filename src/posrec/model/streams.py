@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from posrec.files import digest
-from posrec.settings import STREAMS
-from posrec.study import Cell
+from posrec.study.settings import STREAMS
+from posrec.study.study import Cell
 
 
 def stream_seeds(seed: int, held: Mapping[Any, int]) -> dict[str, int]:

@@ -10,21 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.data.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared
 from posrec.errors import StudyError
-from posrec.model import metrics, streams
+from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
-from posrec.model.checkpoints import State
-from posrec.model.devices import device_of, training_products, weights_type
-from posrec.model.evaluate import Requests, ScoreError, model_scores, rank_requests, requests_of
-from posrec.model.failures import Progress, TrainingFailed, model_code
-from posrec.model.kernels import make_kernels
+from posrec.model.engines.devices import device_of, training_products, weights_type
+from posrec.model.evaluate import metrics
+from posrec.model.evaluate.score import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.losses import loss_function
+from posrec.model.ops.kernels import make_kernels
 from posrec.model.optimiser import make_optimiser
+from posrec.model.runs.checkpoints import State
+from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.threads import one_thread
-from posrec.settings import PRIMARY, TrainingSettings
-from posrec.study import SECOND_SOFTMAX, Cell
+from posrec.study.settings import PRIMARY, TrainingSettings
+from posrec.study.study import SECOND_SOFTMAX, Cell
 
 VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
 

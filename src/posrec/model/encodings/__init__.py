@@ -12,10 +12,10 @@ it row L.
 
 import torch
 
-from posrec.catalogue import find
 from posrec.model.encodings import added, biases, concatenated, intervals, relative, rotary
 from posrec.model.encodings.interface import REGISTRY, Encoding, Pairs, Shape, register
 from posrec.model.encodings.own import EncodingError, run_file
+from posrec.study.encodings import find
 
 __all__ = [
     "REGISTRY",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from posrec.model.encodings.added import Absolute, Learnt, Rotatory, Table
 from posrec.model.encodings.interface import Shape, draw_uniform, register
-from posrec.model.products import linear
+from posrec.model.ops.products import linear
 
 
 class Concatenated(Table):

@@ -93,8 +93,8 @@ REGISTRY: dict[str, type[Encoding]] = {}
 def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingType], EncodingType]:
     """Class decorator: make an encoding known as `name`, with its parameters' defaults, all plain values.
 
-    The class is built as cls(shape, generator, **parameters). `posrec.catalogue` reads the same line without running
-    it, so family and defaults stand here alone.
+    The class is built as cls(shape, generator, **parameters). `posrec.study.encodings` reads the same line without
+    running it, so family and defaults stand here alone.
     """
 
     def add(cls: EncodingType) -> EncodingType:

@@ -10,9 +10,9 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import CodeType
 
-from posrec.catalogue import Kind
 from posrec.errors import PosrecError
 from posrec.model.encodings.interface import REGISTRY
+from posrec.study.encodings import Kind
 
 _planned: ContextVar[str | None] = ContextVar("planned", default=None)
 _registered: dict[Path, str] = {}  # file -> sha256 of the text whose classes are in the registry

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, register, xavier_bound
-from posrec.model.products import keys_first, linear
+from posrec.model.ops.products import keys_first, linear
 
 
 def clipped_distance(distance: Tensor, clip: int) -> Tensor:

@@ -1,0 +1,42 @@
+"""Where the tables, figures and report of a study are, and the id that says whether they are current."""
+
+from pathlib import Path
+
+from posrec.analysis import registry
+from posrec.files import digest
+from posrec.plan import ids
+from posrec.study import variation
+from posrec.study.study import Study
+
+FIGURE_FILES = ("svg", "png", "csv", "rst")  # drawing, drawing, data, caption
+
+
+def analysis_id(study: Study) -> str:
+    """Id of tables, figures and report.
+
+    It covers the planned run files, the text of the analysis code, the published figures and the report settings.
+    """
+    code = [*sorted(Path(__file__).parent.rglob("*")), Path(variation.__file__)]
+    texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".csv")]
+    runs = [str(path) for cell in study.cells for path in ids.run_files(study, cell)]
+    return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
+
+
+def analysis_files(study: Study) -> dict[str, list[Path]]:
+    """Outputs of the analysis rules; the last of each carries the analysis id and is written last."""
+    folder = ids.STUDIES / study.name
+    marker = f"analysis={analysis_id(study)}.json"
+    drawn = registry.figures(study)
+    figures = [folder / "figures" / f"{figure.name}.{kind}" for figure in drawn for kind in FIGURE_FILES]
+    tables = [*(f"{table.name}.csv" for table in registry.tables(study)), "metrics.json"]
+    return {
+        "tables": [*(folder / "tables" / name for name in tables), folder / "tables" / marker],
+        "figures": [*figures, folder / "figures" / marker],
+        "report": [folder / "report.html", folder / "report" / marker],
+    }
+
+
+def provenance_files(study: Study) -> list[Path]:
+    """The page of where the results come from, and its marker: outside of the study's folder, no DVC out."""
+    folder = ids.PROVENANCE / study.name
+    return [folder / "index.html", folder / f"analysis={analysis_id(study)}.json"]

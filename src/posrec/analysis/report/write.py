@@ -1,0 +1,40 @@
+"""The report: one self-contained HTML file that needs no network."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from posrec.analysis.places import analysis_files
+from posrec.analysis.report.sections import SECTIONS
+from posrec.analysis.tables import marker
+from posrec.analysis.tables.build import Tables, build_tables
+from posrec.analysis.topics import wording
+from posrec.files import write_text
+from posrec.study.study import Study
+
+
+def render(tables: Tables) -> str:
+    """The report's HTML, from the tables and the figures on disk. Raises DataError where a figure is missing."""
+    study = tables.inputs.study
+    environment = Environment(
+        loader=PackageLoader("posrec.analysis.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html").render(
+        title=study.settings.report.title or f"Positional encodings: {study.name}",
+        simulated=wording.simulated_note(tables.inputs),
+        sections=[section(tables) for section in SECTIONS],
+    )
+
+
+def write_report(study: Study) -> None:
+    """Write report.html from run files and figures, and last the marker with the analysis id.
+
+    Raises DataError where the figures are missing or of another state.
+    """
+    files = analysis_files(study)
+    *figures, drawn = files["figures"]
+    marker.check_marker(drawn, figures, "posrec figures")
+    page, last = files["report"]
+    write_text(page, render(build_tables(study)))
+    marker.write_marker(last, [page])

@@ -1,0 +1,1 @@
+"""One file per topic: its numbers, figure, caption and rows."""

@@ -1,0 +1,153 @@
+"""The cards of a study's data sets as pictures: lengths, popularity, ties, time span and sequentiality."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.lines import Line2D
+
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.topics import distributions, style
+from posrec.analysis.topics.seeds import Drawn, plain_log_axis
+from posrec.analysis.topics.wording import number
+from posrec.data.prepare.prepared import Prepared
+from posrec.plan import ids
+from posrec.study import sources
+
+BLUE, ORANGE = style.FAMILY_COLOURS["added"], style.FAMILY_COLOURS["concatenated"]
+COLUMNS = ["dataset", "panel", "x", "y"]
+NO_TIMES = "The source has no times,\nonly an order."
+NO_TEST = "No user has a test item,\nso nothing is scored."
+Points = list[tuple[str, Any, float]]  # series, x, y
+
+
+def data(tables: Tables) -> Drawn:
+    """Five panels a data set, in the order of the study; the numbers are long: COLUMNS."""
+    names = list(tables.inputs.cards)
+    figure, axes = style.panels(len(PANELS) * len(names), 2.75, 2.45, columns=len(PANELS))
+    rows = []
+    for row, name in enumerate(names):
+        files = ids.dataset_files(tables.inputs.study, name)
+        prepared = Prepared.load(files.arrays, files.manifest)
+        for panel, draw in zip(axes[len(PANELS) * row :], PANELS, strict=False):
+            rows += [(name, *point) for point in draw(panel, prepared, tables, name)]
+        title = f"{name} (simulated)" if name in tables.inputs.simulated else name
+        axes[len(PANELS) * row].set_title(title, fontsize=10, weight="bold")
+    style.legend(figure, _handles())
+    return figure, pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _draw_lengths(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
+    """Share of the users with at least n interactions, and the lengths that the study's models see."""
+    lengths, shares = distributions.length_curve(prepared)
+    panel.step(np.r_[lengths, lengths[-1]], np.r_[shares, 0], where="pre", color=BLUE)
+    seen = sorted({cell.model.max_length for cell in tables.inputs.study.cells if cell.dataset == name})
+    for length in seen:
+        panel.axvline(length, color=ORANGE, linestyle="--", linewidth=1.0)
+    panel.set_xscale("log")
+    panel.set_xlim(1, max(2.0, 1.1 * lengths[-1], 1.1 * seen[-1]))
+    plain_log_axis(panel)
+    _shares(panel, "interactions of a user, or more", "share of users")
+    return _points("length", lengths, shares) + [("max_length", length, float("nan")) for length in seen]
+
+
+def _draw_popularity(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
+    items, held = distributions.concentration_curve(prepared)
+    panel.plot(items, held, color=BLUE)
+    panel.plot([0, 1], [0, 1], color=style.LIGHT, linewidth=0.8)
+    panel.set_xlim(0, 1)
+    _note(panel, f"Gini {number(tables.inputs.cards[name].get('popularity_gini'))}", 0.96, 0.06)
+    _shares(panel, "share of items, most popular first", "share of interactions")
+    return _points("popularity", items, held)
+
+
+def _draw_ties(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
+    if _without_times(panel, tables, name):
+        return []
+    shares = distributions.tied_shares(prepared)
+    bars = panel.bar(list(shares), list(shares.values()), color=[BLUE] + [ORANGE] * (len(shares) - 1), width=0.7)
+    panel.bar_label(bars, [f"{share:.2f}" for share in shares.values()], fontsize=8, padding=1)
+    panel.set_xticks(range(len(shares)), [label.replace(" or more", "+") for label in shares])
+    _shares(panel, "interactions of one time stamp", "share of interactions")
+    panel.set_ylim(0, 1.1)
+    panel.grid(visible=False, axis="x")
+    return _points("ties", list(shares), list(shares.values()))
+
+
+def _draw_time(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
+    if _without_times(panel, tables, name):
+        return []
+    months, all_of_them, tested = distributions.monthly_counts(prepared)
+    days = months.astype("datetime64[D]")
+    mark = "o" if len(months) == 1 else ""
+    panel.plot(days, all_of_them, marker=mark, color=BLUE)
+    panel.plot(days, tested, marker=mark, color=ORANGE, linestyle="--")
+    panel.set_ylim(bottom=0)
+    locator = AutoDateLocator(maxticks=5)
+    panel.xaxis.set_major_locator(locator)
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    panel.set_xlabel("month")
+    panel.set_ylabel("interactions")
+    return _points("month", months.astype(str), all_of_them) + _points("month, test", months.astype(str), tested)
+
+
+def _draw_order(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
+    """The chain's Hit@10 in order, and its mean over shuffled histories with two standard deviations."""
+    card = tables.inputs.cards[name]
+    chain = card.get("markov_chain")
+    if chain is None:
+        _say(panel, NO_TEST)
+        return []
+    panel.plot([chain["hit10"]], [1], "o", color=BLUE)
+    spread = 2 * chain["shuffled_sd"]
+    panel.errorbar([chain["shuffled_hit10"]], [0], xerr=[spread], fmt="o", mfc="white", color=BLUE, capsize=3)
+    panel.set_yticks([0, 1], ["shuffled", "in order"])
+    panel.set_ylim(-0.6, 1.6)
+    panel.set_xlim(0, 1.15 * max(chain["hit10"], chain["shuffled_hit10"] + spread, 1e-3))
+    score = card["sequentiality"]
+    _note(panel, "nothing is hit" if score is None else f"sequentiality {score:.2f}", 0.04, 0.06, "left")
+    panel.set_xlabel("Hit@10 of a first-order chain")
+    values = [chain["hit10"], chain["shuffled_hit10"], chain["shuffled_sd"]]
+    return _points("chain Hit@10", ["in order", "shuffled", "sd of the shuffled"], values)
+
+
+PANELS: tuple[Callable[[Axes, Prepared, Tables, str], Points], ...] = (
+    *(_draw_lengths, _draw_popularity, _draw_ties, _draw_time, _draw_order),
+)
+
+
+def _points(series: str, x: Sequence[Any] | np.ndarray, y: Sequence[float] | np.ndarray) -> Points:
+    return [(series, place, float(value)) for place, value in zip(x, y, strict=True)]
+
+
+def _without_times(panel: Axes, tables: Tables, name: str) -> bool:
+    """Say so, where the source of a data set has an order but no times."""
+    if sources.has_times(tables.inputs.study.settings.datasets[name]):
+        return False
+    _say(panel, NO_TIMES)
+    return True
+
+
+def _say(panel: Axes, text: str) -> None:
+    panel.text(0.5, 0.5, text, ha="center", va="center", fontsize=8, transform=panel.transAxes)
+    panel.set_axis_off()
+
+
+def _note(panel: Axes, text: str, x: float, y: float, side: str = "right") -> None:
+    panel.text(x, y, text, ha=side, va="bottom", fontsize=9, transform=panel.transAxes)
+
+
+def _shares(panel: Axes, x: str, y: str) -> None:
+    panel.set_ylim(0, 1.02)
+    panel.set_xlabel(x)
+    panel.set_ylabel(y)
+
+
+def _handles() -> list[Line2D]:
+    return [
+        style.line_handle("all interactions", BLUE, "-"),
+        style.line_handle("test items; tied; most that a model sees (max_length)", ORANGE, "--"),
+    ]

@@ -1,0 +1,262 @@
+"""Examine the machine and the checkout: each line is ok, a warning or a problem, and says what to do."""
+
+import configparser
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import psutil
+from packaging.requirements import InvalidRequirement, Requirement
+
+from posrec.errors import PosrecError
+from posrec.store import lock, results
+
+LOCK = Path("envs/requirements.lock")
+PYTHONS = ((3, 11), (3, 13))
+GIB = 2**30
+DISK = (0.5 * GIB, 5 * GIB)  # below the first a problem, below the second a warning
+MEMORY = (1 * GIB, 4 * GIB)  # a training job asks for 4 GB
+CLUSTER_TOOLS = ("sbatch", "squeue", "sacct", "scancel", "qsub", "bsub")
+SHOWN = 4  # packages in a line
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was looked at; level is ok, warning or problem; `remedy` says what to do."""
+
+    level: str
+    what: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.level:8} {self.what}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def examine() -> int:
+    """Print all lines; returns the exit status: 1 when there is a problem."""
+    lines = [line for check in CHECKS for line in check()]
+    for line in lines:
+        print(line)
+    counts = {level: sum(line.level == level for line in lines) for level in ("problem", "warning")}
+    print(f"posrec doctor: {counts['problem']} problems, {counts['warning']} warnings")
+    return int(counts["problem"] > 0)
+
+
+def check_python() -> Iterator[Line]:
+    """The interpreter's version."""
+    version = sys.version_info[:2]
+    shown = ".".join(str(part) for part in sys.version_info[:3])
+    if PYTHONS[0] <= version <= PYTHONS[1]:
+        yield Line("ok", "Python", shown)
+    else:
+        yield Line("problem", "Python", f"{shown}, posrec needs 3.11 to 3.13", "`make setup PYTHON=python3.12`")
+
+
+def check_packages() -> Iterator[Line]:
+    """Installed packages against the lock."""
+    if not LOCK.exists():
+        yield Line("warning", "packages", f"{LOCK} is not here", "run `posrec doctor` in the root of the checkout")
+        return
+    wanted = locked_versions(LOCK.read_text(encoding="utf-8"))
+    differing = [f"{name} {found or 'absent'} (lock: {wanted[name]})" for name, found in installed(wanted).items()]
+    if not differing:
+        yield Line("ok", "packages", f"the {len(wanted)} packages are those of {LOCK}")
+        return
+    more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+    yield Line("warning", "packages", ", ".join(differing[:SHOWN]) + more, "`make setup` installs those of the lock")
+
+
+def locked_versions(text: str) -> dict[str, str]:
+    """Package -> version of a lock, as far as it is for this interpreter and system."""
+    wanted = {}
+    for line in text.splitlines():
+        if "==" not in line or line.startswith((" ", "#")):
+            continue
+        try:
+            requirement = Requirement(line.rstrip("\\ "))
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate():
+            wanted[requirement.name] = str(requirement.specifier).removeprefix("==")
+    return wanted
+
+
+def installed(wanted: dict[str, str]) -> dict[str, str | None]:
+    """The packages whose version is another, with that version; None: not installed."""
+    found = {}
+    for name, version in wanted.items():
+        try:
+            present: str | None = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            present = None
+        if present != version:
+            found[name] = present
+    return found
+
+
+def check_torch() -> Iterator[Line]:
+    """torch can be loaded and multiplies; its threads."""
+    try:
+        import torch
+
+        matrix = np.arange(4096, dtype=np.float32).reshape(64, 64) / 4096
+        product = (torch.from_numpy(matrix) @ torch.from_numpy(matrix)).numpy()
+        if not np.allclose(product, matrix @ matrix, atol=1e-4):
+            yield Line("problem", "torch", f"{torch.__version__} multiplies wrongly", "install it again: `make setup`")
+            return
+        text = f"{torch.__version__} works, {torch.backends.cpu.get_cpu_capability()} kernels"
+        yield Line("ok", "torch", f"{text}, {torch.get_num_threads()} threads here (a training takes 1)")
+    except (ImportError, OSError, RuntimeError) as error:
+        yield Line("problem", "torch", f"cannot be used ({error})", "`make setup` installs it")
+
+
+def check_gpu() -> Iterator[Line]:
+    """What studies with `training.numerics.device: cuda` need."""
+    try:
+        import torch
+
+        from posrec.model.engines.devices import KEY, without_gpu
+    except (ImportError, OSError):
+        return  # `check_torch` says so
+    why = without_gpu()
+    if not why:
+        yield Line("ok", "GPU", torch.cuda.get_device_name(0))
+    elif shutil.which("nvidia-smi"):
+        yield Line(
+            "warning", "GPU", f"{why}, though nvidia-smi is here", "docs/gpu.md says how to install a CUDA build"
+        )
+    else:
+        yield Line("ok", "GPU", f"{why}; only studies with {KEY}: cuda need one")
+
+
+def check_disk() -> Iterator[Line]:
+    """Free disk where results and the store lie."""
+    for what, folder in (("disk of results", Path("results")), ("disk of the store", results.root())):
+        free = shutil.disk_usage(_nearest(folder)).free
+        level = _level(free, DISK)
+        remedy = "`posrec store --free` and `dvc gc` make room" if level != "ok" else ""
+        yield Line(level, what, f"{free / GIB:.1f} GiB free", remedy)
+
+
+def check_memory() -> Iterator[Line]:
+    """Free memory and processors."""
+    free = psutil.virtual_memory().available
+    level = _level(free, MEMORY)
+    remedy = "end other programs, or give snakemake fewer cores: --cores 1" if level != "ok" else ""
+    yield Line(level, "memory", f"{free / GIB:.1f} GiB free, {os.cpu_count()} processors", remedy)
+
+
+def _level(value: float, limits: tuple[float, float]) -> str:
+    return "problem" if value < limits[0] else "warning" if value < limits[1] else "ok"
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def check_writing() -> Iterator[Line]:
+    """Files can be written where the workflow writes."""
+    for folder in (Path("results"), results.root(), Path("logs"), Path(".snakemake")):
+        try:
+            with tempfile.NamedTemporaryFile(dir=_nearest(folder)) as handle:
+                handle.write(b"posrec")
+                handle.flush()
+        except OSError as error:
+            remedy = "give yourself the right to write there, or free disk"
+            yield Line("problem", "writing", f"{folder}: {error.strerror}", remedy)
+        else:
+            yield Line("ok", "writing", str(folder))
+
+
+def check_snakemake() -> Iterator[Line]:
+    """The profile that caching rests on, and the lock."""
+    profile = Path("profiles/default/config.yaml")
+    if profile.exists():
+        yield Line("ok", "profile", str(profile))
+    else:
+        remedy = "work in the root of a git checkout (`profiles` is a link to workflow/profiles)"
+        yield Line("problem", "profile", f"{profile} is not here", remedy)
+    try:
+        lock.refuse_while_running()
+    except PosrecError as error:
+        yield Line("warning", "lock", str(error))
+    else:
+        yield Line("ok", "lock", "no workflow runs here")
+
+
+def check_dvc() -> Iterator[Line]:
+    """The DVC repository and its remotes."""
+    if not Path(".dvc").is_dir():
+        yield Line("warning", "DVC", "not a DVC repository", "`dvc repro` needs the checkout's root")
+        return
+    remotes = dvc_remotes()
+    if remotes:
+        yield Line("ok", "DVC", f"remotes: {', '.join(remotes)}")
+    else:
+        remedy = "only `dvc push` and `dvc pull` need one: `dvc remote add --default NAME URL`"
+        yield Line("warning", "DVC", "no remote", remedy)
+
+
+def dvc_remotes() -> list[str]:
+    """Names of the remotes in the repository's two config files."""
+    names = []
+    for path in (Path(".dvc/config"), Path(".dvc/config.local")):
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        names += [
+            section.strip("'").removeprefix("remote ").strip('"')
+            for section in parser.sections()
+            if "remote " in section
+        ]
+    return list(dict.fromkeys(names))
+
+
+def check_environment() -> Iterator[Line]:
+    """The two variables that posrec reads."""
+    mirror, kept = os.environ.get("POSREC_MIRROR"), os.environ.get("POSREC_STORE")
+    if not mirror:
+        yield Line("ok", "POSREC_MIRROR", "not set; only real data need it")
+    elif Path(mirror).is_dir():
+        yield Line("ok", "POSREC_MIRROR", mirror)
+    else:
+        yield Line("problem", "POSREC_MIRROR", f"{mirror} is no folder", "set it to the folder of the raw data")
+    if not kept:
+        yield Line("ok", "POSREC_STORE", f"not set; the store is {results.root()}")
+    elif Path(kept).is_dir():
+        yield Line("ok", "POSREC_STORE", kept)
+    else:
+        yield Line("warning", "POSREC_STORE", f"{kept} is not there yet", "it is made by the first run")
+
+
+def check_cluster() -> Iterator[Line]:
+    """Commands of batch systems."""
+    found = [tool for tool in CLUSTER_TOOLS if shutil.which(tool)]
+    text = ", ".join(found) if found else "none; only the profiles for clusters need them"
+    yield Line("ok", "cluster tools", text)
+
+
+CHECKS: tuple[Callable[[], Iterator[Line]], ...] = (
+    check_python,
+    check_packages,
+    check_torch,
+    check_gpu,
+    check_disk,
+    check_memory,
+    check_writing,
+    check_snakemake,
+    check_dvc,
+    check_environment,
+    check_cluster,
+)

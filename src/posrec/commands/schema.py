@@ -1,0 +1,68 @@
+"""The JSON schema of a study file, for editors and readers; `posrec.study.study` checks studies."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from posrec.files import write_text
+from posrec.study import settings
+from posrec.study.encodings import name_pattern
+
+GROUPS: dict[str, type[BaseModel]] = {"model": settings.ModelSettings, "training": settings.TrainingSettings}
+
+
+def write_schema(path: Path | None) -> None:
+    """Write the schema to `path`, or print it when there is none; the same code always gives the same bytes."""
+    text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        write_text(path, text)
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a study file; the values of `model` and `training` may be lists, too."""
+    schema = settings.StudySettings.model_json_schema()
+    definitions = schema["$defs"]
+    for key, group in GROUPS.items():
+        grid, inner = _grid(group)
+        definitions.update(inner)
+        for owner in (schema, definitions["DatasetSettings"]):
+            property_ = owner["properties"][key]
+            owner["properties"][key] = {**grid, "description": property_["description"], "default": {}}
+    encodings = schema["properties"]["encodings"]
+    encodings["items"]["anyOf"] = [{"enum": list(settings.ENCODINGS)}, {"pattern": f"^{name_pattern()}$"}]
+    _drop_titles(schema)
+    for definition in definitions.values():  # a docstring that is wrapped in the code is one line here
+        if "description" in definition:
+            definition["description"] = " ".join(definition["description"].split())
+    schema["$defs"] = dict(sorted(definitions.items()))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study of posrec", **schema}
+
+
+def _grid(group: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema of a settings class where each value may also be a list of such values, and the definitions it needs."""
+    schema = group.model_json_schema()
+    properties = {key: _value_or_list(value) for key, value in schema["properties"].items()}
+    return {"type": "object", "properties": properties, "additionalProperties": False}, schema.get("$defs", {})
+
+
+def _value_or_list(value: dict[str, Any]) -> dict[str, Any]:
+    about = {key: content for key, content in value.items() if key in ("description", "default")}
+    plain = {key: content for key, content in value.items() if key not in about}
+    return {**about, "anyOf": [plain, {"type": "array", "items": plain, "minItems": 1}]}
+
+
+def _drop_titles(node: Any) -> None:
+    """pydantic's titles repeat the key; a property that is itself called `title` stays."""
+    if isinstance(node, dict):
+        if isinstance(node.get("title"), str):
+            del node["title"]
+        for value in node.values():
+            _drop_titles(value)
+    elif isinstance(node, list):
+        for value in node:
+            _drop_titles(value)

@@ -1,0 +1,115 @@
+"""A finished study as a page of the documentation: tables, figures, what was run, on what, and how long it took."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from posrec.analysis import registry
+from posrec.analysis.places import analysis_files
+from posrec.analysis.report.answer import answers
+from posrec.analysis.report.summary import summary
+from posrec.analysis.tables.build import Tables, build_tables
+from posrec.analysis.tables.marker import check_marker
+from posrec.analysis.topics.captions import caption
+from posrec.errors import DataError
+from posrec.files import read_json, write_text
+from posrec.plan import ids as planned
+from posrec.study.study import Study
+
+TABLE_HEADER = ("data set", "settings", "encoding", "seeds", "NDCG@10 full", "sd", "Hit@10 full", "Hit@10 sampled")
+COPIED = ("cells.csv", "datasets.csv", "correlation.csv", "diagnostics.csv", "runs.csv")
+
+
+def write_snapshot(study: Study, command: str, to: Path) -> None:
+    """Copy tables and figures of a finished study to `to`/<study>/ and write README.md there.
+
+    command: the line that ran the study. Raises DataError where results or the sidecars of their trainings are missing.
+    """
+    files = analysis_files(study)
+    *figures, drawn = files["figures"]
+    check_marker(drawn, figures, "posrec figures")
+    tables = build_tables(study)
+    folder = to / study.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [
+        *(path for path in figures if path.suffix != ".rst"),
+        *(path for path in files["tables"] if path.name in COPIED),
+    ]:
+        shutil.copyfile(path, folder / path.name)
+    notes = "[Notes on this run](notes.md)." if (folder / "notes.md").exists() else ""
+    write_text(folder / "README.md", page(tables, command, costs(study), notes))
+
+
+def costs(study: Study) -> dict[str, Any]:
+    """Seconds and machine of the study's trainings, from the sidecars under results/provenance/."""
+    ids = {planned.run_id(study, cell): cell.seeds for cell in study.cells}
+    paths = [
+        planned.PROVENANCE / study.name / name / f"seed={seed}.json" for name, seeds in ids.items() for seed in seeds
+    ]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained a study can say")
+    runs = [read_json(path) for path in paths]
+    jobs = [read_json(path) for path in sorted((planned.PROVENANCE / study.name / "jobs").glob("*.json"))]
+    spent = {kind: sum(run["seconds"].get(kind, 0.0) for run in runs) for kind in ("training", "evaluation")}
+    began = min(run["finished"] - sum(run["seconds"].values()) for run in runs)
+    return {
+        "runs": len(runs),
+        "wall": max(run["finished"] for run in runs) - began,
+        "overhead": (sum(job["wall_seconds"] for job in jobs) - sum(spent.values())) / len(runs),
+        "memory": max(run["peak_memory_mib"] for run in runs),
+        "machine": {run["processor"] for run in runs},
+        "versions": runs[-1]["versions"],
+        "commit": sorted({run["commit"] for run in runs}),
+        **spent,
+    }
+
+
+def page(tables: Tables, command: str, spent: dict[str, Any], notes: str = "") -> str:
+    """The snapshot's README as Markdown; `notes` is a line that leads to what people wrote beside it."""
+    study = tables.inputs.study
+    parts = [
+        f"# {study.settings.report.title or study.name}",
+        "Written by `posrec snapshot` after this command:",
+        f"```\n{command}\n```",
+        *([notes] if notes else []),
+        "## The answer",
+        _bullets(summary(tables)),
+        *(f"**{title}**\n\n{_bullets(sentences)}" for title, sentences in answers(tables)),
+        "## Means and spreads, in points",
+        _cells(tables),
+        *(
+            f"## {entry.title}\n\n![{entry.title}]({entry.name}.png)\n\n{caption(entry, tables)}"
+            for entry in registry.figures(study)
+        ),
+        "## Cost",
+        _cost(spent),
+        "The tables in full: " + ", ".join(f"[{name}]({name})" for name in COPIED) + ".",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullets(sentences: list[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _cells(tables: Tables) -> str:
+    lines = ["| " + " | ".join(TABLE_HEADER) + " |", "|" + "---|" * len(TABLE_HEADER)]
+    columns = ["full_ndcg10_mean", "full_ndcg10_sd", "full_hit10_mean", "sampled_hit10_mean"]
+    cells = tables.cells.fillna({"settings": "", "finished": 0})
+    for _, row in cells.iterrows():
+        values = ["" if row[name] != row[name] else f"{100 * row[name]:.3f}" for name in columns]
+        seeds = str(int(row["finished"])) if row["kind"] == "encoding" else ""
+        lines.append("| " + " | ".join([row["dataset"], row["settings"], row["encoding"], seeds, *values]) + " |")
+    return "\n".join(lines)
+
+
+def _cost(spent: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(spent["versions"].items()))
+    return (
+        f"{spent['runs']} runs: {spent['training'] / 60:.0f} minutes of training and {spent['evaluation'] / 60:.0f} of "
+        f"evaluation on one core each, {spent['wall'] / 60:.0f} minutes from the first to the last; "
+        f"{spent['overhead']:.2f} s a run for everything else in a training job; peak memory of a job "
+        f"{spent['memory']:.0f} MiB. {', '.join(sorted(spent['machine']))}. {versions}. "
+        f"Commit {', '.join(spent['commit'])}."
+    )

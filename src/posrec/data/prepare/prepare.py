@@ -1,0 +1,177 @@
+"""Raw reviews to a prepared data set: numbering, filters, order in time, split, controls, features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posrec import versions
+from posrec.data.prepare.attributes import attribute_table, choose_names, feature_table
+from posrec.data.prepare.context import context_features
+from posrec.data.prepare.controls import change_context, shuffle_histories
+from posrec.data.prepare.filters import filter_interactions
+from posrec.data.prepare.interactions import Interactions, code
+from posrec.data.prepare.prepared import Prepared
+from posrec.data.raw import formats
+from posrec.data.raw.sources import check_raw_files
+from posrec.errors import DataError
+from posrec.plan import expected, ids
+from posrec.store import results
+from posrec.study.settings import DatasetSettings
+from posrec.study.study import Study
+
+MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item
+SHUFFLE_STREAM = 1
+NOTHING_HELD_OUT = {
+    "leave_one_out": f"no user has {MIN_INTERACTIONS} or more reviews, so there is nothing to test on; use other data "
+    "or another k_core",
+    "global_time": "no user has reviews before and after the point in time of the test, so there is nothing to test "
+    "on; use other data, another held_out_share, or split: leave_one_out",
+}
+
+
+def prepare_dataset(study: Study, name: str) -> None:
+    """Prepare the data set `name` of a study, or take it from the store; write it into the study's folder.
+
+    Raises DataError for raw files that are missing or damaged, for a k-core without reviews, and for counts that differ
+    from `expect`.
+    """
+    dataset = study.settings.datasets[name]
+    files = ids.dataset_files(study, name)
+    about = describe(name, dataset)
+    kept = store_folder(about["dataset_id"])
+    prepared = _load_stored(kept)
+    if prepared is None:
+        prepared = build(name, dataset)
+        if ids.dataset_id(name, dataset) != about["dataset_id"]:
+            raise DataError(f"datasets.{name}.table: was changed while it was read; run the same command again")
+        prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
+    expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
+    prepared.save(files.arrays, files.manifest, about)
+
+
+def store_folder(dataset_id: str) -> Path:
+    """Where the store ($POSREC_STORE, default .cache) keeps a prepared data set."""
+    return results.root() / "data" / dataset_id
+
+
+def build(name: str, dataset: DatasetSettings) -> Prepared:
+    """Prepare a data set from its raw files. Raises DataError."""
+    folder, source = ids.raw_folder(name, dataset), ids.source_of(name, dataset)
+    check_raw_files(folder, source["files"], source["remedy"])
+    interactions = filter_interactions(name, code(formats.read_reviews(folder, source)), dataset)
+    items = interactions.item_ids.tolist()
+    source = {**source, "options": {**source["options"], "price_bins": dataset.price_bins}}
+    found = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
+    attributes = choose_names(
+        [found.get(item, []) for item in items], dataset.attribute_kinds, dataset.attribute_min_count
+    )
+    features = None
+    if dataset.dense_features:
+        features = feature_table(name, formats.read_features(folder, source), items)
+    check_raw_files(folder, source["files"], source["remedy"])  # nobody wrote to them while they were read
+    prepared = arrange(interactions, dataset, attributes, features)
+    if not (prepared.test >= 0).any():
+        raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
+    return prepared
+
+
+def arrange(
+    interactions: Interactions,
+    dataset: DatasetSettings,
+    attributes: Sequence[Sequence[str]],
+    features: np.ndarray | None = None,
+) -> Prepared:
+    """Order, split and describe interactions, and break what the controls say.
+
+    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32.
+    """
+    order = order_rows(interactions, dataset.tied_times, dataset.tied_times_seed)
+    users, items, times = interactions.users[order], interactions.items[order] + 1, interactions.times[order]
+    offsets = np.concatenate([[0], np.bincount(users).cumsum()]).astype(np.int64)
+    if dataset.split == "global_time":
+        train_length, validation, test = global_time(offsets, times, dataset.held_out_share)
+    else:
+        train_length, validation, test = leave_one_out(offsets)
+    training = np.arange(len(users)) < np.repeat(offsets[:-1] + train_length, np.diff(offsets))
+    if dataset.control.histories == "shuffle":
+        mixed = shuffle_histories(offsets, train_length, dataset.control.seed)
+        items, times = items[mixed], times[mixed]
+    context = context_features(times, training, dataset.time_features)
+    attribute_offsets, attribute_ids = attribute_table(attributes)
+    return Prepared(
+        offsets=offsets,
+        items=items.astype(np.int32),
+        times=times,
+        context=change_context(context, dataset.control.context, dataset.control.seed),
+        train_length=train_length,
+        validation=validation,
+        test=test,
+        attribute_offsets=attribute_offsets,
+        attribute_ids=attribute_ids,
+        features=np.zeros((0, 0), np.float32) if features is None else features,
+    )
+
+
+def order_rows(interactions: Interactions, tied_times: str, seed: int) -> np.ndarray:
+    """Indices (N,) that sort interactions by user and time.
+
+    Equal times of a user: `file` keeps the order of the rows; `item` sorts by item; `shuffle` draws an order that
+    depends on the seed and the reviews alone, whatever the order of the rows.
+    """
+    users, items, times = interactions.users, interactions.items, interactions.times
+    if tied_times == "file":
+        return np.lexsort((times, users))
+    canonical = np.lexsort((items, times, users))
+    if tied_times == "item":
+        return canonical
+    draws = np.random.default_rng(np.random.SeedSequence([seed, SHUFFLE_STREAM])).permutation(len(users))
+    shuffled: np.ndarray = canonical[np.lexsort((draws, times[canonical], users[canonical]))]
+    return shuffled
+
+
+def leave_one_out(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split: a user's last interaction is the test, the one before the validation; fewer than 3: all for training.
+
+    offsets: (U + 1,). Returns train_length (U,) int32, validation and test (U,) int64, -1 where there is none.
+    """
+    lengths, ends = np.diff(offsets), offsets[1:]
+    split = lengths >= MIN_INTERACTIONS
+    train_length = np.where(split, lengths - 2, lengths).astype(np.int32)
+    return train_length, np.where(split, ends - 2, -1), np.where(split, ends - 1, -1)
+
+
+def global_time(offsets: np.ndarray, times: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split at two points in time that are the same for all users (Ji et al., TOIS 2023, on leaks across users).
+
+    `share` of all interactions lie at or after the second point, as many between the two (more or fewer where times
+    are equal). Training is what lies before the first. Validation and test are a user's first interaction at or after
+    each point that has one before it; the history at test is all that the user had until then. Later ones are unused.
+    Returns as `leave_one_out`.
+    """
+    points = np.quantile(times, [1 - 2 * share, 1 - share], method="higher")
+    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    before = [np.bincount(users[times < point], minlength=len(offsets) - 1) for point in points]  # (U,) each
+    length = np.diff(offsets)
+    test = np.where((before[1] > 0) & (before[1] < length), offsets[:-1] + before[1], -1)
+    validation = np.where((before[0] > 0) & (before[0] < before[1]), offsets[:-1] + before[0], -1)
+    return before[0].astype(np.int32), validation, test
+
+
+def describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    """What the manifest says of where the data come from. Raises StudyError as `plan.source_of`."""
+    return {
+        "dataset_id": ids.dataset_id(name, dataset),
+        "data_version": versions.DATA_VERSION,
+        "settings": dataset.model_dump(mode="json", exclude={"model", "training"}),
+        "title": ids.source_of(name, dataset)["title"],
+        "simulated": dataset.simulate is not None,
+    }
+
+
+def _load_stored(folder: Path) -> Prepared | None:
+    try:
+        return Prepared.load(folder / "dataset.npz", folder / "dataset.json")
+    except DataError:
+        return None  # absent or damaged: prepared anew

@@ -1,0 +1,1 @@
+"""Raw reviews: where they come from and how each format is read."""

@@ -1,0 +1,1 @@
+"""Simulated reviews with a known truth."""

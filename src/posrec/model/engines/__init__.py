@@ -1,0 +1,1 @@
+"""Engines other than plain torch: compiled, stacked."""

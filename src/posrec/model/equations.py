@@ -1,0 +1,188 @@
+"""CARCA as its equations read: every slot padded, features dense, history and candidates encoded apart.
+
+Slow and plain on purpose. It computes with the parameters of a `Carca`: it checks the packed engine and shows the
+attention weights, which no fast kernel keeps (`diagnostics.py`); nothing trains with it.
+Source: Rashed et al., RecSys 2022, sections 3 and 4; encodings as in arXiv 2405.10436.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from posrec.model.carca import Carca
+from posrec.model.encodings import Pairs
+from posrec.model.layers import Attention, Block, FeedForward, combine
+from posrec.model.ops.kernels import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Items in slots, 0 is padding: ids (B, L), context (B, L, 6), position rows (B, L), times (B, L) in seconds."""
+
+    ids: Tensor
+    context: Tensor
+    rows: Tensor
+    times: Tensor
+
+    @property
+    def real(self) -> Tensor:
+        """(B, L) bool: the slot holds an item."""
+        return self.ids > 0
+
+
+def encode_items(model: Carca, slots: Slots, attributes: Tensor, embedding: Tensor) -> Tensor:
+    """x = W_c [e ; W_f [context ; attributes] + b_f] + b_c, then the position, then the mask. Returns (B, L, D).
+
+    attributes: (I + 1, A) dense multi-hot; embedding: (I + 1, D).
+    """
+    context = slots.context if model.settings.context else torch.zeros_like(slots.context)
+    features = torch.cat([context, attributes[slots.ids]], dim=-1)  # (B, L, 6 + A)
+    features = F.linear(features, model.feature_weight, model.feature_bias)  # (B, L, 5D)
+    item = embedding[slots.ids] * math.sqrt(model.settings.dimension)  # (B, L, D)
+    x = F.linear(torch.cat([item, features], dim=-1), model.item_weight, model.item_bias)
+    x = model.encoding.encode(x.flatten(0, 1), slots.rows.flatten()).view_as(x)
+    return x * slots.real[..., None]
+
+
+def attention_weights(
+    block: Block, query_in: Tensor, memory: Tensor, history: Slots, model: Carca, n: int
+) -> tuple[Tensor, Tensor]:
+    """The attention weights of encoder block number n, positions included, and which slots they may fall on.
+
+    query_in, memory: (B, L, D). Returns (B, H, L, L) and (B, L, L) bool.
+    """
+    encoding, attn = model.encoding, block.attention
+    rows = history.rows.flatten()  # (B * L,)
+    if model.switches.rope_axis == "released":  # head h of user b is rotated by h * B + b at every slot
+        user = torch.arange(len(history.ids)).repeat_interleave(history.ids.shape[1])
+        rows = user[:, None] + len(history.ids) * torch.arange(attn.heads)
+    query, key = attn.project("query", query_in), attn.project("key", memory)
+    query, key = (encoding.rotate(x.flatten(0, 1), rows, n).view_as(x) for x in (query, key))  # (B, L, H, Dh)
+    query, key = query.transpose(1, 2) / math.sqrt(query.shape[-1]), key.transpose(1, 2)  # (B, H, L, Dh)
+    scores, added = query @ key.transpose(2, 3), encoding.scores(query, slot_pairs(history), n)  # (B, H, L, L)
+    mask = history.real[:, :, None] & history.real[:, None, :]  # (B, L, L)
+    past = torch.ones(mask.shape[1:], dtype=torch.bool).tril() if model.causal else torch.ones_like(mask[0])
+    weights = masked_softmax(scores if added is None else scores + added, mask & past)
+    if not (model.switches.rmha_softmax == "released" and encoding.second_softmax):
+        return weights, mask & past
+    exponent = weights.exp() * past
+    return exponent / exponent.sum(-1, keepdim=True), past.expand_as(mask)
+
+
+def slot_pairs(history: Slots) -> Pairs:
+    """Distance of every two slots, and their times."""
+    slot = torch.arange(history.ids.shape[1])
+    return Pairs(slot[None, :] - slot[:, None], history.times)
+
+
+def encoder_attention(block: Block, weights: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
+    """The attention of encoder block number n, positions included.
+
+    weights: (B, H, L, L); memory: (B, L, D). Returns (B, L, D).
+    """
+    value = block.attention.project("value", memory).transpose(1, 2)  # (B, H, L, Dh)
+    y, shifted = weights @ value, model.encoding.values(weights, slot_pairs(history), n)
+    y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, L, D)
+    return model.encoding.project(y.flatten(0, 1), n).view_as(y)
+
+
+def decoder_attention(attn: Attention, candidates: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+    """softmax(mask(QK') / sqrt(Dh)) V of each head.
+
+    candidates: (B, M, D); memory: (B, L, D); mask: (B, M, L). Returns (B, M, D).
+    """
+    query = attn.project("query", candidates).transpose(1, 2)  # (B, H, M, Dh)
+    key, value = (attn.project(name, memory).transpose(1, 2) for name in ("key", "value"))
+    weights = masked_softmax(query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]), mask)
+    return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def positioned_decoder_attention(
+    model: Carca, o: Tensor, x: Tensor, candidates: Slots, history: Slots, mask: Tensor
+) -> Tensor:
+    """The same with the encoding's rotation, scores, values and projection, user by user.
+
+    o: (B, M, D) encoded candidates; x: (B, L, D) encoded history; mask: (B, M, L). Returns (B, M, D).
+    """
+    encoding, number, users = model.encoding, model.settings.blocks, []
+    for user in range(len(o)):
+        query, key, value = (model.decoder.project(n, z[user]) for n, z in (("query", o), ("key", x), ("value", x)))
+        rows, candidate_rows = history.rows[user], candidates.rows[user]
+        if model.switches.rope_axis == "released":  # the rotation index of a head is the same for queries and keys
+            head = user + len(o) * torch.arange(model.settings.heads)
+            query, key = (encoding.rotate(z, head.expand(len(z), -1), number) for z in (query, key))
+        else:
+            query, key = encoding.rotate(query, candidate_rows, number), encoding.rotate(key, rows, number)
+        query, key, value = (z.transpose(0, 1)[None] for z in (query, key, value))  # (1, H, M or L, Dh)
+        query = query / math.sqrt(query.shape[-1])
+        pairs = Pairs(rows[None, :] - candidate_rows[:, None])
+        scores, added = query @ key.transpose(2, 3), encoding.scores(query, pairs, number)
+        weights = masked_softmax(scores if added is None else scores + added, mask[user : user + 1])
+        y, shifted = weights @ value, encoding.values(weights, pairs, number)
+        y = (y if shifted is None else y + shifted)[0].transpose(0, 1).flatten(1)  # (M, D)
+        users.append(encoding.project(y, number))
+    return torch.stack(users)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the visible slots, 0 elsewhere. scores: (B, H, M, L); mask: (B, M, L)."""
+    hidden = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
+    return hidden.softmax(-1) * mask[:, None]
+
+
+def encoder_block(
+    block: Block, x: Tensor, slots: Slots, model: Carca, number: int, weights: Tensor | None = None
+) -> Tensor:
+    """One block, padding masked to 0. x: (B, L, D); weights: its attention's, where they are known already.
+
+    Norm before: q = LN(x); s = LN(attention(q, x, x) * q); s * FF(s). After: s = LN(attention(x, x, x) * x);
+    LN(s * FF(s)). Released "mul": the last product goes through FF once more.
+    """
+    kind, before = model.settings.residual, model.settings.norm_place == "before"
+    q = block.norm1(x) if before else x
+    if weights is None:
+        weights, _ = attention_weights(block, q, x, slots, model, number)
+    s = combine(kind, encoder_attention(block, weights, x, slots, model, number), q)
+    s = block.norm2(s) if before else block.norm1(s)
+    s = combine(kind, feed_forward(block.feed_forward, s), s)
+    if kind == "mul" and model.switches.ff_residual == "released":
+        s = feed_forward(block.feed_forward, s)
+    return (s if before else block.norm2(s)) * slots.real[..., None]
+
+
+def feed_forward(layer: FeedForward, y: Tensor) -> Tensor:
+    """y + W_2 act(W_1 y), with both products as 1x1 convolutions. y: (B, L, D)."""
+    hidden = F.conv1d(y.transpose(1, 2), layer.weight1[..., None], layer.bias1)
+    hidden = ACTIVATIONS[layer.activation](hidden)
+    return y + F.conv1d(hidden, layer.weight2[..., None], layer.bias2).transpose(1, 2)
+
+
+def logits(
+    model: Carca, history: Slots, candidates: Slots, visible: Tensor, attributes: Tensor, embedding: Tensor
+) -> Tensor:
+    """Logit of each candidate slot, without dropout. Returns (B, M).
+
+    visible: (B, M, L) bool, the history slots that a candidate may see; attributes: (I + 1, A) dense; embedding:
+    (I + 1, D), within the upper bound.
+    """
+    x = encode_items(model, history, attributes, embedding)
+    for number, block in enumerate(model.blocks):
+        assert isinstance(block, Block)
+        x = encoder_block(block, x, history, model, number)
+    x = model.last_norm(x) * history.real[..., None]
+    o = encode_items(model, candidates, attributes, embedding)  # (B, M, D)
+    if model.settings.head == "dot":
+        last = visible.long().mul(torch.arange(1, visible.shape[2] + 1)).argmax(-1)  # (B, M)
+        product = (x.gather(1, last[..., None].expand(-1, -1, x.shape[2])) * o).sum(-1)
+        if model.switches.dot_head == "sound":
+            return product
+        return torch.sigmoid(model.dot_weight * torch.sigmoid(product) + model.dot_bias)
+    mask = visible & candidates.real[:, :, None]
+    if model.decoder_positions:
+        y = positioned_decoder_attention(model, o, x, candidates, history, mask)
+    else:
+        y = decoder_attention(model.decoder, o, x, mask)
+    return (combine(model.settings.decoder_residual, y, o) * model.output_weight).sum(-1) + model.output_bias

@@ -1,0 +1,214 @@
+"""What a trained model does with positions, measured once a run on the weights of the epoch that validation selected.
+
+Everything is determined by the run: a fixed sample of test users, no random draw but the shuffled positions of a probe.
+The attention is that of the plain padded model (`padded.py`), which equals the packed one.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding
+
+from posrec.data.prepare.prepared import Prepared
+from posrec.model import equations
+from posrec.model.batches import slot_rows
+from posrec.model.carca import Carca
+from posrec.model.encodings.interface import slot_distance
+from posrec.model.evaluate.probes import probe
+from posrec.model.evaluate.score import Requests, model_scores, requests_of
+from posrec.model.inputs import Tokens, distinct_items
+from posrec.model.layers import Block
+from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.train import Curve
+
+SAMPLE_USERS = 256
+SCORED_USERS = 64  # the first of these: a user has as many scores as there are items
+SAMPLE_SEED = 20240517  # the sample is the same for every run on the same data
+CHUNK = 32  # users whose attention weights are held together
+DIGITS = 6  # significant digits kept: more than any of these figures means
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories of some users in slots, and their items' encodings without and with position, (B, L, D) each."""
+
+    slots: equations.Slots
+    content: Tensor
+    encoded: Tensor
+
+
+@dataclass
+class AttentionSums:
+    """What is summed over the queries of one block that see two slots or more, of at most `length` slots."""
+
+    length: int
+    entropy: float = 0.0
+    queries: int = 0
+    squares: float = 0.0  # of the log weights about their query's mean
+    by_distance: np.ndarray = field(init=False)  # (2, 2 length - 1) float64: their sum and number by distance
+
+    def __post_init__(self) -> None:
+        self.by_distance = np.zeros((2, 2 * self.length - 1))
+
+    def add(self, weights: Tensor, visible: Tensor, real: Tensor) -> None:
+        """weights: (B, H, L, L); visible: (B, L, L) bool; real: (B, L) bool."""
+        seen = visible & (real & (visible.sum(-1) > 1))[..., None]  # (B, L, L)
+        count = seen.sum(-1)[:, None].double()  # (B, 1, L)
+        entropy = torch.special.entr(weights.double()).sum(-1) / count.clamp_min(2).log()  # (B, H, L)
+        self.entropy += float((entropy * (count > 0)).sum())
+        self.queries += int((count > 0).sum()) * weights.shape[1]
+        log = weights.double().clamp_min(1e-38).log() * seen[:, None]  # (B, H, L, L)
+        log = (log - log.sum(-1, keepdim=True) / count.clamp_min(1)[..., None]) * seen[:, None]
+        self.squares += float((log**2).sum())
+        distance = slot_distance(*weights.shape[2:]).numpy().ravel() + self.length - 1
+        sums = log.sum((0, 1)), seen.sum(0) * weights.shape[1]  # (L, L) each
+        for total, part in zip(self.by_distance, sums, strict=True):
+            total += np.bincount(distance, part.double().numpy().ravel(), len(total))
+
+    def summary(self) -> tuple[float, float]:
+        """Mean entropy as a share of the most possible, and the share of the squares that distance explains."""
+        if not self.queries:
+            return math.nan, math.nan
+        total, number = self.by_distance
+        between = float((total**2 / np.maximum(number, 1)).sum())
+        return self.entropy / self.queries, between / self.squares if self.squares else 0.0
+
+
+def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
+    """What the run file says under `diagnostics`; see docs/files.md.
+
+    An encoding whose code raises here costs the run its diagnostics and nothing else: `failure` says why.
+    """
+    found: dict[str, Any] = {"gradient_norm": gradient_summary(curve)}
+    try:
+        with model_code(Progress(EVALUATION_STEP)):
+            return {**found, **measure(model, data)}
+    except TrainingFailed as error:
+        return {**found, "failure": error.reason}
+
+
+def gradient_summary(curve: Curve) -> dict[str, float | None]:
+    """Mean of the gradient's norm over all steps, and its variance within an epoch, averaged over the epochs."""
+    kinds = {"mean": curve.gradient_mean, "variance": curve.gradient_variance}
+    return {kind: significant(float(np.mean(values))) if values else None for kind, values in kinds.items()}
+
+
+@torch.no_grad()
+def measure(model: Carca, data: Prepared) -> dict[str, Any]:
+    """Saturation, attention, probes and the encoding's own figures on the sample of test users."""
+    requests = sample_of(data)
+    sums = [AttentionSums(model.settings.max_length) for _ in model.blocks]
+    vectors: dict[str, list[Tensor]] = {"content": [], "encoded": [], "first_block": []}
+    positions = []
+    for histories in histories_of(model, data, requests):
+        real = histories.slots.real
+        first = watch_attention(model, histories, sums)
+        for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
+            vectors[name].append(x[real])
+        positions.append(_positions(real))
+    of_blocks = [one.summary() for one in sums]
+    entropy, distance = zip(*of_blocks, strict=True) if of_blocks else ((), ())
+    return {
+        "users": len(requests.users),
+        "attention": {
+            "entropy": [significant(value) for value in entropy],
+            "distance_share": [significant(value) for value in distance],
+        },
+        "position": _probes({name: torch.cat(parts) for name, parts in vectors.items()}, np.concatenate(positions)),
+        "encoding": {name: significant(value) for name, value in model.encoding.measures().items()},
+        "saturation": saturation(model, data, requests),
+    }
+
+
+def sample_of(data: Prepared) -> Requests:
+    """A fixed sample of at most SAMPLE_USERS test users."""
+    requests = requests_of(data.test)
+    if len(requests.users) <= SAMPLE_USERS:
+        return requests
+    chosen = np.random.default_rng(SAMPLE_SEED).choice(len(requests.users), SAMPLE_USERS, replace=False)
+    return requests.take(np.sort(chosen))
+
+
+def histories_of(model: Carca, data: Prepared, requests: Requests) -> Iterator[Histories]:
+    """The requests' histories, left-padded, CHUNK users at a time, those of similar length together."""
+    limit = model.settings.max_length
+    length = np.minimum(requests.targets - data.offsets[requests.users], limit)
+    order = np.argsort(length, kind="stable")
+    for first in range(0, len(order), CHUNK):
+        chosen = order[first : first + CHUNK]
+        slots = limit if model.padded else int(length[chosen].max())
+        yield _histories(model, data, requests.targets[chosen], length[chosen], slots)
+
+
+def _histories(model: Carca, data: Prepared, targets: np.ndarray, length: np.ndarray, slots: int) -> Histories:
+    step = np.arange(slots) - (slots - length[:, None])  # (B, L), below 0: padding
+    interactions = (targets - length)[:, None] + np.maximum(step, 0)
+    ids = np.where(step < 0, 0, data.items[interactions]).astype(np.int64)
+    rows = slot_rows(step, length, model.settings)
+    context, times = (torch.from_numpy(values[interactions]) for values in (data.context, data.times))
+    distinct, index = np.unique(ids, return_inverse=True)
+    items = distinct_items(data, distinct)
+    parts = model.item_parts(items, embedding(items.ids, model.bounded_embedding()))  # (M, D)
+    tokens = Tokens(torch.from_numpy(index.ravel()), context.flatten(0, 1), torch.from_numpy(rows.ravel()))
+    content = parts.index_select(0, tokens.index) + model.context_parts(tokens.context)  # (B L, D)
+    encoded = model.encode_tokens(parts, tokens)
+    found = equations.Slots(torch.from_numpy(ids), context, torch.from_numpy(rows), times)
+    shape = (*ids.shape, -1)
+    return Histories(found, content.view(shape), encoded.view(shape) * found.real[..., None])
+
+
+def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums]) -> Tensor:
+    """Run the encoder and add each block's attention to its sums. Returns the first block's output, (B, L, D)."""
+    x, slots = histories.encoded, histories.slots
+    outputs = [x]
+    for number, (block, total) in enumerate(zip(model.blocks, sums, strict=True)):
+        assert isinstance(block, Block)
+        query = block.norm1(x) if model.settings.norm_place == "before" else x
+        weights, visible = equations.attention_weights(block, query, x, slots, model, number)
+        total.add(weights, visible, slots.real)
+        x = equations.encoder_block(block, x, slots, model, number, weights)
+        outputs.append(x)
+    return outputs[min(1, len(model.blocks))]
+
+
+def _positions(real: Tensor) -> np.ndarray:
+    """Steps from the begin, steps from the end and number of the user of each item. real: (B, L). Returns (T, 3)."""
+    begin = real.long().cumsum(1) - 1  # (B, L)
+    end = begin.max(1, keepdim=True).values - begin
+    return torch.stack([begin, end], -1)[real].numpy()
+
+
+def _probes(vectors: dict[str, Tensor], positions: np.ndarray) -> dict[str, dict[str, float | None]]:
+    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the begin and from the end."""
+    users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 begins a user
+    found = {}
+    for name, x in vectors.items():
+        r2, chance = probe(x.double().numpy(), positions, users)
+        values = {"from_begin": r2[0], "from_end": r2[1], "chance_from_begin": chance[0], "chance_from_end": chance[1]}
+        found[name] = {key: significant(value) for key, value in values.items()}
+    return found
+
+
+def saturation(model: Carca, data: Prepared, requests: Requests) -> dict[str, float | None]:
+    """Share of the sigmoid scores of all items that are exactly 0 and exactly 1 in float32."""
+    counts = np.zeros(2)
+    requests = requests.take(np.arange(min(SCORED_USERS, len(requests.users))))
+    for _, block in model_scores(model, data, requests):
+        scores = block[:, 1 : data.n_items + 1].float().sigmoid()
+        counts += [int((scores == bound).sum()) for bound in (0, 1)]
+    total = max(1, len(requests.users) * data.n_items)
+    return {name: significant(value / total) for name, value in zip(("zero", "one"), counts, strict=True)}
+
+
+def significant(value: float) -> float | None:
+    """The value with DIGITS significant digits; None where it is not finite, which JSON cannot say.
+
+    >>> significant(0.123456789), significant(float("nan"))
+    (0.123457, None)
+    """
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

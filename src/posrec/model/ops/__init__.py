@@ -1,0 +1,1 @@
+"""The operations of a training step that an engine may replace; torch behind each."""

@@ -1,0 +1,124 @@
+"""Matrix products of training, by oneDNN where that is faster and still float32.
+
+On AMD processors oneDNN reaches about twice the rate of the library that torch takes by itself. torch names this way
+"bf16", and on some processors it does compute in bfloat16: so its error is measured once a process, and where it is not
+that of float32 torch's own product stays. Both are one numerics class: bytes are promised on one processor type, and
+there the measurement always ends the same way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from posrec.model.ops.stacking import seed_streams
+
+LARGE = 4_000_000  # multiplications: below, oneDNN's preparation of each new shape costs more than it gains
+FLOAT32_ERROR = 1e-5  # relative to the largest element: float32 has about 1e-6, tf32 5e-4, bfloat16 3e-3
+_evaluation_is_routed: ContextVar[bool] = ContextVar("_evaluation_is_routed", default=False)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W' + b, as torch's, with gradients of the first order. x: (T, K); weight: (N, K); bias: (N,). Returns (T, N).
+
+    Evaluation (no gradients) keeps torch's own product, so that equal candidates tie bit for bit, but within
+    `routed_evaluation`; so do padded users, (B, L, K).
+    """
+    asked = torch.is_grad_enabled() or _evaluation_is_routed.get()
+    if asked and x.dim() == 2 and x.shape[0] * weight.numel() >= LARGE and _routable(x):
+        return _RoutedLinear.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+@contextmanager
+def routed_evaluation() -> Iterator[None]:
+    """Large products within take the faster library though no gradients are asked for."""
+    token = _evaluation_is_routed.set(True)
+    try:
+        yield
+    finally:
+        _evaluation_is_routed.reset(token)
+
+
+def keys_first(query: Tensor, keys: Tensor) -> Tensor:
+    """query @ keys', so that equal queries give equal rows bit for bit. (..., m, Dh), (..., n, Dh) to (..., m, n).
+
+    With few keys a row of the plain product depends on its place: the library sums some rows in another order.
+    """
+    keys = keys.expand(*query.shape[:-2], -1, -1)  # torch turns a product of a matrix and more dimensions round
+    return (keys @ query.transpose(-2, -1)).transpose(-2, -1)
+
+
+@cache
+def onednn_is_float32() -> bool:
+    """Whether oneDNN's products have the error of float32 on this processor; False where torch has no such choice."""
+    if _choice() is None:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(384, 384, generator=generator) for _ in range(2))
+    exact = a.double() @ b.double()
+    with onednn():
+        results = [a @ b, (b.T @ a.T).T]
+    worst = max(float((result - exact).abs().max()) for result in results)
+    return worst <= FLOAT32_ERROR * float(exact.abs().max())
+
+
+def _choice() -> Any:
+    """torch's switch of the product (since 2.9), or None."""
+    return getattr(torch.backends.mkldnn, "matmul", None) if torch.backends.mkldnn.is_available() else None
+
+
+def _routable(x: Tensor) -> bool:
+    if x.dtype != torch.float32 or x.device.type != "cpu":
+        return False
+    return onednn_is_float32() and seed_streams() is None and not torch.is_autocast_enabled("cpu")
+
+
+@contextmanager
+def onednn() -> Iterator[None]:
+    """Products within go to oneDNN, whatever its error."""
+    matmul = _choice()
+    assert matmul is not None
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+class _RoutedLinear(torch.autograd.Function):
+    """A linear layer whose three products, one forward and two backward, all go to oneDNN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Returns (T, N)."""
+        ctx.save_for_backward(x, weight)
+        with onednn():
+            return F.linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """gradient: (T, N). Returns those of x, weight and bias."""
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        with onednn():
+            return (
+                gradient @ weight if of_x else None,
+                _of_weight(gradient, x, weight) if of_weight else None,
+                gradient.sum(0) if of_bias else None,
+            )
+
+
+def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The weight's gradient (N, K), laid out in memory as the weight is: torch copies another one, slowly."""
+    if weight.is_contiguous():
+        return gradient.T @ x
+    return (x.T @ gradient).T

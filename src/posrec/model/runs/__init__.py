@@ -1,0 +1,1 @@
+"""Trainings as jobs: runs, checkpoints, progress, results."""

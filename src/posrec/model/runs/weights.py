@@ -1,0 +1,66 @@
+"""Weights that a study asks to keep, in the store beside the run's blocks. Nothing but tensors is ever loaded."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from posrec.errors import DataError, PosrecError
+from posrec.files import sha256, write_bytes
+from posrec.model.train import Curve, Weights
+from posrec.store import results
+
+
+def save_weights(folder: Path, curve: Curve, weights: dict[int, Weights]) -> None:
+    """Keep the weights of all evaluated epochs, then the curve and checksums that make them usable."""
+    checksums = {}
+    for epoch, state in weights.items():
+        path = _path(folder, epoch)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(path, buffer.getvalue())
+        checksums[path.name] = sha256(path)
+    results.write_result(folder / "curve.json", {"weights": checksums}, curve_arrays(curve))
+
+
+def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path]] | None:
+    """The curve and the files of the selected epoch's weights, or of all epochs that were read.
+
+    None where they weren't kept, or are damaged or foreign.
+    """
+    try:
+        about, arrays = results.read_result(folder / "curve.json")
+        curve = Curve(
+            arrays["curve_epoch"].astype(int).tolist(),
+            arrays["curve_loss"].tolist(),
+            arrays["curve_validation"].tolist(),
+            arrays["curve_gradient_mean"].tolist(),
+            arrays["curve_gradient_variance"].tolist(),
+        )
+        paths = {epoch: _path(folder, epoch) for epoch in (curve.readings() if every_epoch else [curve.best()[0]])}
+        whole = all(about["weights"][path.name] == sha256(path) for path in paths.values())
+        return (curve, paths) if whole else None
+    except (PosrecError, OSError, KeyError, ValueError):
+        return None
+
+
+def read_weights(path: Path) -> Weights:
+    """The tensors of a weights file. Raises DataError for anything else: code in it is refused, never run."""
+    try:
+        weights: Weights = torch.load(path, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise DataError(f"{path}: not a file of weights alone ({type(error).__name__})") from None
+    return weights
+
+
+def curve_arrays(curve: Curve) -> dict[str, np.ndarray]:
+    """The curve as float64 arrays (epochs,), as they stand in a run's npz."""
+    columns = ("epoch", "loss", "validation", "gradient_mean", "gradient_variance")
+    return {f"curve_{name}": np.array(getattr(curve, name), np.float64) for name in columns}
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"weights-epoch={epoch}.pt"

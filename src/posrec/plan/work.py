@@ -1,0 +1,251 @@
+"""How much work a study is, from the counts that it declares, and how its runs are packed into jobs.
+
+A job's runs are a function of the study alone: never of what is already there, nor of the machine (a cluster node
+parses the Snakefile again). `posrec plan` puts this machine's measured speed in the place of SPEED.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+
+from posrec.study.protocols import DRAWN_USERS
+from posrec.study.study import Cell, Study
+from posrec.study.twins import TWINS
+
+# Seconds of one core a unit of each kind of work (`Load`), measured by `posrec plan` on a machine of 2024 and rounded.
+SPEED = {
+    **{"runs": 0.07, "steps": 2.6e-3, "elements": 2.7e-9, "products": 4e-11},
+    **{"requests": 5e-5, "tables": 5e-10, "scores": 3e-11},
+}
+# The same of a GPU, never measured: an A100's data sheet (1.5 TB/s; 9.7e12 multiply-adds a second in fp32) at a third
+# of its rates, 12 bytes moved an element, and 5 ms a step to launch its kernels.
+GPU_SPEED = {
+    **{"runs": 0.07, "steps": 5e-3, "elements": 2.4e-11, "products": 3.1e-13},
+    **{"requests": 5e-5, "tables": 2.4e-11, "scores": 3.1e-13},
+}
+TIMES = 1000  # different times of request at most: time features are those of a day, and many ask on the same
+LONGEST_JOB = 20 * 60  # seconds on that core
+SHORTEST_JOB = 15  # a job starts Python and torch, which takes seconds
+JOBS = (
+    32  # two a core of a laptop of 16: smaller studies have shorter jobs, so that all cores end at about the same time
+)
+START = 2.5  # seconds of that core that a job takes to start Python and torch
+HELD_OUT = 2  # interactions a user that are not trained on
+STARTED = 500.0  # MB of a process that has loaded torch
+COMPILING = 180.0  # MB more in a process that compiles its kernels
+PREPARED = 60  # bytes an interaction of a prepared data set
+RECORDED = 16  # bytes a test user of a run's ranks
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Users, items and interactions of a prepared data set."""
+
+    users: float
+    items: float
+    interactions: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """Work of runs: their number, optimiser steps, element-wise work, multiply-adds, and ranking on the full catalogue.
+
+    elements: slots x width x operations, and the optimiser's pass over the table of items; requests: users
+    ranked and different times at which they ask; tables: (1 + these times) x items x width, what an item is at a time;
+    scores: users ranked x items x length of the history x width.
+    """
+
+    runs: float = 0.0
+    steps: float = 0.0
+    elements: float = 0.0
+    products: float = 0.0
+    requests: float = 0.0
+    tables: float = 0.0
+    scores: float = 0.0
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(*(mine + its for mine, its in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+
+    def times(self, factor: float) -> "Load":
+        """So many times this work."""
+        return Load(*(value * factor for value in asdict(self).values()))
+
+    def seconds(self, speed: Mapping[str, float] = SPEED) -> float:
+        """Seconds on one core of this speed."""
+        return sum(value * speed[kind] for kind, value in asdict(self).items())
+
+
+def known_counts(study: Study, name: str) -> tuple[Counts, str] | None:
+    """The counts that the study gives of a data set, and whose they are; None where it says nothing.
+
+    Declared (`expect`), simulated, or the paper's where the study says that the data set is one of the paper's
+    (`report.published`): those are for planning alone, and no preparation is held to them.
+    """
+    dataset = study.settings.datasets[name]
+    if dataset.expect is not None:
+        return Counts(dataset.expect.users, dataset.expect.items, dataset.expect.interactions), "declared"
+    if dataset.simulate is not None:
+        users, items = dataset.simulate.users, dataset.simulate.items
+        return Counts(users, items, users * dataset.simulate.mean_length), "declared"
+    if name in study.settings.report.published:
+        paper = TWINS[study.settings.report.published[name]]
+        return Counts(paper.users, paper.items, paper.users * paper.mean_length), "the paper's"
+    return None
+
+
+def history_length(cell: Cell, counts: Counts) -> float:
+    """Mean number of a user's training items that count, at most L."""
+    return min(max(1.0, counts.interactions / counts.users - HELD_OUT), cell.model.max_length)
+
+
+def history_slots(cell: Cell, counts: Counts) -> float:
+    """Mean number of slots that a user's history takes in training: all L where histories are padded."""
+    return cell.model.max_length if cell.layout == "padded" else history_length(cell, counts)
+
+
+def epoch_load(cell: Cell, counts: Counts) -> Load:
+    """Work of one epoch of one run without its reading of the validation."""
+    model, length = cell.model, history_slots(cell, counts)
+    width, history = model.dimension, counts.users * length
+    targets = history if cell.switches.targets == "all" else counts.users
+    candidates = targets * (1 + cell.training.negatives)
+    steps = math.ceil(counts.users / cell.training.batch_size)
+    distinct = min(steps * counts.items, history + candidates)
+    decoded = model.head == "carca"
+    layers = width * width * (history * (5 * model.blocks + 2 * decoded) + candidates * decoded + distinct)
+    context = 6 * width * (history + candidates)
+    attention = 2 * width * length * (history * model.blocks + candidates * decoded)
+    table = steps * counts.items * width
+    elements = width * (history * (2 + 8 * model.blocks) + 6 * candidates) + table
+    return Load(steps=steps, elements=elements, products=3 * (layers + context + attention))
+
+
+def reading_load(cell: Cell, counts: Counts, requests: float, times: float = TIMES) -> Load:
+    """Work of ranking so many requests, of at most so many different times, on the full catalogue."""
+    model = cell.model
+    length = history_length(cell, counts) if model.head == "carca" else 1.0
+    timed = model.context and model.candidate_context != "none"
+    table = counts.items * model.dimension
+    different = min(requests, times) if timed else 1
+    return Load(requests=requests + different, tables=table * (1 + different), scores=requests * table * length)
+
+
+def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
+    """Work of one run of a cell when all of its epochs are trained, the test included."""
+    epochs = epochs or cell.training.epochs
+    readings = math.ceil(epochs / cell.training.validate_every)
+    validation = reading_load(cell, counts, min(cell.training.validation_users, counts.users))
+    return (
+        Load(runs=1)
+        + epoch_load(cell, counts).times(epochs)
+        + validation.times(readings)
+        + _test_load(cell, counts, readings)
+    )
+
+
+def _test_load(cell: Cell, counts: Counts, readings: int) -> Load:
+    """Work of the test under every protocol; `selection: released` reads it as often as the validation."""
+    total = Load()
+    for protocol in cell.protocols:
+        users = DRAWN_USERS if protocol.evaluation.eval_users == "released" else counts.users
+        often = readings if protocol.evaluation.selection == "released" else 1
+        total += reading_load(cell, counts, users).times(often)
+    return total
+
+
+def run_memory(cell: Cell, counts: Counts) -> float:
+    """Peak memory of a training process in MB: Python and torch, data, weights with their moments, a batch, scores."""
+    model, length = cell.model, history_length(cell, counts)
+    width = model.dimension
+    parameters = counts.items * width + (12 + 6 * model.blocks) * width * width
+    slots = cell.training.batch_size * length * (2 + cell.training.negatives)
+    activations = slots * width * (20 + 20 * model.blocks)
+    longest = min(4 * length, model.max_length)
+    scored = counts.items * (8 * width + 16 * (2 + 2 * model.heads * longest))
+    kept = 4 * (parameters * 7 + activations + scored)
+    compiling = COMPILING if cell.training.numerics.engine == "numba" else 0.0
+    return STARTED + compiling + (kept + 2 * PREPARED * counts.interactions) / 1e6
+
+
+def run_disk(cell: Cell, counts: Counts) -> float:
+    """MB of a run: ranks and curve, in the study's folder and in the store, and the weights that the study keeps."""
+    weights = 0.0
+    if cell.training.keep_weights:
+        readings = math.ceil(cell.training.epochs / cell.training.validate_every)
+        weights = readings * 4 * counts.items * cell.model.dimension
+    return (weights + 2 * len(cell.protocols) * (RECORDED * counts.users + 20_000)) / 1e6
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one data set that share a training job: cells, each with those of its seeds that belong to the job.
+
+    load and memory (MB): None where the study declares no counts.
+    """
+
+    name: str
+    dataset: str
+    cells: tuple[Cell, ...]
+    load: Load | None = None
+    memory: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Nominal length: on the core of SPEED."""
+        return None if self.load is None else self.load.seconds()
+
+
+def batches(study: Study) -> list[Batch]:
+    """Pack runs into jobs of about the same work: a function of the study alone, never of what is already there."""
+    wanted = job_seconds(study)
+    result: list[Batch] = []
+    for dataset in study.settings.datasets:
+        cells = [cell for cell in study.cells if cell.dataset == dataset]
+        counts = _counts(study, dataset)
+        stacked = any(on_gpu(cell) for cell in cells)  # there the seeds of a cell are trained at once
+        groups = [(cell,) for cell in cells] if counts is None or stacked else _packed(cells, counts, wanted)
+        result += [_batch(f"{dataset}-{number}", group, counts) for number, group in enumerate(groups, 1)]
+    return result
+
+
+def on_gpu(cell: Cell) -> bool:
+    """Whether the study names a GPU for it."""
+    return cell.training.numerics.device == "cuda"
+
+
+def _counts(study: Study, name: str) -> Counts | None:
+    known = known_counts(study, name)
+    return None if known is None else known[0]
+
+
+def job_seconds(study: Study) -> float:
+    """Nominal length of the study's jobs: 20 minutes, less where a laptop's cores would else have too few jobs."""
+    total = sum(
+        run_load(cell, counts).seconds() * len(cell.seeds)
+        for cell in study.cells
+        if (counts := _counts(study, cell.dataset)) is not None
+    )
+    return max(SHORTEST_JOB, min(LONGEST_JOB, total / JOBS))
+
+
+def _packed(cells: list[Cell], counts: Counts, wanted: float) -> Iterator[tuple[Cell, ...]]:
+    """Cut a data set's runs, in their order, into jobs of equal work as near to `wanted` seconds as can be."""
+    runs = [(place, seed) for place, cell in enumerate(cells) for seed in cell.seeds]
+    seconds = [run_load(cell, counts).seconds() for cell in cells]
+    total = sum(seconds[place] for place, _ in runs)
+    jobs = max(1, round(total / wanted))
+    middle, numbers = 0.0, []
+    for place, _ in runs:
+        numbers.append(int((middle + seconds[place] / 2) * jobs / total))
+        middle += seconds[place]
+    for _, group in groupby(zip(numbers, runs, strict=True), key=lambda pair: pair[0]):
+        parts = groupby((run for _, run in group), key=lambda run: run[0])
+        yield tuple(replace(cells[place], seeds=tuple(seed for _, seed in part)) for place, part in parts)
+
+
+def _batch(name: str, cells: tuple[Cell, ...], counts: Counts | None) -> Batch:
+    if counts is None:
+        return Batch(name, cells[0].dataset, cells)
+    load = sum((run_load(cell, counts).times(len(cell.seeds)) for cell in cells), Load())
+    return Batch(name, cells[0].dataset, cells, load, max(run_memory(cell, counts) for cell in cells))

@@ -1,0 +1,380 @@
+"""The schema of a study file: every key, its type, its default and its meaning.
+
+Only plain values live here, so that the workflow can read a study without importing torch or pandas. `posrec schema`
+turns these classes into workflow/schemas/study.schema.json.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from posrec.study.encodings import built_in_families
+from posrec.study.twins import TWINS, calibrate
+
+# Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
+# The built-in ones as they are named without parameters; `catalogue.family_of` knows every name.
+ENCODINGS = built_in_families()
+STREAMS = ("trunk", "encoding", "dropout", "order", "negatives")
+PRIMARY = "NDCG@10"  # on the full catalogue
+
+
+def _read_number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (no dot) as a string; the study means the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
+Separator = Annotated[str, Field(min_length=1, max_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys and wrong types are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _twin_first(schema: dict[str, Any]) -> None:
+    schema.pop("required")  # a twin knows its counts
+
+
+class SimulationSettings(Settings):
+    """A synthetic counterpart (twin) of an Amazon data set: reviews with known truth.
+
+    `twin` and `scale` give the counts, lengths, categories and features; what stands beside them counts instead.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_twin_first)
+
+    twin: PaperDataset | None = Field(None, description="the paper's data set whose statistics are taken")
+    scale: Number | None = Field(None, ge=0.01, le=1, description="of the twin: share of its users, items, categories")
+    users: int = Field(ge=10, description="number of users")
+    items: int = Field(ge=10, description="number of items")
+    mean_length: Number = Field(ge=3, description="mean number of reviews a user; lengths are 3 + geometric")
+    seed: Seed = Field(0, description="seed of the simulator")
+    order: Number = Field(0.6, ge=0, le=1, description="share of reviews whose item follows from the items before")
+    lag_weights: list[Annotated[Number, Field(ge=0)]] = Field(
+        [0.7, 0.3],
+        min_length=1,
+        max_length=10,
+        description="how far back order reaches: weights of the successors of the item before, two before, ...",
+    )
+    noise: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item is any, drawn evenly")
+    season: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item is of the season")
+    seasons: int = Field(4, ge=2, le=12, description="seasons of a year, of equally many items")
+    trend: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item came out lately")
+    trend_days: int = Field(90, ge=1, description="days for which an item counts as new")
+    recency: Number = Field(
+        0.0, ge=0, le=1, description="share of the other reviews that stay in the last item's category if it is recent"
+    )
+    recency_days: int = Field(14, ge=0, description="days for which the last item counts as recent")
+    popularity: Number = Field(0.8, ge=0, le=3, description="exponent of the items' power law")
+    categories: int = Field(12, ge=1, description="number of item categories")
+    category_loyalty: Number = Field(
+        0.5, ge=0, le=1, description="share of the reviews that are left which stay in the user's category"
+    )
+    tied_days: Number = Field(0.3, ge=0, lt=1, description="share of reviews on the same day as the one before")
+    years: int = Field(4, ge=1, le=30, description="length of the simulated period")
+    features: Literal["multi_hot", "image"] = Field(
+        "multi_hot", description="image: write dense vectors of the items as well (use them with dense_features: true)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calibrated(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("twin") not in TWINS:
+            return values
+        scale = _read_number(values.get("scale", 1.0))
+        return {**calibrate(values["twin"], scale), **values} if isinstance(scale, int | float) else values
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recency came later: where it is off, ids and files are what they were before."""
+        found: dict[str, Any] = serialize(self)
+        return found if self.recency else {name: found[name] for name in found if not name.startswith("recency")}
+
+    @model_validator(mode="after")
+    def _shares(self) -> "SimulationSettings":
+        if self.noise + self.season + self.trend + self.recency > 1:
+            raise ValueError("noise, season, trend and recency are shares of the same reviews: together at most 1")
+        if not sum(self.lag_weights):
+            raise ValueError("lag_weights are all 0: give one that is more, or set order to 0")
+        if self.scale is not None and self.twin is None:
+            raise ValueError("scale is that of a twin: name it, or remove scale")
+        return self
+
+
+class ItemTableSettings(Settings):
+    """A table of your own with the items' attributes, one item a row."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
+    parted_by: str | None = Field(None, min_length=1, description="text between several values of one cell")
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+
+
+class TableSettings(Settings):
+    """A table of your own, one review a row. Columns are found by their names; others are ignored."""
+
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    user: str = Field("user_id", min_length=1, description="column of the user's id")
+    item: str = Field("item_id", min_length=1, description="column of the item's id")
+    time: str | None = Field("timestamp", description="column of the time; null: the order of the rows is all there is")
+    time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
+        "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
+    )
+    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+    items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
+
+
+class SubsetSettings(Settings):
+    """A part of a data set: the reviews of so many users of so many items, each chosen from all of the data."""
+
+    users: int | None = Field(None, ge=1, description="how many users; null: all")
+    items: int | None = Field(None, ge=1, description="how many items; null: all")
+    by: Literal["number", "activity", "random"] = Field(
+        "number", description="the first in the order of ids, those with the most reviews, or random ones"
+    )
+    seed: Seed = Field(0, description="seed of that choice")
+
+
+class ControlSettings(Settings):
+    """Controls: a finding about order or time must go away with it."""
+
+    histories: Literal["keep", "shuffle"] = Field(
+        default="keep", description="shuffle: each user's training interactions in random order, each with its time"
+    )
+    context: Literal["keep", "drop", "shuffle"] = Field(
+        default="keep", description="drop: zeros; shuffle: every interaction has the time features of another"
+    )
+    seed: Seed = Field(default=0, description="seed of both shuffles")
+
+
+class DatasetSettings(Settings):
+    """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
+
+    source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or `table`, or `simulate`")
+    table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
+    simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
+    bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
+    repeats: Literal["all", "first", "last"] = Field(
+        "all", description="of a user's reviews of one item keep all, or the first or last in time, before the filter"
+    )
+    k_core: int = Field(
+        5,
+        ge=1,
+        description="iterative k-core: every user and item keeps at least k reviews (1: off)",
+    )
+    filter: Literal["k_core", "one_pass"] = Field(
+        "k_core", description="how k_core is meant: iteratively, or in one pass over the raw counts, as CARCA does"
+    )
+    subset: SubsetSettings | None = Field(None, description="a part of the users and items, taken after the filter")
+    tied_times: Literal["shuffle", "file", "item"] = Field(
+        "shuffle",
+        description="order of a user's reviews with equal times: seeded shuffle, or as they lie in the file or by item "
+        "id (controls)",
+    )
+    tied_times_seed: Seed = Field(0, description="seed of that shuffle")
+    split: Literal["leave_one_out", "global_time"] = Field(
+        "leave_one_out",
+        description="hold out each user's last two interactions, or a user's first after a point in time for all",
+    )
+    held_out_share: Number = Field(
+        0.1, gt=0, lt=0.5, description="global_time: share of all interactions after each of the two points in time"
+    )
+    time_features: Literal["calendar", "cyclic"] = Field(
+        "calendar", description="context: six fractions of the calendar, or the year and sines and cosines of cycles"
+    )
+    attributes: bool = Field(True, description="use the items' categories, brand and price")
+    attribute_kinds: list[Literal["categories", "brand", "price"]] = Field(
+        ["categories", "brand", "price"], min_length=1, description="which of them"
+    )
+    attribute_min_count: int = Field(1, ge=1, description="leave out attributes that fewer items have")
+    price_bins: int = Field(10, ge=2, le=100, description="prices are sorted into so many bins of equally many items")
+    dense_features: bool = Field(False, description="use the items' dense features, such as those of images")
+    control: ControlSettings = Field(default_factory=ControlSettings, description="what is broken on purpose")
+    expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
+    model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
+    training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")
+
+
+class ExpectedCounts(Settings):
+    """What a data set must count after preparation."""
+
+    users: int = Field(ge=1, description="users")
+    items: int = Field(ge=1, description="items")
+    interactions: int = Field(ge=1, description="interactions")
+
+
+class ModelSettings(Settings):
+    """CARCA (Rashed et al., RecSys 2022), or its encoder with a dot-product head."""
+
+    dimension: int = Field(64, ge=4, description="width D of the item encodings")
+    blocks: int = Field(2, ge=1, description="encoder blocks")
+    heads: int = Field(2, ge=1, description="attention heads; must divide `dimension`")
+    max_length: int = Field(50, ge=1, description="L: the most recent items of a history that count")
+    upper_bound: Number | None = Field(
+        None, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
+    )
+    upper_bound_norm: Number = Field(2.0, ge=1, description="order p of the norm that `upper_bound` limits")
+    norm: Literal["layer", "rms", "none"] = Field("layer", description="normalisation in the encoder")
+    norm_place: Literal["before", "after"] = Field(
+        "before", description="normalise the input of attention and feed-forward, or after their residuals"
+    )
+    activation: Literal["leaky", "silu", "relu", "gelu", "identity"] = Field(
+        "leaky", description="activation of the feed-forward layers"
+    )
+    dropout: Number = Field(0.5, ge=0, lt=1, description="dropout rate of encodings, attention and feed-forward")
+    head: Literal["carca", "dot"] = Field(
+        "carca", description="cross-attention decoder, or dot product with the last encoded item"
+    )
+    residual: Literal["mul", "sum", "none"] = Field("mul", description="residual of the encoder's attention")
+    decoder_residual: Literal["mul", "sum", "none"] = Field(
+        "mul", description="residual of the decoder's cross-attention"
+    )
+    position_start: Literal["end", "begin"] = Field(
+        "end", description="count positions from the end of the history, or from its begin"
+    )
+    context: bool = Field(True, description="feed the six time features")
+    candidate_context: Literal["request_time", "last_interaction", "none"] = Field(
+        "request_time", description="time that a candidate carries: the request's, the last interaction's, or none"
+    )
+    decoder_positions: bool = Field(
+        False, description="let relative encodings (not by time) act in the decoder's cross-attention as well"
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as ids and run files name them: one that came later only where it isn't its default.
+
+        So what was trained before it existed keeps its id and its bytes.
+        """
+        return self.model_dump(exclude=set() if self.decoder_positions else {"decoder_positions"})
+
+
+class NumericsSettings(Settings):
+    """The numerics class: bytes are promised within one class on one processor type. Never detected."""
+
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="cpu, or cuda: one NVIDIA GPU, all seeds of a cell at once"
+    )
+    precision: Literal["fp32", "fp64", "bf16"] = Field(
+        default="fp32", description="floating-point type; bf16: that of training's matrix products alone, the rest fp32"
+    )
+    engine: Literal["torch", "numba"] = Field(
+        default="torch", description="torch, or numba: parts of training compiled (the package's extra `compiled`)"
+    )
+
+    @model_validator(mode="after")
+    def _compiled_types(self) -> "NumericsSettings":
+        if self.engine == "numba" and (self.device == "cuda" or self.precision == "bf16"):
+            raise ValueError("engine numba is for device cpu in fp32 or fp64; with cuda or bf16 set engine: torch")
+        return self
+
+
+class TrainingSettings(Settings):
+    """How a cell is trained, and how its epoch is selected."""
+
+    learning_rate: Number = Field(1e-3, gt=0, description="AdamW's learning rate after warm-up")
+    batch_size: int = Field(256, ge=1, description="users a batch")
+    epochs: int = Field(50, ge=1, description="most epochs; one epoch = every training user once, in random order")
+    patience: int = Field(
+        5,
+        ge=1,
+        description="readings of the validation metric without a better one before training ends",
+    )
+    validate_every: int = Field(1, ge=1, description="epochs between two readings")
+    validation_users: int = Field(2000, ge=1, description="fixed sample of validation users that is read")
+    warmup_steps: int = Field(300, ge=0, description="linear warm-up")
+    schedule: Literal["constant", "linear"] = Field(
+        "constant", description="learning rate after warm-up: constant, or linear to 0 at the last epoch"
+    )
+    weight_decay: Number = Field(0.0, ge=0, description="AdamW's weight decay")
+    held_streams: dict[Literal["trunk", "encoding", "dropout", "order", "negatives"], Seed] = Field(
+        default_factory=dict, description="random streams that keep this seed whatever the run's seed"
+    )
+    numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
+    loss: Literal["bce", "gbce", "ce"] = Field(
+        "bce", description="binary cross-entropy, gBCE (gSASRec, RecSys 2023), or cross-entropy over the candidates"
+    )
+    negatives: int = Field(1, ge=1, description="training negatives a target")
+    gbce_calibration: Number = Field(0.75, ge=0, le=1, description="gBCE's t: 0 is bce, 1 is fully calibrated")
+    keep_weights: bool = Field(
+        False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
+    )
+
+
+class EvaluationSettings(Settings):
+    """How a trained model is scored. In the evaluation id, not in the run id: a change retrains nothing that has
+    weights.
+    """
+
+    negatives: int = Field(default=100, ge=1, description="sampled negatives a user, outside all of its items")
+    candidates_seed: Seed = Field(default=0, description="seed of the frozen candidates")
+
+
+class ReportSettings(Settings):
+    """What the report shows; changing it renders anew and trains nothing."""
+
+    title: str = Field(default="", description="title of the report; default: the study's name")
+    stability: bool = Field(
+        default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
+    )
+    smallest_difference: Number = Field(
+        default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
+    )
+    published: dict[Name, PaperDataset] = Field(
+        default_factory=dict,
+        description="data sets of the study that are the paper's, by its names: its figures are shown beside ours",
+    )
+    smallest_ratio: Number = Field(
+        default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
+    )
+
+
+class StudySettings(Settings):
+    """A study: data sets x encodings x settings x seeds x protocols, and what to report."""
+
+    study: Name = Field(description="name of the study; its results are under results/studies/<name>")
+    protocols: list[str | dict[str, str]] = Field(
+        ["sound"],
+        min_length=1,
+        description="how training and evaluation are done: presets (sound, sound_last, released) and mixtures "
+        "{name: mine, base: sound, ties: released}; docs/released-code.md names the switches",
+    )
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="data sets by name")
+    encodings: list[str] = Field(min_length=1, description="positional encodings")
+    model: dict[str, Any] = Field(default_factory=dict, description="model settings; a list is a dimension of the grid")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="training settings; a list is a dimension of the grid"
+    )
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="evaluation")
+    seeds: list[Seed] = Field(min_length=1, description="seeds that score the encodings")
+    deviation_seeds: list[Seed] = Field(
+        default_factory=list,
+        description="seeds of `none` that estimate each data set's deviation; disjoint from `seeds`",
+    )
+    only: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="keep the cells that match one of these (keys: dataset, encoding, protocol, any setting)",
+    )
+    report: ReportSettings = Field(default_factory=ReportSettings, description="report")

@@ -1,0 +1,280 @@
+"""Figures and report, drawn once for all tests of this file."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from posrec.analysis import registry
+from posrec.analysis.places import analysis_files
+from posrec.analysis.report import answer, summary, write
+from posrec.analysis.tables import build
+from posrec.analysis.topics import captions, datasets, draw, seeds
+from posrec.errors import DataError
+from posrec.plan import ids
+from posrec.study.study import Study
+from tests.analysis import made_up
+
+Rendered = tuple[Path, Study]
+
+
+@pytest.fixture
+def page(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> str:
+    folder, study = rendered
+    monkeypatch.chdir(folder)
+    return analysis_files(study)["report"][0].read_text(encoding="utf-8")
+
+
+class Loads(HTMLParser):
+    """Collects whatever a page would load, and its anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for key, value in attrs:
+            {"src": self.sources, "srcset": self.sources, "href": self.links, "id": self.ids}.get(key, []).append(
+                str(value)
+            )
+
+
+def _names(study: Study) -> list[str]:
+    return [entry.name for entry in registry.figures(study)]
+
+
+def _figure(name: str) -> registry.Figure:
+    return next(entry for entry in registry.FIGURES if entry.name == name)
+
+
+def _parsed(page: str) -> Loads:
+    parser = Loads()
+    parser.feed(page)
+    return parser
+
+
+def test_every_planned_file_is_there(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, study = rendered
+    monkeypatch.chdir(folder)
+    for files in analysis_files(study).values():
+        for path in files:
+            assert path.stat().st_size > 0
+
+
+def test_figures_are_the_same_bytes_twice(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, study = rendered
+    monkeypatch.chdir(folder)
+    paths = analysis_files(study)["figures"] + analysis_files(study)["report"]
+    before = {path: path.read_bytes() for path in paths}
+    draw.write_figures(study)
+    write.write_report(study)
+    assert [path.name for path in paths if path.read_bytes() != before[path]] == []
+
+
+def test_figures_name_no_date_or_program(rendered: Rendered) -> None:
+    folder, study = rendered
+    for name in _names(study):
+        svg = (folder / ids.STUDIES / study.name / "figures" / f"{name}.svg").read_text()
+        assert "<dc:date>" not in svg
+        assert "matplotlib.org" not in svg
+
+
+def test_report_loads_nothing_from_outside(page: str) -> None:
+    parsed = _parsed(page)
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in parsed.sources)
+    inside = [link for link in parsed.links if not link.startswith("data:text/csv;base64,")]
+    assert len(parsed.links) - len(inside) == len(parsed.sources)
+    assert all(link.startswith("#") and link[1:] in parsed.ids for link in inside)
+    assert not parsed.tags & {"script", "link", "iframe", "object"}
+    outside = re.sub(r"data:(image/svg\+xml|text/csv);base64,[A-Za-z0-9+/=]+", "", page)
+    assert "http:" not in outside
+    assert "https:" not in outside
+    assert "@import" not in outside
+    assert "url(" not in outside
+
+
+def test_report_holds_every_figure_with_its_caption(rendered: Rendered, page: str) -> None:
+    folder, study = rendered
+    for name in _names(study):
+        content = (folder / ids.STUDIES / study.name / "figures" / f"{name}.svg").read_bytes()
+        assert base64.b64encode(content).decode() in page
+        assert f'id="figure-{name}"' in page
+    assert page.count("<figcaption>") == len(_names(study))
+
+
+def test_report_says_what_three_seeds_cannot_do(page: str) -> None:
+    assert "Three seeds cannot decide stability" in page
+    assert "three seeds cannot tell whether it is the steadiest" in page
+
+
+def test_report_says_simulated_wherever_twins_stand(page: str) -> None:
+    for caption in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL):
+        assert "simulated twins" in caption
+    for row in re.findall(r"<tr><td>(twin\d[^<]*)</td>", page):
+        assert row.endswith("(simulated)")
+    for title in re.findall(r"<h3>(twin[^<]*)</h3>", page):
+        assert "(simulated)" in title
+
+
+def test_report_lists_failures(page: str) -> None:
+    assert "failed at step 17: the loss is not finite" in page
+    assert "collapsed to chance level" in page
+    assert "2 of 48 runs failed or collapsed" in page
+
+
+def test_report_says_that_four_data_sets_decide_nothing(page: str) -> None:
+    assert "cannot be decided with four data sets" in page
+    assert "0.0833" in page
+
+
+def test_report_tables_hold_the_numbers_in_points(page: str) -> None:
+    assert '<th scope="col">encoding</th>' in page
+    assert '<th scope="col">settings</th>' not in page[: page.index("Columns of runs.csv")]  # nothing varies
+    row = re.search(r"<tr><td>twin1 \(simulated\)</td><td>markov</td><td>baseline</td>(.*?)</tr>", page)
+    assert row is not None
+    assert "<td>5.00</td>" in row.group(1)
+
+
+def test_report_refuses_figures_of_another_state(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, study = rendered
+    monkeypatch.chdir(folder)
+    drawn = analysis_files(study)["figures"][0]
+    content = drawn.read_bytes()
+    drawn.write_bytes(content + b" ")
+    with pytest.raises(DataError, match="posrec figures"):
+        write.write_report(study)
+    drawn.write_bytes(content)
+
+
+def test_real_data_are_not_called_simulated(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, made_up.plain_score, simulated=False)
+    built = build.build_tables(study)
+    assert "simulated" not in captions.caption(_figure("stability"), built)
+    assert answer.answers(built)[0][0] == "twin1"
+
+
+def test_answer_by_hand(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(
+        study, lambda cell, seed: made_up.plain_score(cell, seed) + (0.002 * seed if cell.encoding == "rope" else 0)
+    )
+    built = build.build_tables(study)
+    [(title, said)] = answer.answers(built)
+    assert title == "twin1 (simulated)"
+    assert said[0] == "rope has the highest mean NDCG@10 on the full catalogue: 14.40 points over 3 seeds."
+    assert said[1].startswith("It is 4.40 points ahead of none on the same seeds")
+    assert "best of 2" in said[1]
+    # differences 4.2, 4.4, 4.6: sd .2, t(1 - .05 / 4, 2) = 6.205
+    assert "[3.68, 5.12]" in said[1]
+    assert said[1].endswith("so the lead holds beyond the seeds seen.")
+    assert said[2] == "It is ahead of every other encoding beyond the spread of the seeds."
+    assert "chance 1.00, popularity 3.00, month popularity 3.20 and markov 5.00" in " ".join(said)
+    assert "cannot be asked of one data set" in summary.summary(built)[-1]
+
+
+def test_the_summary_says_why_intervals_and_c1_differ(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(
+        study, lambda cell, seed: made_up.plain_score(cell, seed) + (0.002 * seed if cell.encoding == "rope" else 0)
+    )
+    leads = summary.summary(build.build_tables(study))[1]
+    assert "2 show a lead" in leads
+    # two comparisons, and three seeds allow no p below 1/4: after Holm 1/2
+    assert (
+        "Claim C1 asks for more and is not decidable with these data: it needs 0.1 points at least, by a permutation"
+        in leads
+    )
+    assert "Holm over all 2 comparisons. With these seeds the clearest outcome of all would have p = 0.5." in leads
+
+
+def test_the_summary_explains_nothing_where_no_interval_leaves_zero_out(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, lambda cell, seed: 0.1 + 0.01 * ((seed * len(cell.encoding)) % 5))
+    leads = summary.summary(build.build_tables(study))[1]
+    assert "0 show a lead" in leads
+    assert "0 a loss" in leads
+    assert "C1" not in leads
+
+
+def test_answer_where_nothing_beats_a_baseline(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) / 10)
+    said = " ".join(answer.answers(build.build_tables(study))[0][1])
+    assert "No trained model beats popularity, month popularity and markov" in said
+
+
+def test_answer_where_none_is_best(here: Path) -> None:
+    study = made_up.make_study()
+    made_up.write_study(
+        study, lambda cell, seed: 0.3 + seed / 1000 if cell.encoding == "none" else made_up.plain_score(cell, seed)
+    )
+    said = answer.answers(build.build_tables(study))[0][1]
+    assert said[0].startswith("No encoding is ahead of none")
+
+
+@pytest.mark.parametrize(("level", "shown"), [(0.0, {"markov"}), (0.5, set())])
+def test_the_legend_names_the_baselines_that_are_drawn(here: Path, level: float, shown: set[str]) -> None:
+    study = made_up.make_study()
+    made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) + level)
+    figure, _ = seeds.stability(build.build_tables(study))
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels & {"chance", "markov"} == shown
+
+
+def test_a_single_encoding_is_not_called_the_best(here: Path) -> None:
+    study = made_up.make_study(encodings=["learnt"], deviation_seeds=[])
+    made_up.write_study(study, made_up.plain_score)
+    built = build.build_tables(study)
+    said = answer.answers(built)[0][1]
+    assert said[0].startswith("Only learnt has scores here: mean NDCG@10 on the full catalogue ")
+    assert said[1].startswith("Its spread over seeds (standard deviation ")
+    assert built.datasets["best_encoding"].isna().all()
+    assert built.datasets["steadiest_encoding"].isna().all()
+    assert "nothing to compare" in summary.summary(built)[0]
+
+
+def test_a_study_without_any_finished_run_still_reports(here: Path) -> None:
+    study = made_up.make_study(encodings=["none", "rope"])
+    made_up.write_study(study, made_up.plain_score)
+    for cell in study.cells:
+        for seed in cell.seeds:
+            made_up.write_run(study, cell, seed, made_up.failed_record(study, cell, seed))
+    draw.write_figures(study)
+    write.write_report(study)
+    page = analysis_files(study)["report"][0].read_text()
+    assert "No run finished: there is nothing to compare" in page
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", page))
+
+
+def test_levels_only(here: Path) -> None:
+    study = made_up.make_study(report={"stability": False, "title": "<Levels> & more"}, seeds=[1])
+    made_up.write_study(study, made_up.plain_score)
+    draw.write_figures(study)
+    write.write_report(study)
+    page = analysis_files(study)["report"][0].read_text()
+    assert "&lt;Levels&gt; &amp; more" in page
+    assert "no spread over seeds is shown" in captions.caption(_figure("spread"), build.build_tables(study))
+    assert "(sd " not in page
+    curves = pd.read_csv(analysis_files(study)["figures"][0].parent / "learning_curves.csv")
+    assert "low_points" not in curves.columns
+
+
+def test_curve_band_by_hand() -> None:
+    long, short = pd.Series([1.0, 2, 3, 4], index=[1, 2, 3, 4]), pd.Series([3.0, 4], index=[1, 2])
+    gone = pd.Series([5.0], index=[1])
+    band = datasets.curve_band([long, short, gone, pd.Series(dtype=float)])
+    assert list(band["epoch"]) == [1, 2]  # from epoch 3 on one of three trains
+    assert list(band["seeds"]) == [3, 2]
+    np.testing.assert_allclose(band["mean_points"], [3, 3])
+    np.testing.assert_allclose(band["low_points"], [1, 2])
+    np.testing.assert_allclose(band["high_points"], [5, 4])
+    assert datasets.curve_band([]).empty

@@ -1,0 +1,38 @@
+"""The registry of figures and tables: what a study is planned to have."""
+
+import pytest
+
+from posrec.analysis import registry
+from posrec.analysis.places import analysis_files
+from tests.analysis.made_up import make_study
+
+
+@pytest.mark.parametrize("entry", registry.FIGURES, ids=lambda entry: entry.name)
+def test_figures_name_what_exists(entry: registry.Figure) -> None:
+    assert callable(registry.of_analysis(entry.draw))
+    assert callable(registry.of_analysis(entry.caption))
+
+
+@pytest.mark.parametrize("entry", [table for table in registry.TABLES if table.build], ids=lambda entry: entry.name)
+def test_added_tables_name_what_exists(entry: registry.Table) -> None:
+    assert entry.title
+    assert callable(registry.of_analysis(entry.build))
+    assert all(registry.of_analysis(entry.columns).values())
+
+
+def test_what_does_not_apply_is_not_planned() -> None:
+    one, two = make_study(1), make_study(2)
+    assert not {"ranks", "correlation"} & {figure.name for figure in registry.figures(one)}
+    assert {"ranks", "correlation"} < {figure.name for figure in registry.figures(two)}
+    names = {path.name for path in analysis_files(one)["figures"]}
+    assert "spread.svg" in names
+    assert "ranks.svg" not in names
+
+
+def test_a_varied_number_is_found_and_a_switch_is_none() -> None:
+    study = make_study(model={"upper_bound": [0.1, 1.0, None], "activation": ["leaky", "silu"]})
+    assert registry.varied_numbers(study) == ["upper_bound"]
+    assert not registry.holds_streams(study)
+    held = make_study(training={"held_streams": [{}, {"order": 1}]})
+    assert registry.holds_streams(held)
+    assert registry.varied_numbers(held) == []

@@ -1,0 +1,310 @@
+"""verify: every kind of damage is found, explained and repaired by making again; runs trained again are compared."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posrec import cli
+from posrec.analysis.places import analysis_files
+from posrec.analysis.tables import marker
+from posrec.commands import retrain, verify
+from posrec.data.prepare import candidates, prepare
+from posrec.data.prepare import card as statistics
+from posrec.errors import ForeignError
+from posrec.files import read_json, write_checked_json, write_json, write_text
+from posrec.model.evaluate import baselines
+from posrec.model.runs import jobs
+from posrec.plan import ids
+from posrec.store import places, results
+from posrec.study.study import Study
+from tests.model.toy import RAW, make_data, make_study, run
+
+CHECK_ANALYSIS = verify.check_analysis
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy study with data and runs; tables, figures and report are not made."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("POSREC_STORE", raising=False)
+        make_data()
+        loaded = make_study()
+        statistics.describe_dataset(loaded, "toy")
+        baselines.score_baselines(loaded, "toy")
+        jobs.train_cells(loaded, loaded.cells)
+        write_json("params.yaml", RAW)
+    return folder
+
+
+@pytest.fixture
+def toy(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """A copy of the finished study as the working folder, its analysis left out of the check."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.delenv("POSREC_STORE", raising=False)
+    monkeypatch.setattr(verify, "check_analysis", lambda study: iter(()))
+    return make_study()
+
+
+def only(loaded: Study) -> verify.Finding:
+    (finding,) = verify.find(loaded)
+    return finding
+
+
+def test_an_undamaged_study_has_no_findings(toy: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify"]) == 0
+    assert capsys.readouterr().out == "posrec verify: study jobs: 6 runs and 1 data sets checked, no findings\n"
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def edit(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"NDCG@10": 0.', b'"NDCG@10": 0.9'))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def other_json(path: Path) -> None:
+    path.write_text("[1, NaN]")
+
+
+@pytest.mark.parametrize("damage", [truncate, edit, empty, flip_a_bit, other_json])
+def test_a_damaged_run_is_found_and_made_again(
+    toy: Study, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run(toy, "learnt", 2).path
+    content = path.read_bytes()
+    damage(path)
+    assert (only(toy).kind, only(toy).path) == ("damaged", path)
+    assert cli.main(["verify"]) == 1
+    shown = capsys.readouterr().out
+    assert "after a repair it comes back from the store" in shown
+    assert "`posrec verify --repair`" in shown
+    assert cli.main(["verify", "--repair"]) == 0
+    assert not path.exists()
+    assert (places.REPAIRED / path.relative_to(ids.STUDIES)).exists()
+    jobs.train_cells(toy, toy.cells)
+    assert path.read_bytes() == content
+    assert verify.find(toy) == []
+
+
+def test_a_damaged_run_without_the_store_is_trained_again(toy: Study) -> None:
+    shutil.rmtree(".cache")
+    flip_a_bit(run(toy).path.with_suffix(".npz"))
+    assert "it is trained again" in only(toy).remedy
+
+
+def test_a_run_under_anothers_name_is_foreign(toy: Study) -> None:
+    first, second = run(toy, seed=1), run(toy, seed=2)
+    for kind in (".json", ".npz"):
+        shutil.copyfile(second.path.with_suffix(kind), first.path.with_suffix(kind))
+    assert only(toy).kind == "foreign"
+    assert "seed is 2, the study plans 1" in str(only(toy))
+
+
+@pytest.mark.parametrize(
+    "key", ["run_id", "training_version", "dataset", "dataset_id", "encoding", "study_schema", "evaluation_id"]
+)
+def test_a_run_that_says_to_be_another_is_foreign(toy: Study, key: str) -> None:
+    path = run(toy).path
+    content, arrays = results.read_result(path)
+    results.write_result(path, {**content, key: "another"}, arrays)
+    assert only(toy).kind == "foreign"
+    assert f"{key} is 'another'" in only(toy).text
+
+
+def test_a_failure_with_all_its_results_is_foreign(toy: Study) -> None:
+    path = run(toy).path
+    content, arrays = results.read_result(path)
+    results.write_result(path, {**content, "status": "failed"}, arrays)
+    assert only(toy).kind == "foreign"
+    assert "is failed and scored under sound, the study plans sound" in only(toy).text
+
+
+def test_a_store_that_disagrees_is_found_and_both_are_made_again(toy: Study) -> None:
+    job = run(toy)
+    content, arrays = results.read_result(job.path)
+    metrics = content["evaluations"]["sound"]["full"]
+    metrics["NDCG@10"] += 0.1
+    results.write_result(job.path, content, arrays)
+    assert only(toy).kind == "disagrees"
+    assert set(only(toy).files) == {
+        *(path.with_suffix(kind) for path in (job.path, job.blocks["sound"]) for kind in (".json", ".npz"))
+    }
+    assert verify.verify(toy, "params.yaml", repair=True) == 0
+    jobs.train_cells(toy, toy.cells)
+    assert results.read_content(job.path)["evaluations"]["sound"]["full"]["NDCG@10"] != metrics["NDCG@10"]
+    assert verify.find(toy) == []
+
+
+def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
+    block = run(toy).blocks["sound"]
+    truncate(block.with_suffix(".npz"))
+    assert (only(toy).kind, only(toy).path) == ("damaged", block)
+    verify.verify(toy, "params.yaml", repair=True)
+    assert (places.REPAIRED / block.relative_to(results.root())).exists()
+    assert verify.find(toy) == []
+
+
+@pytest.mark.parametrize("name", ["arrays", "candidates", "card", "baselines"])
+def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
+    path: Path = getattr(ids.dataset_files(toy, "toy"), name)
+    flip_a_bit(path) if path.suffix == ".npz" else truncate(path)
+    assert (only(toy).kind, only(toy).path) == ("damaged", path)
+    verify.verify(toy, "params.yaml", repair=True)
+    assert not path.exists()
+    assert {finding.kind for finding in verify.find(toy)} == {"missing"}
+
+
+def test_data_of_another_id_are_foreign(toy: Study) -> None:
+    """Whole and with a right checksum, but another data set's: nobody reads them, and verify names them."""
+    files = ids.dataset_files(toy, "toy")
+    write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
+    assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
+    with pytest.raises(ForeignError, match=r"dataset\.json: dataset_id is '0123456789ab', its folder says"):
+        candidates.draw_candidates(toy, "toy")
+
+
+def test_a_card_of_other_data_is_foreign(toy: Study) -> None:
+    card = ids.dataset_files(toy, "toy").card
+    content = {key: value for key, value in read_json(card).items() if key != "checksum"}
+    write_checked_json(card, {**content, "users": 1})
+    assert (only(toy).kind, only(toy).path) == ("foreign", card)
+
+
+def test_a_manifest_that_is_out_of_date_is_found_and_made_again(toy: Study) -> None:
+    """`expect` is in no id: the data stay, and the manifest is written anew from the store."""
+    files = ids.dataset_files(toy, "toy")
+    counts = read_json(files.manifest)["counts"]
+    changed = make_study(datasets={"toy": {**RAW["datasets"]["toy"], "expect": counts}})
+    assert ids.dataset_files(changed, "toy") == files
+    assert only(changed).path == files.manifest
+    assert "settings.expect is None, the study plans {'users'" in only(changed).text
+    arrays = files.arrays.read_bytes()
+    verify.verify(changed, "params.yaml", repair=True)
+    prepare.prepare_dataset(changed, "toy")
+    assert files.arrays.read_bytes() == arrays
+    assert verify.find(changed) == []
+
+
+@pytest.mark.parametrize("changes", [{"candidates_seed": 7}, {"negatives": 7}])
+def test_candidates_of_other_settings_are_foreign(toy: Study, changes: dict[str, int]) -> None:
+    """A whole file with a right hash, under the wrong name: it is drawn again to compare."""
+    few = {"negatives": 10}  # with the default of 100 every user has all items that it never met, whatever the seed
+    mine, other = (make_study(evaluation=evaluation) for evaluation in (few, {**few, **changes}))
+    for loaded in (mine, other):
+        candidates.draw_candidates(loaded, "toy")
+        assert list(verify.check_dataset(loaded, "toy")) == []
+    path = ids.dataset_files(mine, "toy").candidates
+    shutil.move(ids.dataset_files(other, "toy").candidates, path)
+    (finding,) = verify.check_dataset(mine, "toy")
+    assert (finding.kind, finding.path, finding.files) == ("foreign", path, (path,))
+
+
+def test_the_stores_other_data_under_the_same_id_are_found(toy: Study) -> None:
+    stored = results.root() / "data" / ids.dataset_files(toy, "toy").folder.name
+    prepared = verify.Prepared.load(stored / "dataset.npz", stored / "dataset.json")
+    prepared.times[0] += 1
+    prepared.save(stored / "dataset.npz", stored / "dataset.json", {"dataset_id": stored.name})
+    assert only(toy).kind == "disagrees"
+
+
+def test_missing_files_are_told_by_folder(toy: Study) -> None:
+    job = run(toy, "learnt")
+    shutil.rmtree(job.path.parent)
+    assert (only(toy).kind, only(toy).path) == ("missing", job.path.parent)
+    assert "and 3 more not there" in only(toy).text
+    assert not only(toy).files
+
+
+def test_files_that_are_not_planned_are_foreign_and_moved_aside(toy: Study) -> None:
+    strange = [ids.STUDIES / "jobs/runs/notes.txt", run(toy).path.with_name("seed=99.json")]
+    for path in strange:
+        write_text(path, "mine")
+    assert {(finding.kind, finding.path) for finding in verify.find(toy)} == {("foreign", path) for path in strange}
+    verify.verify(toy, "params.yaml", repair=True)
+    assert [(places.REPAIRED / path.relative_to(ids.STUDIES)).read_text() for path in strange] == ["mine", "mine"]
+    assert verify.find(toy) == []
+
+
+def test_tables_figures_and_report_are_checked_against_their_markers(toy: Study) -> None:
+    assert [finding.kind for finding in CHECK_ANALYSIS(toy)] == ["missing"] * 3
+    for *paths, last in analysis_files(toy).values():
+        for path in paths:
+            write_text(path, path.name)
+        marker.write_marker(last, paths)
+    assert list(CHECK_ANALYSIS(toy)) == []
+    changed = analysis_files(toy)["figures"][0]
+    write_text(changed, "edited")
+    (finding,) = CHECK_ANALYSIS(toy)
+    assert finding.kind == "damaged"
+    assert str(changed) in finding.text
+
+
+def test_trained_again_to_the_same_bytes(toy: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert cli.main(["verify", "--retrain", "2", "--choice", "5"]) == 0
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"toy \w+ seed \d .*byte-identical", shown)) == 2
+    assert "--choice 5" in shown
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def forged(toy: Study, change: float) -> jobs.Run:
+    """A run whose metric isn't what the training gives, under a right checksum."""
+    job = run(toy)
+    content, arrays = results.read_result(job.path)
+    content["evaluations"]["sound"]["full"]["MRR"] += change
+    results.write_result(job.path, content, arrays)
+    return job
+
+
+def test_a_forged_result_does_not_come_back(toy: Study) -> None:
+    compared = retrain.compare(forged(toy, 1e-9))
+    assert compared.difference == pytest.approx(1e-9, rel=1e-3)
+    assert (compared.identical, compared.same_processor, compared.accepted) == (False, True, False)
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(0.5, True), (2.0, False)])
+def test_on_another_processor_the_tolerance_decides(toy: Study, share: float, accepted: bool) -> None:
+    tolerance = retrain.tolerance(run(toy).path)
+    assert tolerance == results.read_content(run(toy).path)["evaluations"]["sound"]["users"] ** -0.5
+    job = forged(toy, share * tolerance)
+    record = retrain.provenance.run_record(toy, job.run_id, job.seed)
+    write_json(record, {**read_json(record), "processor": "another"})
+    compared = retrain.compare(job)
+    assert (compared.same_processor, compared.accepted) == (False, accepted)
+
+
+def test_a_failure_must_fail_again(toy: Study) -> None:
+    job = run(toy)
+    content, arrays = results.read_result(job.path)
+    failed = {**content, "evaluations": {}, "status": "failed", "failure": {"step": 1, "reason": "made up"}}
+    results.write_result(job.path, failed, {key: arrays[key][:0] for key in arrays if key.startswith("curve_")})
+    assert retrain.compare(job).difference == np.inf
+
+
+def test_the_choice_of_runs_is_seeded(toy: Study) -> None:
+    def labels(choice: int) -> list[str]:
+        return [job.label for job in retrain.choose(toy, 3, choice)]
+
+    assert labels(1) == labels(1)
+    assert len({json.dumps(labels(choice)) for choice in range(6)}) > 1
+    assert len(retrain.choose(toy, 100, 1)) == 6

@@ -1,0 +1,188 @@
+"""A user's own tables: TSV, CSV and Parquet with the columns that the study names."""
+
+import datetime
+import gzip
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from posrec.data.raw import formats
+from posrec.errors import DataError
+from posrec.plan import ids
+from posrec.study.settings import DatasetSettings
+
+ROWS = [["U1", "A1", 1_000_000_000], ["U2", "A2", 1_000_086_400]]
+
+
+def read(path: str, **table: Any) -> list[list[Any]]:
+    dataset = dataset_of(path, **table)
+    return formats.read_reviews(Path(), ids.source_of("shop", dataset)).values.tolist()
+
+
+def dataset_of(path: str, items: dict[str, Any] | None = None, **table: Any) -> DatasetSettings:
+    columns = {"user": "customer", "item": "product", "time": "bought", **table}
+    return DatasetSettings.model_validate({"table": {"path": path, **columns, "items": items}})
+
+
+@pytest.fixture(autouse=True)
+def in_folder(workplace: Path) -> None:
+    pass
+
+
+def test_text_tables_by_their_ending() -> None:
+    Path("a.tsv").write_text("bought\tcustomer\tx\tproduct\n1000000000\tU1\t\tA1\n1000086400.0\tU2\t\tA2\n")
+    Path("b.csv").write_text('customer,product,bought\nU1,A1,1000000000\n"U2","A2","1000086400"\n')
+    Path("c.csv.gz").write_bytes(gzip.compress(Path("b.csv").read_bytes()))
+    Path("d.csv").write_text("customer;product;bought\nU1;A1;1000000000\nU2;A2;1000086400\n")
+    Path("e.txt").write_text("customer|product|bought\nU1|A1|1000000000\nU2|A2|1000086400\n")
+    assert read("a.tsv") == read("b.csv") == read("c.csv.gz") == ROWS
+    assert read("d.csv", separator=";") == read("e.txt", separator="|") == ROWS
+
+
+def test_quoted_fields_over_several_lines() -> None:
+    text = 'customer,text,product,bought\nU1,"two\nlines, ""quoted""",A1,1000000000\nU2,,A2,x\n'
+    Path("a.csv").write_text(text)
+    with pytest.raises(DataError, match=r"a.csv, line 4: bought is 'x', not a whole number of seconds"):
+        read("a.csv")
+    Path("a.csv").write_text(text.replace("x\n", "1000086400\n"))
+    assert read("a.csv") == ROWS
+
+
+@pytest.mark.parametrize("line", ['"U2,A2,5', 'U"2"x,"A2"y,5', '"U2"x,A2,5'])
+def test_quotes_that_do_not_close(line: str) -> None:
+    Path("a.csv").write_text(f"customer,product,bought\nU1,A1,1\n{line}\n")
+    with pytest.raises(DataError, match=r"a.csv, line 3: not a row of CSV \("):
+        read("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "seconds"),
+    [
+        ("seconds", "5", 5),
+        ("milliseconds", "1000000000999", 1_000_000_000),
+        ("iso", "2001-09-09T01:46:40Z", 1_000_000_000),
+        ("iso", "2001-09-09 01:46:40", 1_000_000_000),
+        ("iso", "2001-09-09T03:46:40.75+02:00", 1_000_000_000),
+        ("iso", "1970-01-02", 86_400),
+    ],
+)
+def test_units_of_time(unit: str, text: str, seconds: int) -> None:
+    Path("a.tsv").write_text(f"customer\tproduct\tbought\nU\tA\t{text}\n")
+    assert read("a.tsv", time_unit=unit) == [["U", "A", seconds]]
+
+
+@pytest.mark.parametrize(
+    "text", ["5", "2001-13-01", "01.09.2001", "2001-9-9", "yesterday", "", "1969-12-31", "2001-09-09T24:61"]
+)
+def test_texts_that_are_no_date(text: str) -> None:
+    Path("a.tsv").write_text(f"customer\tproduct\tbought\nU\tA\t{text}\n")
+    with pytest.raises(DataError, match=r"a.tsv, line 2: bought is .*(such as 2024-05-31|before 1970)"):
+        read("a.tsv", time_unit="iso")
+
+
+def test_without_times_rows_are_counted() -> None:
+    Path("a.tsv").write_text("customer\tproduct\nU\tB\nU\tA\n")
+    assert read("a.tsv", time=None) == [["U", "B", 0], ["U", "A", 1]]
+    with pytest.raises(DataError, match="line 1: the column bought is missing; the header is: customer, product"):
+        read("a.tsv")
+
+
+def test_attributes_of_a_second_table() -> None:
+    Path("a.tsv").write_text("customer\tproduct\tbought\nU\tA\t5\n")
+    Path("items.csv").write_text("sku,brand,tags\nA,Acme,red|round | red\nB,,\nA,Later,\nC,Other,blue\n")
+    items = {"path": "items.csv", "item": "sku", "attributes": ["brand", "tags"], "parted_by": "|"}
+    source = ids.source_of("shop", dataset_of("a.tsv", items=items))
+    expected = {"A": ["brand=Acme", "tags=red", "tags=round"], "B": []}
+    assert formats.read_attributes(Path(), source, ["A", "B", "D"]) == expected
+    whole = ids.source_of("shop", dataset_of("a.tsv", items={**items, "parted_by": None}))
+    assert formats.read_attributes(Path(), whole, ["A"]) == {"A": ["brand=Acme", "tags=red|round | red"]}
+    assert formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv")), ["A"]) == {}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_tolerance_of_the_study(ending: str, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"customer": ["U1", "", "U2"], "product": ["A1", "A", "A2"], "bought": [10**9, 5, 1_000_086_400]}
+    path = f"a.{ending}"
+    getattr(pl.DataFrame(columns), f"write_{ending}")(path)
+    dataset = dataset_of(path).model_copy(update={"bad_lines": 1})
+    assert formats.read_reviews(Path(), ids.source_of("shop", dataset)).values.tolist() == ROWS
+    assert f"posrec: {path}: bad lines left out: 1 (bad_lines allows 1): line " in capsys.readouterr().err
+    with pytest.raises(DataError, match="customer is empty"):
+        read(path)
+
+
+def test_parquet() -> None:
+    times = [datetime.datetime(2001, 9, 9, 1, 46, 40), datetime.datetime(2001, 9, 10, 1, 46, 40)]
+    frame = pl.DataFrame({"product": ["A1", "A2"], "customer": ["U1", "U2"], "bought": times, "unused": [1, 2]})
+    frame.write_parquet("a.parquet")
+    frame.with_columns(pl.col("bought").dt.replace_time_zone("UTC")).write_parquet("zone.parquet")
+    frame.with_columns(pl.col("bought").dt.epoch("s")).write_parquet("seconds.parquet")
+    assert read("a.parquet") == read("zone.parquet") == read("seconds.parquet") == ROWS
+    frame.with_columns(customer=pl.Series([1, 2])).write_parquet("numbers.parquet")
+    assert read("numbers.parquet") == [["1", "A1", ROWS[0][2]], ["2", "A2", ROWS[1][2]]]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"customer": ["U", None]}, r"line 2: customer is None, not a text"),
+        ({"customer": [1.0, 2.0]}, r"line 1: customer is 1.0, not a text"),
+        ({"customer": ["U", "U\tU"]}, r"line 2: customer is 'U\\tU': a tab, a line end or another control character"),
+        ({"bought": [5.5, float("nan")]}, r"line 1: bought is 5.5, not a whole number"),
+        ({"bought": [5.0, float("nan")]}, r"line 2: bought is nan, not a whole number"),
+        ({"bought": [5, -5]}, r"line 2: bought is -5, before 1970"),
+        ({"bought": [5, None]}, r"line 2: bought is None, not a whole number"),
+    ],
+)
+def test_bad_parquet_rows(change: dict[str, list[Any]], reason: str) -> None:
+    pl.DataFrame({"customer": ["U", "V"], "product": ["A", "B"], "bought": [5, 6], **change}).write_parquet("a.parquet")
+    with pytest.raises(DataError, match=f"a.parquet, {reason}"):
+        read("a.parquet")
+
+
+def test_files_that_are_no_parquet() -> None:
+    Path("a.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(DataError, match=r"a.parquet: not a readable Parquet file \("):
+        read("a.parquet")
+    pl.DataFrame({"customer": ["U"], "bought": [5]}).write_parquet("a.parquet")
+    with pytest.raises(DataError, match=r"a.parquet: the column product is missing; its columns are: customer, bought"):
+        read("a.parquet")
+
+
+def test_a_parquet_bomb() -> None:
+    """Twenty million equal rows in a few kilobytes."""
+    pl.select(bought=pl.repeat(5, 20_000_000, dtype=pl.Int64)).with_columns(
+        customer=pl.lit(1), product=pl.lit(2)
+    ).write_parquet("a.parquet", row_group_size=20_000_000)
+    assert Path("a.parquet").stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"claims 20,000,000 rows in .* decompression bomb"):
+        read("a.parquet")
+
+
+@settings(
+    max_examples=100,
+    deadline=timedelta(seconds=5),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_mangled_parquet_stops_or_gives_reviews(data: st.DataObject) -> None:
+    """Parquet has no checksum of its values (the data set's id has): what comes out are ids and times, or an error."""
+    frame = pl.DataFrame({"customer": ["U1", "U2"] * 9, "product": [f"A{n}" for n in range(18)], "bought": range(18)})
+    frame.write_parquet("a.parquet")
+    content = bytearray(Path("a.parquet").read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    Path("a.parquet").write_bytes(content)
+    try:
+        rows = read("a.parquet")
+    except DataError as error:
+        text = str(error)
+        assert text.startswith("a.parquet")
+        return
+    assert all(isinstance(user, str) and isinstance(item, str) and time >= 0 for user, item, time in rows)

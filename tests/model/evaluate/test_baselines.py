@@ -1,0 +1,70 @@
+"""Baselines on a small table worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from posrec.data.prepare.prepared import Prepared
+from posrec.model.evaluate import baselines
+from posrec.model.evaluate.score import requests_of
+from tests.model.conftest import make_data
+
+DAY = 86_400
+
+
+def table() -> Prepared:
+    """Two users. Training: 1 2 3 2 (January, January, March, March) and 2 3 (January, March); held out: 4 1 and 1 4."""
+    january, march, april = (int(np.datetime64(f"2014-{m}-05", "s").astype(np.int64)) for m in ("01", "03", "04"))
+    return dataclasses.replace(
+        make_data(users=2, items=5, longest=1, attributes=0),
+        offsets=np.array([0, 6, 10]),
+        items=np.array([1, 2, 3, 2, 4, 1, 2, 3, 1, 4], np.int32),
+        times=np.array(
+            [january, january, march, march, april, january + 365 * DAY, january, march, april, march + 365 * DAY]
+        ),
+        train_length=np.array([4, 2], np.int32),
+        validation=np.array([4, 8]),
+        test=np.array([5, 9]),
+    )
+
+
+def scores(blocks: baselines.Blocks) -> np.ndarray:
+    return torch.cat([block for _, block in blocks]).numpy()
+
+
+def test_popularity_counts_training_only() -> None:
+    data = table()
+    found = scores(baselines.popularity_scores(data, requests_of(data.test)))
+    assert found.tolist() == [[0, 1, 3, 2, 0, 0]] * 2
+
+
+def test_month_popularity_takes_the_calendar_month_of_the_request() -> None:
+    data = table()
+    found = scores(baselines.month_popularity_scores(data, requests_of(data.test)))
+    assert np.floor(found).tolist() == [[0, 1, 2, 0, 0, 0], [0, 0, 1, 2, 0, 0]]  # January; March
+    assert found[0, 3] > found[0, 4]  # equal counts are ordered by overall popularity
+
+
+def test_markov_counts_what_followed_the_last_item() -> None:
+    data = table()
+    found = scores(baselines.markov_scores(data, requests_of(data.test)))
+    # the histories end in the validation items 4 and 1; nothing follows 4 in training, 2 follows 1 once
+    assert np.floor(found).tolist() == [[0] * 6, [0, 0, 1, 0, 0, 0]]
+    at_validation = scores(baselines.markov_scores(data, requests_of(data.validation)))
+    # they end in 2 and 3: after 2 came 3 twice, after 3 came 2 once
+    assert np.floor(at_validation).tolist() == [[0, 0, 0, 2, 0, 0], [0, 0, 1, 0, 0, 0]]
+
+
+def test_chance_is_each_users_own() -> None:
+    data = table()
+    ranks = baselines.chance_ranks(data, requests_of(data.test), np.array([[5, 0, 0], [5, 1, 0]]))
+    assert ranks.sampled_tied.tolist() == [1, 2]
+    assert ranks.full_tied.tolist() == [1, 1]  # of 5 items: minus 3 met or the 4th as validation, minus the target
+
+
+def test_summary_has_both_rankings() -> None:
+    data = table()
+    found = baselines.summary(baselines.chance_ranks(data, requests_of(data.test), np.array([[5, 0, 0], [5, 1, 0]])))
+    assert found["full"]["Hit@10"] == 1.0
+    assert set(found) == {"sampled", "full"}

@@ -1,0 +1,233 @@
+"""Ids change with exactly what can change the bytes they name, and the plan is a function of the study alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posrec import versions
+from posrec.analysis.places import analysis_files, analysis_id
+from posrec.data.prepare import prepare
+from posrec.errors import StudyError
+from posrec.files import sha256
+from posrec.plan import ids as planned
+from posrec.study import sources, study
+
+SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
+
+
+def small(**changes: Any) -> study.Study:
+    content: dict[str, Any] = {
+        "study": "small",
+        "datasets": {"toy": {"simulate": SIMULATION}},
+        "encodings": ["none", "rope"],
+        "model": {"dimension": 16},
+        "training": {"epochs": 1},
+        "seeds": [1, 2, 3],
+    }
+    return study.from_dict({**content, **changes})
+
+
+def ids(loaded: study.Study) -> dict[str, str]:
+    """All ids of a study, of its first cell and of its only data set."""
+    return {
+        "dataset": planned.dataset_id("toy", loaded.settings.datasets["toy"]),
+        "run": planned.run_id(loaded, loaded.cells[0]),
+        "evaluation": planned.evaluation_id(loaded),
+        "candidates": planned.candidates_id(loaded),
+        "analysis": analysis_id(loaded),
+    }
+
+
+def changed(after: study.Study, before: study.Study | None = None) -> set[str]:
+    old = ids(before or small())
+    return {name for name, value in ids(after).items() if value != old[name]}
+
+
+def dataset(**settings: Any) -> dict[str, Any]:
+    return {"datasets": {"toy": {"simulate": SIMULATION, **settings}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"training": {"epochs": 1, "learning_rate": 1e-4}}, {"run", "analysis"}),
+        ({"model": {"dimension": 32}}, {"run", "analysis"}),
+        ({"training": {"epochs": 1, "keep_weights": True}}, set()),
+        ({"evaluation": {"negatives": 50}}, {"evaluation", "candidates", "analysis"}),
+        ({"evaluation": {"candidates_seed": 1}}, {"evaluation", "candidates", "analysis"}),
+        ({"seeds": [1, 2, 3, 4]}, {"analysis"}),
+        ({"deviation_seeds": [5, 6, 7]}, {"analysis"}),
+        ({"report": {"title": "Small"}}, {"analysis"}),
+        (dataset(k_core=3), {"dataset", "run", "analysis"}),
+        (dataset(tied_times="file"), {"dataset", "run", "analysis"}),
+        (dataset(expect={"users": 1, "items": 1, "interactions": 1}), set()),
+        ({"encodings": ["none"]}, {"analysis"}),
+        ({"model": {"dimension": 16, "blocks": 2}}, set()),  # the default, written out
+        ({"training": {"epochs": 1, "learning_rate": "1e-3"}}, set()),
+    ],
+)
+def test_ids_change_with_what_they_name(changes: dict[str, Any], expected: set[str]) -> None:
+    assert changed(small(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("DATA_VERSION", {"dataset", "run", "analysis"}),
+        ("TRAINING_VERSION", {"run", "analysis"}),
+        ("EVALUATION_VERSION", {"evaluation", "candidates", "analysis"}),
+    ],
+)
+def test_a_raised_version_changes_what_it_governs(
+    monkeypatch: pytest.MonkeyPatch, version: str, expected: set[str]
+) -> None:
+    before = ids(small())
+    monkeypatch.setattr(versions, version, getattr(versions, version) + 1)
+    after = ids(small())
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_every_encoding_and_protocol_has_its_own_run_id() -> None:
+    loaded = small(protocols=["sound", "sound_last"])
+    assert len({planned.run_id(loaded, cell) for cell in loaded.cells}) == len(loaded.cells) == 4
+
+
+def test_a_run_file_is_placed_by_the_protocols_that_it_holds() -> None:
+    """A protocol that `only` leaves out of a cell, or one with a training of its own, is in none of its run files."""
+    ties = {"name": "ties", "base": "sound", "ties": "released"}
+    both = small(protocols=["sound", ties])
+    one = small(protocols=["sound", ties], only=[{"protocol": "sound"}])
+    apart = small(protocols=["sound", "sound_last"])
+    plain = planned.run_folder(small(), small().cells[0])
+    assert planned.run_folder(both, both.cells[0]) != plain
+    assert planned.run_folder(one, one.cells[0]) == plain
+    assert planned.run_folder(apart, apart.cells[0]) == plain
+
+
+def test_the_name_of_the_study_is_in_paths_but_in_no_id() -> None:
+    assert changed(small(study="other")) == {"analysis"}  # whose planned files lie elsewhere
+    assert planned.dataset_files(small(study="other"), "toy").folder.is_relative_to("results/studies/other/data/toy")
+
+
+def test_run_files_are_the_json_and_npz_of_every_seed() -> None:
+    loaded = small()
+    names = [path.name for path in planned.run_files(loaded, loaded.cells[0])]
+    assert names == ["seed=1.json", "seed=1.npz", "seed=2.json", "seed=2.npz", "seed=3.json", "seed=3.npz"]
+
+
+def test_a_seed_more_adds_files_and_moves_none() -> None:
+    fewer, more = small(), small(seeds=[1, 2, 3, 4])
+    for old, new in zip(fewer.cells, more.cells, strict=True):
+        assert set(planned.run_files(fewer, old)) < set(planned.run_files(more, new))
+
+
+def test_simulated_reviews_are_shared_by_equal_settings_alone() -> None:
+    datasets = {
+        "a": {"simulate": SIMULATION},
+        "b": {"simulate": SIMULATION, "tied_times": "file"},
+        "c": {"simulate": {**SIMULATION, "order": 0.0}},
+    }
+    loaded = small(datasets=datasets).settings.datasets
+    a, b, c = (planned.raw_folder(name, loaded[name]) for name in datasets)
+    assert a == b != c
+
+
+def test_an_unknown_source_names_the_nearest() -> None:
+    loaded = small(datasets={"toy": {"source": "amazon2014-beuty-5core"}})
+    with pytest.raises(StudyError, match="did you mean 'amazon2014-beauty-5core'"):
+        planned.source_of("toy", loaded.settings.datasets["toy"])
+
+
+def test_a_source_that_was_never_recorded_is_planned_but_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = small(datasets={"toy": {"source": "amazon2014-beauty"}})
+    dataset = loaded.settings.datasets["toy"]
+    assert any("posrec fetch amazon2014-beauty --record" in warning for warning in loaded.warnings)
+    with pytest.raises(StudyError, match=r"toy.source: .* no recorded sha256 of .*; run `posrec fetch amazon"):
+        planned.source_of("toy", dataset)
+    with pytest.raises(StudyError, match="no recorded sha256"):
+        prepare.prepare_dataset(loaded, "toy")
+    provisional = planned.dataset_id("toy", dataset)
+    records = {file: sources.FileRecord(1, "0" * 64) for file in planned.planned_source("toy", dataset)["files"]}
+    monkeypatch.setattr(sources, "locked", lambda name: records)
+    assert (
+        planned.dataset_id("toy", dataset) != provisional
+    )  # nothing that was planned before can be taken for its data
+
+
+def own_table_id(**table: Any) -> str:
+    dataset = small(datasets={"toy": {"table": table}}).settings.datasets["toy"]
+    return planned.dataset_id("toy", dataset)
+
+
+def test_a_table_is_known_by_its_content_and_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("a.tsv", "one"), ("b.tsv", "one"), ("c.tsv", "two")):
+        Path(name).write_text(text)
+    checksum = sha256("a.tsv")
+    assert own_table_id(path="a.tsv") == own_table_id(path="b.tsv") == own_table_id(path="gone.tsv", sha256=checksum)
+    items = {"path": "a.tsv", "attributes": ["brand"]}
+    others = [
+        own_table_id(path="c.tsv"),
+        own_table_id(path="a.tsv", user="customer"),
+        own_table_id(path="a.tsv", time=None),
+        own_table_id(path="a.tsv", items=items),
+        own_table_id(path="a.tsv", items={**items, "path": "c.tsv"}),
+        own_table_id(path="a.tsv", items={**items, "attributes": ["tags"]}),
+    ]
+    assert len({own_table_id(path="a.tsv"), *others}) == 1 + len(others)
+    assert own_table_id(path="a.tsv", items=items) == own_table_id(path="b.tsv", items={**items, "path": "b.tsv"})
+    with pytest.raises(StudyError, match=r"datasets.toy.table: gone.tsv: cannot be read .*; put the file there"):
+        own_table_id(path="gone.tsv")
+
+
+def test_a_tolerance_is_part_of_the_id() -> None:
+    strict, lax = ({"toy": {"source": "carca-games", "bad_lines": lines}} for lines in (0, 3))
+    ids = {planned.dataset_id("toy", small(datasets=datasets).settings.datasets["toy"]) for datasets in (strict, lax)}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("file", ["published.csv", "report.html", "claims.py", "outputs.py", "variation.py"])
+def test_a_changed_file_of_the_analysis_changes_its_id(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read = analysis_id(small()), Path.read_text
+
+    def changed(path: Path, encoding: str | None = None) -> str:
+        return read(path, encoding=encoding) + ("changed" if path.name == file else "")
+
+    monkeypatch.setattr(Path, "read_text", changed)
+    assert analysis_id(small()) != before
+
+
+def test_outputs_of_the_analysis_end_with_their_marker() -> None:
+    loaded = small()
+    marker = f"analysis={analysis_id(loaded)}.json"
+    assert {paths[-1].name for paths in analysis_files(loaded).values()} == {marker}
+    flat = [path for paths in analysis_files(loaded).values() for path in paths]
+    assert len(flat) == len(set(flat))
+    assert all(path.is_relative_to(Path("results/studies/small")) for path in flat)
+
+
+def test_numerics_that_came_later_left_the_ids_of_others_alone() -> None:
+    """What ids name of the numerics has been this since before cuda and bf16 could be named."""
+    (cell, _) = small().cells
+    assert cell.training.model_dump()["numerics"] == {"device": "cpu", "precision": "fp32", "engine": "torch"}
+    named = small(training={"epochs": 1, "numerics": {"device": "cpu", "precision": "fp32", "engine": "torch"}})
+    assert changed(named) == set()
+
+
+def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
+    classes = [
+        {},
+        {"device": "cuda"},
+        {"precision": "bf16"},
+        {"device": "cuda", "precision": "bf16"},
+        {"engine": "numba"},
+    ]
+    loaded = small(training={"epochs": 1, "numerics": classes}, encodings=["none"])
+    assert len({planned.run_id(loaded, cell) for cell in loaded.cells}) == 5
+    (warning,) = [line for line in loaded.warnings if line.startswith("training.numerics")]
+    assert warning.startswith(
+        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a numerics class"
+    )
+    assert "no bytes are promised" in warning
+    assert study.numerics_note(small().cells) == ""

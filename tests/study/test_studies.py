@@ -1,0 +1,34 @@
+"""Every study in studies/ is valid and can be planned without the network and without any raw file."""
+
+from pathlib import Path
+
+import pytest
+
+from posrec.plan import ids
+from posrec.store import places
+from posrec.study import study
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_is_valid_and_planned(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("POSREC_MIRROR", raising=False)
+    loaded = study.load(path)
+    assert loaded.name == path.stem
+    if sum(len(cell.seeds) for cell in loaded.cells) < 2000:  # printing a large plan looks for each of its files
+        places.print_plan(loaded)
+        assert f"study {path.stem}" in capsys.readouterr().out
+    files = [file for cell in loaded.cells for file in ids.run_files(loaded, cell)]
+    assert len(files) == len(set(files)) == 2 * sum(len(cell.seeds) for cell in loaded.cells)
+
+
+def test_the_papers_study_is_at_full_size() -> None:
+    (path,) = (path for path in STUDIES if path.stem == "paper")
+    loaded = study.load(path)
+    assert sum(len(cell.seeds) for cell in loaded.cells) > 10_000
+    assert len(loaded.settings.datasets) == 8
+    assert len(loaded.settings.seeds) + len(loaded.settings.deviation_seeds) == 23
