@@ -2,7 +2,7 @@
 #   make all      the default study (params.yaml), or STUDY=studies/NAME.yaml, from nothing to its report
 #   make setup    .venv from the hashed lock, torch, and posrec itself; nothing while the lock is unchanged
 #   make test     every test; the ones on real data need POSREC_MIRROR
-#   make scenarios  every scenario of caching and faults for real (over an hour), and docs/scenarios.md from them;
+#   make scenarios  every scenario of caching and faults for real (over an hour), and docs/measured/scenarios.md from them;
 #                 ONLY=slurm: those whose name holds that, and their rows
 #   make bench    the measurements behind the figures in docs (benchmarks/)
 #   make lint     style, types, the workflow's form, known vulnerabilities of the lock
@@ -46,7 +46,7 @@ test: setup
 	$(RUN) python -m pytest -rs tests
 
 scenarios: setup
-	$(RUN) python -m pytest -rs -o python_files='test_*.py scenario_*.py' tests/workflow tests/scenarios --scenarios docs/scenarios.md $(if $(ONLY),-k "$(ONLY)")
+	$(RUN) python -m pytest -rs -o python_files='test_*.py scenario_*.py' tests/workflow tests/scenarios --scenarios docs/measured/scenarios.md $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup
 	$(RUN) python -m benchmarks

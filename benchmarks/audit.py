@@ -1,7 +1,7 @@
 """The page of the audit from its committed runs: `python -m benchmarks.audit` writes docs/results/audit anew.
 
 A study that was run here (`snakemake tables --configfile studies/audit.yaml`) gives its runs first. The effects also go
-into docs/released-code.md, between its two marks.
+into docs/reference/released-code.md, between its two marks.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from posrec.plan import ids
 from posrec.study import study
 
 FOLDER = Path("docs/results/audit")
-DESCRIPTION = Path("docs/released-code.md")
+DESCRIPTION = Path("docs/reference/released-code.md")
 MARKS = ("<!-- effects -->\n", "<!-- end of effects -->\n")
 EFFECTS = ("switch", "others", "cells", "seeds", "Hit@10, points", "NDCG@10, points", "sd ratio of Hit@10", "below 5 %")
 STUDIES = ("audit", "audit_dot", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # as on the page
@@ -32,11 +32,11 @@ Written by `python -m benchmarks.audit` from the runs in [runs/](runs), of these
 
 {studies}
 
-Small on purpose: a part of the users, few epochs, hyper-parameters of our own. An effect is that of the released
-behaviour: released minus sound, over the same seeds, with its 95 % interval for that comparison alone; p is after Holm
-over all tests of the metric in its study. `others` says what all other switches are. What several studies ask is shown
-from the one with the most seeds. The switches are those of [the page on the released code](../../released-code.md);
-all columns, [switches.csv](switches.csv).
+The studies are small on purpose: a subset of the users, few epochs, our own hyper-parameters. An effect is released
+minus sound over the same seeds, with a 95 % interval for that comparison alone; p is Holm-corrected over all tests of
+the metric in its study. `others` is the value of all other switches. Where several studies measure a switch, the table
+shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
+switches; [switches.csv](switches.csv) has all columns.
 """
 
 

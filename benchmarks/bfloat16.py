@@ -2,7 +2,7 @@
 
     python -m benchmarks bfloat16
 
-writes docs/bfloat16.md. The world is the planted one of `benchmarks.planted` whose order an encoding can learn.
+writes docs/measured/bfloat16.md. Its data set is the one of `benchmarks.planted` in which order can be learned.
 """
 
 import platform
@@ -29,7 +29,7 @@ from posrec.study.study import Cell
 
 SEEDS = range(1, 41)
 METRICS = (("full", "NDCG@10"), ("full", "Hit@10"))
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 
 
 def raw_study(device: str, seeds: Sequence[int], **changes: Any) -> dict[str, Any]:

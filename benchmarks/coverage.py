@@ -2,9 +2,9 @@
 
     python -m benchmarks.coverage
 
-writes docs/statistics-checked.md and .csv, and the power curves, docs/power.svg. Everything is seeded: the same numbers
-each time. A study is n seeds of one cell, or of two; a cell's scores are normal, fall into two equal modes, or are
-normal with 15 % of the runs collapsed to chance. Tests over data sets: over_datasets.
+writes docs/measured/statistics-checked.md and .csv, and the power curves, docs/measured/power.svg. Everything is
+seeded: the numbers are the same each time. A study is n seeds of one cell, or of two; a cell's scores are normal, fall
+into two equal modes, or are normal with 15 % of the runs collapsed to chance. Tests over data sets: over_datasets.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ COLLAPSED = 0.15  # share of the runs
 ALPHA = 0.05
 LEVEL_SHIFT = 3.0  # standard deviations between the levels of two cells
 RATIOS = (1.5, 2.0, 3.0)
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks equivalence
 
-writes docs/equivalence.md and docs/equivalence.csv; tests hold each row to BOUNDS. Both sides begin with the same
-weights and train on the same users and negatives, the padded one as the equations read (`posrec.model.equations`).
+writes docs/measured/equivalence.md and .csv; tests hold each row to BOUNDS. Both sides start from the same
+weights and train on the same users and negatives; the padded side follows the equations (`posrec.model.equations`).
 """
 
 import itertools
@@ -43,7 +43,7 @@ BOUNDS = {  # of a row's columns, all inclusive
     "float32 error of scores": 2,
     "float32 widest exchange": 2,
 }
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 
 
 Case = dict[str, Any]  # an engine, an encoding and model settings
@@ -224,7 +224,7 @@ def measure(case: Case, data: Prepared) -> dict[str, Any]:
 
 
 def page(table: pd.DataFrame) -> str:
-    """docs/equivalence.md: the worst of each encoding, in the columns that have a bound, and the float32 exchanges."""
+    """docs/measured/equivalence.md: the worst cell of each encoding; bounded columns and float32 exchanges."""
     numbers = [*BOUNDS, "float32 ranks that differ"]
     worst = table.groupby(["engine", "encoding"], sort=False)[numbers].max().reset_index()
     lines = [list(worst.columns), ["---"] * len(worst.columns)]

@@ -2,8 +2,8 @@
 
     python -m benchmarks gpu
 
-writes docs/gpu-measured.md; on a machine without a GPU it says so and measures nothing. A step is the median of some,
-with the drawing of its batch, which the CPU does. What bfloat16 does to the metrics there: `benchmarks.bfloat16`.
+writes docs/measured/gpu-measured.md; on a machine without a GPU it says so and measures nothing. The time of a step is
+the median of several and includes sampling its batch on the CPU. The effect of bfloat16: `benchmarks.bfloat16`.
 """
 
 import time
@@ -31,7 +31,7 @@ from posrec.study import study
 from posrec.study.study import Cell
 
 STACKED = 10  # seeds at once
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 Step = Callable[[], object]
 
 
@@ -97,7 +97,7 @@ def speed(name: str, work: Work, device: str, seeds: int = STACKED, steps: int =
 
 
 def page(machine: str, speeds: pd.DataFrame, effects: pd.DataFrame, seeds: int) -> str:
-    """docs/gpu-measured.md."""
+    """docs/measured/gpu-measured.md."""
     return f"""# Measured on a GPU
 
 Made by `python -m benchmarks gpu` on {machine}, torch {torch.__version__}; the settings are described in

@@ -2,7 +2,7 @@
 
     python -m benchmarks planning
 
-writes docs/planning.md and docs/planning.csv. The studies are that of the paper and generated ones; empty files stand
+writes docs/measured/planning.md and .csv. The studies are that of the paper and generated ones; empty files stand
 in for their results, since a dry run looks at names and times alone. Each command is a process of its own; its seconds
 are CPU seconds.
 """
@@ -27,7 +27,7 @@ from posrec.store import places
 from posrec.study import study
 
 ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs/measured"
 SEEDS = (1, 9, 45)  # 1,152 cells each
 DATASETS = 8
 GRID = {"upper_bound": [1.0, 0.1, 0.01, 0.001], "activation": ["leaky", "silu", "relu", "identity"]}
@@ -98,7 +98,7 @@ def row(name: str, text: str) -> dict[str, Any]:
 
 
 def page(table: pd.DataFrame) -> str:
-    """docs/planning.md."""
+    """docs/measured/planning.md."""
     lines = [list(table.columns), ["---"] * len(table.columns)]
     for name, jobs, runs, *rest in table.to_numpy():
         lines.append([name, f"{jobs:,}", f"{runs:,}", *(f"{value:.3g}" for value in rest)])

@@ -2,7 +2,7 @@
 
     python -m benchmarks planted
 
-writes docs/planted.md and docs/planted.csv. A seed draws a world, its users and a training, so that seeds are
+writes docs/measured/planted.md and .csv. A seed draws a world, its users and a training, so that seeds are
 independent. Levels are NDCG@10 on the full catalogue under `sound_last`, where `none` is blind to order.
 tests/model/test_planted_truth.py asks the same of a few other seeds, on every change.
 """
@@ -30,7 +30,7 @@ ALPHA = 0.05  # of each one-sided test
 POWER = 0.99  # wanted of the test that runs on every change
 CHANCE = 0.01  # that chance alone brings new seeds above the bound of an effect that is none
 SHARE = 0.5  # an effect that must go away leaves less than this share of the planted one
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 PLANTED = {
     "users": 600,
     "items": 80,
@@ -165,7 +165,7 @@ def chance_bound(values: "pd.Series[float]", seeds: int) -> float:
 
 
 def page(levels: pd.DataFrame) -> str:
-    """docs/planted.md."""
+    """docs/measured/planted.md."""
     found = differences(levels)
     needed = max(seeds_needed(found[name]) for name in found if name not in GOES_AWAY)
     mean = {name: f"{100 * value:.1f}" for name, value in levels.mean().items()}

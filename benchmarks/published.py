@@ -2,7 +2,7 @@
 
     python -m benchmarks.published
 
-writes docs/published.md from src/posrec/analysis/tables/published.csv.
+writes docs/measured/published.md from src/posrec/analysis/tables/published.csv.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from posrec.analysis.report.published_reading import METHOD, METRICS, reanalysis
 from posrec.analysis.tables.published import TIE_SUSPECT, published_cells, reanalysis
 from posrec.files import write_text
 
-PAGE = Path("docs/published.md")
+PAGE = Path("docs/measured/published.md")
 
 
 def page() -> str:

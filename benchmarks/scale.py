@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale
 
-writes docs/scale.md and docs/scale.csv. Reviews lie in the raw format of 2018, gzipped JSON lines. Each size is
+writes docs/measured/scale.md and .csv. Reviews lie in the raw format of 2018, gzipped JSON lines. Each size is
 prepared by a fresh process that may run on two cores; peak memory is the largest resident set that the kernel saw.
 """
 
@@ -33,7 +33,7 @@ MEAN_LENGTH = 10
 USERS_AT_ONCE = 20_000
 CORES = 2
 LIMIT_SECONDS, LIMIT_GIB = 300, 8
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 CHILD = "import sys; from posrec.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -94,7 +94,7 @@ def measure(millions: int) -> dict[str, float]:
 
 
 def page(table: pd.DataFrame) -> str:
-    """docs/scale.md."""
+    """docs/measured/scale.md."""
     rows = [
         f"| {row.reviews:,.0f} | {row.users:,.0f} | {row.items:,.0f} | {row.seconds:.0f} | {row.cpu_seconds:.0f} "
         f"| {1e6 * row.cpu_seconds / row.reviews:.1f} | {row.peak_gib:.2f} |"

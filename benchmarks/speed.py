@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed
 
-writes docs/speed.md and docs/speed.csv. The sides take turns (reference, then steps of both engines, and again) in one
+writes docs/measured/speed.md and .csv. The sides take turns (reference, then steps of both engines, and again) in one
 process, so that another load on the machine meets all; evaluation and peak memory are measured in fresh processes. An
 epoch is the number of its steps times the median step.
 """
@@ -50,7 +50,7 @@ DONE = 25  # packed steps before any is timed
 FAST_STEPS = 6  # packed steps a round: a step of the reference takes as long as many of them
 ENGINES = ("torch", "numba")
 PARTS = {"products": ("aten::mm", "aten::addmm"), "attention": ("_Attention", "_AttentionBackward")}
-DOCS = Path("docs")
+DOCS = Path("docs/measured")
 Step = Callable[[], object]
 
 

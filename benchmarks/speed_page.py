@@ -1,4 +1,4 @@
-"""docs/speed.md: the measured figures, beside what was asked of them."""
+"""docs/measured/speed.md: the measured figures, beside what was asked of them."""
 
 import platform
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def _judged(shape: str, what: str, asked: float, measured: float, at_least: bool
 
 
 def page(table: pd.DataFrame, grown: pd.DataFrame, full: float, shapes: Mapping[str, Work], base: Work) -> str:
-    """docs/speed.md. full: seconds of the full-catalogue evaluation of Beauty 5-core."""
+    """docs/measured/speed.md. full: seconds of the full-catalogue evaluation of Beauty 5-core."""
     return f"""# Speed
 
 Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch

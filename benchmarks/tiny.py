@@ -2,7 +2,7 @@
 
     python -m benchmarks tiny
 
-writes docs/tiny.md and docs/tiny.csv. Ten encodings with a hundred seeds are trained by `snakemake trained`. Training,
+writes docs/measured/tiny.md and .csv. Ten encodings with a hundred seeds are trained by `snakemake trained`. Training,
 evaluation and diagnostics are those in the records of the runs, the jobs' seconds those in theirs, from the start of
 the process to its end: on the wall clock, and in CPU seconds, which another load on the machine disturbs less.
 """
@@ -23,7 +23,7 @@ from posrec.study import study
 from posrec.study.settings import ENCODINGS
 
 ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs/measured"
 CORES = 2
 STUDY: dict[str, Any] = {
     "study": "tiny",
@@ -79,7 +79,7 @@ def text(value: Any) -> str:
 
 
 def page(table: pd.DataFrame, load: float) -> str:
-    """docs/tiny.md."""
+    """docs/measured/tiny.md."""
     lines = [list(table.columns), ["---"] * len(table.columns)]
     lines += [[text(value) for value in row] for row in table.to_numpy()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -12,7 +12,7 @@ from posrec.files import read_json
 from posrec.plan import ids
 from posrec.study import sources, study
 
-TEXT = (Path(__file__).parents[1] / "docs/how-to.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[1] / "docs/guide/studies.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:

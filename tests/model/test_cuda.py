@@ -109,6 +109,6 @@ def test_a_study_on_the_gpu(place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_bfloat16_and_the_measurements_run() -> None:
-    """Their figures are for docs/gpu-measured.md; here they only have to be numbers."""
+    """Their figures are for docs/measured/gpu-measured.md; here they only have to be numbers."""
     effects = gpu.effect("cuda", seeds=(1, 2, 3), epochs=2)
     assert np.isfinite(effects[["fp32", "bf16"]].to_numpy()).all()

@@ -1,7 +1,7 @@
 """The pipeline finds what was planted: order through encodings alone, time through the context alone.
 
-The set-up is that of benchmarks/planted.py. Its seeds, measured once (docs/planted.csv), say how many new ones find the
-planted effects, and how far chance alone carries an effect that is none.
+The set-up is that of benchmarks/planted.py. Its seeds, measured once (docs/measured/planted.csv), say how many new ones
+find the planted effects, and how far chance alone carries an effect that is none.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from benchmarks import planted
 
-MEASURED = planted.differences(pd.read_csv(Path(__file__).parents[2] / "docs/planted.csv"))
+MEASURED = planted.differences(pd.read_csv(Path(__file__).parents[2] / "docs/measured/planted.csv"))
 SEEDS = (1, 2, 3, 4)
 EFFECTS = [name for name in planted.DIFFERENCES if name not in planted.GOES_AWAY]
 

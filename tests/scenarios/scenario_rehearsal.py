@@ -92,7 +92,7 @@ def rehearse(project: Project, files: int, slurm: Path) -> Used:
 
 
 def page(runs: int, jobs: list[work.Batch], states: Counter[str], used: Used) -> str:
-    """docs/rehearsal.md."""
+    """docs/measured/rehearsal.md."""
     minutes = [(batch.seconds or 0.0) / 60 for batch in jobs]
     sizes = [sum(len(cell.seeds) for cell in batch.cells) for batch in jobs]
     return f"""# A rehearsal of ten thousand runs

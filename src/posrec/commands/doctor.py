@@ -130,7 +130,7 @@ def check_gpu() -> Iterator[Line]:
         yield Line("ok", "GPU", torch.cuda.get_device_name(0))
     elif shutil.which("nvidia-smi"):
         yield Line(
-            "warning", "GPU", f"{why}, though nvidia-smi is here", "docs/gpu.md says how to install a CUDA build"
+            "warning", "GPU", f"{why}, though nvidia-smi is here", "docs/guide/gpu.md says how to install a CUDA build"
         )
     else:
         yield Line("ok", "GPU", f"{why}; only studies with {KEY}: cuda need one")

@@ -123,7 +123,7 @@ def name_pattern() -> str:
 def allowed() -> str:
     """What a study may name, in words."""
     return ", ".join(f"{k.name}{'' if not k.own else ' (own)'}" for k in kinds().values()) + (
-        "; parameters as in rope-base=100 (docs/encodings.md)"
+        "; parameters as in rope-base=100 (docs/reference/encodings.md)"
     )
 
 

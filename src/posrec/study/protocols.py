@@ -1,7 +1,7 @@
 """Protocols: how training and evaluation are done, each difference of the authors' released code as a switch.
 
 A preset or a mixture of switches; the training part is in the run id, the evaluation part in the evaluation's id, so
-that one training serves every evaluation. What each switch does and the evidence: docs/released-code.md.
+that one training serves every evaluation. What each switch does and the evidence: docs/reference/released-code.md.
 """
 
 import itertools

@@ -359,7 +359,7 @@ class StudySettings(Settings):
         ["sound"],
         min_length=1,
         description="how training and evaluation are done: presets (sound, sound_last, released) and mixtures "
-        "{name: mine, base: sound, ties: released}; docs/released-code.md names the switches",
+        "{name: mine, base: sound, ties: released}; docs/reference/released-code.md names the switches",
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="data sets by name")
     encodings: list[str] = Field(min_length=1, description="positional encodings")

@@ -265,7 +265,8 @@ def numerics_note(cells: Sequence[Cell]) -> str:
     if not special:
         return ""
     named = [f"{one.device}, {one.precision}{', numba' * (one.engine == 'numba')}" for one in special]
-    where = " On a GPU no bytes are promised: see docs/gpu.md." if any(one.device == "cuda" for one in special) else ""
+    gpu = any(one.device == "cuda" for one in special)
+    where = " On a GPU no bytes are promised: see docs/guide/gpu.md." if gpu else ""
     each = "each a" if len(named) > 1 else "a"
     return f"training.numerics: {' and '.join(named)}: {each} numerics class of its own, with other run ids.{where}"
 

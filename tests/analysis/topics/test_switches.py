@@ -131,7 +131,7 @@ def test_the_audit_takes_each_comparison_from_the_study_with_the_most_seeds(monk
 
 
 def test_what_the_page_reads_from_the_dot_head() -> None:
-    """The sentences of docs/released-code.md, from the committed runs and effects."""
+    """The sentences of docs/reference/released-code.md, from the committed runs and effects."""
     folder = Path(__file__).parents[3] / audit.FOLDER
     runs = pd.read_csv(folder / "runs" / "audit_dot.csv").set_index(["dataset", "protocol"]).sort_index()
     hit = runs["sampled_hit10"]

@@ -1,8 +1,8 @@
 """Which claims of arXiv 2405.10436 these results support, contradict, or cannot decide; the words follow the numbers.
 
 Each claim is judged for each protocol of the study, over all of its data sets and settings. Every verdict other than
-"not decidable" rests on a test whose error rate was measured (docs/statistics-checked.md), with Holm over all tests
-that the verdict looks at.
+"not decidable" rests on a test whose error rate was measured (docs/measured/statistics-checked.md), with Holm over all
+tests that the verdict looks at.
 """
 
 from collections.abc import Callable

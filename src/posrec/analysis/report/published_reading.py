@@ -1,4 +1,4 @@
-"""The re-analysis of the published spreads for reading: sentences and rows for the report and for docs/published.md."""
+"""The re-analysis of the published spreads as sentences and rows, for the report and docs/measured/published.md."""
 
 import pandas as pd
 
@@ -13,9 +13,9 @@ METHOD = (
     "Each encoding's standard deviation over seeds against that of none in the same cell (data set, activation, "
     "upper bound, norm order), where both say their runs: an F test, Holm over all. Only means and standard deviations "
     "are published, and an F test holds for normal scores alone: where 15 % of the runs collapse it errs in 18 to "
-    "46 % of studies (docs/statistics-checked.md). So the last column says where one run at chance, or one that wins "
-    "every tie, would alone make the spread of one of the two: there the test decides nothing. What is not found is "
-    "not known."
+    "46 % of studies (docs/measured/statistics-checked.md). So the last column says where one run at chance, or one "
+    "that wins every tie, would alone make the spread of one of the two: there the test decides nothing. "
+    "What is not found is not known."
 )
 
 

@@ -1,4 +1,4 @@
-"""The table of switches for reading: sentences and rows for the report and for docs/released-code.md."""
+"""The table of switches for reading: sentences and rows for the report and for docs/reference/released-code.md."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from posrec.analysis.stats.stability import LEVEL, Interval, Values
 class Share:
     """Variance of some streams as a share of the variance of all, with its exact interval for normal scores.
 
-    Where runs collapse that interval holds in 54 to 82 % of studies (docs/statistics-checked.md).
+    Where runs collapse that interval holds in 54 to 82 % of studies (docs/measured/statistics-checked.md).
     """
 
     share: float

@@ -1,11 +1,11 @@
 """Which interval may be shown of a spread, of two spreads, or of a lead over users: one measured to hold, or none.
 
-Measured in docs/statistics-checked.md: the exact interval holds what it promises for normal scores and for two modes,
-but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of
-spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and infinity:
-with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds. The exact
-interval of a share of variance (F) holds for normal scores alone. Users resampled inside seeds give 80 to 86 % below
-ten seeds: so few seeds drawn anew differ less than seeds do.
+Measured in docs/measured/statistics-checked.md: the exact interval holds what it promises for normal scores and for two
+modes, but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a
+ratio of spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and
+infinity: with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds.
+The exact interval of a share of variance (F) holds for normal scores alone. Users resampled inside seeds give 80 to 86
+% below ten seeds: so few seeds drawn anew differ less than seeds do.
 """
 
 import numpy as np
@@ -103,7 +103,7 @@ def rank_correlation_interval(rho: float, n: int, smallest: int = DATASETS_FROM)
 
     That error is sqrt((1 + rho^2 / 2) / (n - 3)). None where the ranks agree wholly, since z is infinite there, nor
     below `smallest` data sets, where that is common. With eight, a correlation of 0.95 is covered in 88 % of studies
-    (docs/statistics-checked.md); about half of the others have no interval.
+    (docs/measured/statistics-checked.md); about half of the others have no interval.
 
     >>> [round(bound, 2) for bound in rank_correlation_interval(0.5, 8)]
     [-0.36, 0.9]

@@ -68,7 +68,7 @@ def partial_spearman(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> Test | 
     Ranks of x and y are cleared of the ranks of `given` by least squares; x is permuted before it is cleared (Draper
     and Stoneman 1966), which is exact where x doesn't go with `given`. Permuted residuals err up to three times too
     often at so few data sets. None below four values, where nothing is left to correlate, or where x and `given` go
-    together by more than SEPARABLE: then this test errs too often as well (docs/statistics-checked.md).
+    together by more than SEPARABLE: then this test errs too often as well (docs/measured/statistics-checked.md).
 
     >>> result = partial_spearman(np.arange(5), np.array([2, 1, 4, 3, 5]), np.array([2, 1, 4, 5, 3]))
     >>> round(result.statistic, 3), round(result.p, 3)

@@ -1,7 +1,7 @@
 """Bootstrap intervals: of a spread, of the ratio of two spreads, and of a mean difference with users inside seeds.
 
-They need no normal scores, but seeds enough: docs/statistics-checked.md has the coverage that was measured. Every
-generator is seeded, so that the same scores give the same interval.
+They need no normal scores, but seeds enough: docs/measured/statistics-checked.md has the coverage that was measured.
+Every generator is seeded, so that the same scores give the same interval.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Do two encodings differ in spread? Tests between the scores of two cells, and what they can see at n seeds.
 
 Levels differ between encodings, so the permutation test centres each cell on its median first. How often each test
-errs, by n and by the shape of the scores, was measured: docs/statistics-checked.md.
+errs, by n and by the shape of the scores, was measured: docs/measured/statistics-checked.md.
 """
 
 import itertools

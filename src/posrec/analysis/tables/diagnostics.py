@@ -12,7 +12,7 @@ from posrec.analysis.tables.load import GROUP
 
 COLUMNS = {
     **{name: MEANINGS[name] for name in (*GROUP, "encoding", "family")},
-    "measure": "what was measured of the trained models (docs/science.md)",
+    "measure": "what was measured of the trained models (docs/reference/science.md)",
     "place": "where: encoder block, vectors that a probe reads, or length of the history",
     "runs": "finished scoring runs that hold it",
     "mean": "mean over these runs",

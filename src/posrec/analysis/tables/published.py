@@ -17,7 +17,7 @@ from posrec.analysis.tables.cells import POINTS
 from posrec.analysis.tables.load import Inputs
 
 TIE_SUSPECT = 0.75  # NDCG over Hit: converged runs have 0.50 to 0.70, a random order 0.45
-# Theirs are as many candidates as a history has slots, so chance depends on the data set (docs/released-code.md).
+# Theirs are as many candidates as a history has slots, so chance varies by data set: docs/reference/released-code.md.
 CANDIDATES = {"Beauty": 75, "Games": 50, "Subgames": 50} | dict.fromkeys(
     ("Men", "Submen", "Submen2", "Fashion", "Subfashion"), 35
 )

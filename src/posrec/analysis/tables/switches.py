@@ -18,7 +18,7 @@ MEANINGS = {
     "dataset": "data set, as the study names it",
     "settings": "the settings that vary within a data set; empty where none does",
     "encoding": "positional encoding",
-    "switch": "switch of the released code (docs/released-code.md)",
+    "switch": "switch of the released code (docs/reference/released-code.md)",
     "others": "the preset that all other switches come from: sound or released",
     "metric": "sampled_hit10 or full_ndcg10",
     "pairs": "seeds that finished with the switch sound and released",

@@ -23,7 +23,7 @@ def device_of(numerics: NumericsSettings) -> torch.device:
     if numerics.device == "cuda" and (why := without_gpu()):
         raise StudyError(
             f"{KEY}: cuda, but {why}: run the study on a machine with a GPU and a CUDA build of torch "
-            f"(docs/gpu.md), or set {KEY}: cpu, which gives the runs other ids"
+            f"(docs/guide/gpu.md), or set {KEY}: cpu, which gives the runs other ids"
         )
     return torch.device(numerics.device)
 

@@ -80,7 +80,7 @@ class AttentionSums:
 
 
 def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
-    """What the run file says under `diagnostics`; see docs/files.md.
+    """What the run file says under `diagnostics`; see docs/reference/files.md.
 
     An encoding whose code raises here costs the run its diagnostics and nothing else: `failure` says why.
     """
