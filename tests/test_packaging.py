@@ -230,7 +230,7 @@ def test_versions_of_the_software_agree() -> None:
 
 def test_git_ignores_results_at_the_root_alone() -> None:
     lines = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/results/", "/.cache/", "/logs/"} <= set(lines)
+    assert {"/results/*", "!/results/README.md", "/.cache/", "/logs/"} <= set(lines)
 
 
 def test_nothing_tracked_names_a_local_path() -> None:
