@@ -1,17 +1,21 @@
-# Thin: each line is a command that a person could type.
-#   make all      the default study (params.yaml), or STUDY=studies/NAME.yaml, from nothing to its report
-#   make setup    .venv from the hashed lock, torch, and posrec itself; nothing while the lock is unchanged
-#   make test     every test; the ones on real data need POSREC_MIRROR
-#   make scenarios  every scenario of caching and faults for real (over an hour), and docs/measured/scenarios.md from them;
-#                 ONLY=slurm: those whose name holds that, and their rows
-#   make bench    the measurements behind the figures in docs (benchmarks/)
-#   make lint     style, types, the workflow's form, known vulnerabilities of the lock
-#   make pull     results of the default study from the DVC remote
-#   make lock     envs/requirements.in -> envs/requirements.lock
-#   make wheelhouse  every wheel of the lock and torch in wheelhouse/, for a machine without internet:
-#                    there, make setup WHEELHOUSE=wheelhouse installs from that folder and asks no index
-# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13), TORCH_INDEX the index of torch: the CPU build, ten times
-# smaller, is at https://download.pytorch.org/whl/cpu.
+# Thin: each line is a command that you could type.
+#   make all         the default study (params.yaml) from nothing to its report; STUDY=studies/NAME.yaml for another
+#   make setup       create .venv from the hashed lock, with torch and posrec; does nothing while the lock is unchanged
+#   make test        every test; tests on real data need POSREC_MIRROR
+#   make quick       the tests that fail within a minute on a broken encoding, metric, id or study
+#   make lint        style, types, workflow checks, known vulnerabilities of the locked packages
+#   make scenarios   run every scenario of caching and faults (more than an hour) and write docs/measured/scenarios.md;
+#                    ONLY=slurm runs those whose name contains "slurm" and replaces their rows
+#   make bench       run the measurements behind docs/measured (benchmarks/)
+#   make docs        rewrite the generated parts of docs/reference
+#   make same-bytes  BASE=COMMIT: compare data and runs of this checkout with those of a commit;
+#                    STUDIES="protocols engines" compares only these
+#   make pull        fetch the results of the default study from the DVC remote
+#   make lock        compile envs/requirements.in into envs/requirements.lock
+#   make wheelhouse  download every wheel of the lock, and torch, into wheelhouse/ for a machine without internet;
+#                    make setup WHEELHOUSE=wheelhouse installs from that folder
+# PYTHON=python3.12 selects the interpreter (3.11 to 3.13). TORCH_INDEX selects torch's package index; the CPU build, a
+# tenth of the size, is at https://download.pytorch.org/whl/cpu.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -22,7 +26,13 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help all setup test scenarios bench lint pull lock wheelhouse
+# A few golden runs, each formula and metric against hand-worked values, ids, study files, and one dry run of the workflow.
+QUICK := tests/model/encodings/test_encoding_formulas.py tests/model/evaluate/test_metrics.py tests/plan/test_ids.py \
+	tests/study/test_yaml_file.py tests/study/test_encodings.py tests/test_docs.py $(wildcard tests/test_staircase.py) \
+	$(foreach case,none learnt learnt_con rmha4 rope,"tests/model/test_golden.py::test_results_of_this_version[$(case)]") \
+	tests/workflow/test_studies.py::test_values_on_the_command_line_reach_the_rules_as_numbers
+
+.PHONY: help all setup test quick lint scenarios bench docs same-bytes pull lock wheelhouse
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,11 +55,20 @@ $(INSTALLED): envs/requirements.lock pyproject.toml Makefile
 test: setup
 	$(RUN) python -m pytest -rs tests
 
+quick: setup
+	$(RUN) python -m pytest -x $(QUICK)
+
 scenarios: setup
 	$(RUN) python -m pytest -rs -o python_files='test_*.py scenario_*.py' tests/workflow tests/scenarios --scenarios docs/measured/scenarios.md $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup
 	$(RUN) python -m benchmarks
+
+docs: setup
+	$(RUN) python -m docs.write
+
+same-bytes: setup
+	$(RUN) python tests/same_bytes.py $(or $(BASE),$(error give the commit: make same-bytes BASE=COMMIT)) $(if $(STUDIES),--study $(STUDIES))
 
 lint: setup
 	$(RUN) ruff check .
@@ -65,8 +84,8 @@ pull: setup
 lock: setup
 	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.lock
 
-# For this machine's Python and platform. Packages that have no wheel are built where they are installed, with `wheel`.
-# Torch's own dependencies come at the versions of the lock.
+# For this machine's Python and platform. Packages without a wheel are built at installation, with `wheel`.
+# Torch's own dependencies have the versions of the lock.
 wheelhouse:
 	mkdir -p wheelhouse
 	$(PYTHON) -m pip download --quiet --require-hashes -r envs/requirements.lock --dest wheelhouse
