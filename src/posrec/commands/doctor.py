@@ -224,7 +224,7 @@ def dvc_remotes() -> list[str]:
 
 
 def check_environment() -> Iterator[Line]:
-    """The two variables that posrec reads."""
+    """POSREC_MIRROR and POSREC_STORE, the two variables that name folders."""
     mirror, kept = os.environ.get("POSREC_MIRROR"), os.environ.get("POSREC_STORE")
     if not mirror:
         yield Line("ok", "POSREC_MIRROR", "not set; only real data need it")
