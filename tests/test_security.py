@@ -283,7 +283,7 @@ def audit(tmp_path: Path, answer: str | None) -> subprocess.CompletedProcess[str
         (
             {"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}]},
             1,
-            "a 1: CVE-1, mended in 2",
+            "a 1: CVE-1, fixed in 2",
         ),
     ],
 )
@@ -340,4 +340,4 @@ def test_where_a_service_answers_the_lock_is_audited(tmp_path: Path, packages: l
     assert sorted(Osv.asked) == packages
     assert done.returncode == status, done.stdout + done.stderr
     assert f"{len(packages)} of {len(packages)} packages of envs/requirements.lock audited, {status} vul" in done.stdout
-    assert ("beta 1.0: PYSEC-2026-1, mended in 9.9" in done.stdout) == bool(status)
+    assert ("beta 1.0: PYSEC-2026-1, fixed in 9.9" in done.stdout) == bool(status)
