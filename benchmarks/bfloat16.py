@@ -1,4 +1,4 @@
-"""What matrix products in bfloat16 do to the metrics: paired differences to float32 over seeds, on the CPU.
+"""The effect of bfloat16 matrix products on metrics: paired differences from float32 over seeds, on the CPU.
 
     python -m benchmarks bfloat16
 
@@ -67,7 +67,7 @@ def _metrics(loaded: study.Study, cell: Cell) -> pd.DataFrame:
 
 def words(effects: pd.DataFrame, seeds: int) -> str:
     """The table with what it shows."""
-    return f"""Simulated world of 600 users and 80 items, full catalogue, `learnt`, {seeds} seeds, in percent: means
+    return f"""Simulated data set of 600 users and 80 items, full catalogue, `learnt`, {seeds} seeds, in percent: means
 with float32 and with bfloat16 products in training, and the mean of the paired differences with its 95 % interval over
 seeds.
 
@@ -78,8 +78,9 @@ seeds.
 def main() -> None:
     """Measure and write the page."""
     text = words(effect("cpu"), len(SEEDS))
-    head = f"Made by `python -m benchmarks bfloat16` on the CPU ({platform.machine()}), torch {torch.__version__}."
-    write_text(DOCS / "bfloat16.md", f"# What bfloat16 does to the metrics\n\n{head}\n\n{text}\n")
+    machine = f"the CPU ({platform.machine()}), torch {torch.__version__}"
+    head = f"Written by `python -m benchmarks bfloat16` on {machine}; don't edit."
+    write_text(DOCS / "bfloat16.md", f"# Effect of bfloat16 on metrics\n\n{head}\n\n{text}\n")
 
 
 if __name__ == "__main__":

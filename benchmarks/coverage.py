@@ -1,4 +1,4 @@
-"""How often the intervals of a spread hold the true one, and how often the tests err: simulated studies.
+"""Coverage of intervals of a spread, and error rates of tests, in simulated studies.
 
     python -m benchmarks.coverage
 
@@ -211,27 +211,31 @@ def page(table: pd.DataFrame) -> str:
 
 HEAD = f"""# The statistics, checked by simulation
 
-Written by `python -m benchmarks.coverage`; don't edit. Simulated studies with a known truth: how often a 95 % interval
-holds it, how often a test at 5 % errs, and what it sees. Figures are percentages of {STUDIES:,} studies, certain to 2.2
-points or better (of a lead, of thresholds and of encodings' ranks: {FEWER} studies, 4.5 points); n is the number of
-seeds of a cell. *Two modes*: half of the runs lie six standard deviations higher. *15 % collapsed*: so many runs lie
-ten standard deviations below the others. *Levels differ*: by three standard deviations, with equal spreads. An interval
-that doesn't exist (three equal scores, say) counts as a miss, a test that doesn't exist as not significant.
+Written by `python -m benchmarks.coverage`; don't edit. Simulated studies with a known truth: the coverage of 95 %
+intervals, the error rate of tests at 5 %, and their power. Figures are percentages of {STUDIES:,} studies, accurate to
+2.2 points or better (lead, thresholds and ranks of encodings: {FEWER} studies, 4.5 points). n is the number of seeds
+per cell.
 
-What the report makes of it:
+- *Two modes*: half of the runs are six standard deviations higher.
+- *15 % collapsed*: 15 % of the runs are ten standard deviations below the others.
+- *Levels differ*: by three standard deviations, with equal spreads.
+- An interval that is not defined (for example, of three equal scores) counts as a miss; a test that is not defined
+  counts as not significant.
 
-- No interval of a standard deviation is shown where some runs of a cell collapse, unless there are twenty and it is a
-  bootstrap one. Runs that collapse so seldom that none of the seeds did are not seen by any method: then the exact
-  interval is shown and is far too narrow. The upper bound of the collapse rate says how often that may be.
-- No interval of a ratio of spreads is shown below six seeds, or below twenty where some runs collapse; none of a lead
-  over users below ten; and that of a share of variance is that of a ratio where some runs collapse.
-- Verdicts rest on the permuted log ratio, on sign flips and on rank tests over data sets. The F test stands beside the
-  published spreads alone, of which nothing but means and standard deviations are known; the report says where it fails.
+Consequences for the report:
+
+- If some runs of a cell collapse, it shows an interval of the standard deviation only from twenty seeds on, and then a
+  bootstrap interval. If runs collapse so rarely that none of the seeds did, no method can detect it: the exact interval
+  is shown and is far too narrow. The upper bound of the collapse rate says how often that may happen.
+- It shows an interval of a ratio of spreads from six seeds on, or from twenty if some runs collapse, and an interval of
+  a lead over users from ten seeds on. A share of variance uses the interval of the ratio if some runs collapse.
+- Verdicts use the permuted log ratio, sign flips and rank tests over data sets. The F test is used only for published
+  spreads, of which only means and standard deviations are known; the report states where it fails.
 
 ![Power by number of seeds](power.svg)
 
-The curves: share of studies in which a test finds that one spread is 1.5, 2 or 3 times the other (levels differ, too).
-The grey line is 80 %."""
+The curves show the share of studies in which a test finds that one spread is 1.5, 2 or 3 times the other (levels differ
+too). The grey line is 80 %."""
 
 
 def main() -> None:

@@ -234,16 +234,17 @@ def page(table: pd.DataFrame) -> str:
     moved = int(table["float32 ranks that differ"].sum())
     return f"""# The packed engine and the equations
 
-Made by `python -m benchmarks equivalence`, on {platform.machine()}, {platform.system()}, torch {torch.__version__}.
-Both engines, every encoding with both heads and the three residuals, {len(table)} cells (`equivalence.csv` has each),
-against the padded model of `src/posrec/model/equations.py`; a row shows the worst of an encoding's {len(FORMS)} cells.
+Written by `python -m benchmarks equivalence`, on {platform.machine()}, {platform.system()}, torch {torch.__version__};
+don't edit. Both engines, with every encoding, both heads and all three residuals ({len(table)} cells, each in
+`equivalence.csv`), are compared with the padded model in `src/posrec/model/equations.py`. A row shows the worst of an
+encoding's {len(FORMS)} cells.
 
-Float64: the largest difference of loss, logits and gradients of a batch, of all parameters after {STEPS} steps of
-AdamW, and the test users (of {users}) whose rank differs; at most {EXACT:g}, and no user. Float32, at the trained
-weights: errors against float64 as a multiple of the padded model's own; at most 2. Where float32 puts an item on the
-other side of the target than float64 does, the widest of their differences in float64 is given as a multiple of the
-padded model's largest error: in all cells together {moved} of {users * len(table):,} ranks of test users differ from
-float64's.
+- Float64: the largest difference in loss, logits and gradients of a batch and in all parameters after {STEPS} steps of
+  AdamW (at most {EXACT:g}), and the number of test users (of {users}) with a different rank (none).
+- Float32, at the trained weights: errors relative to float64, as a multiple of the padded model's own (at most 2).
+- Float32 exchanges: pairs of target and item whose order differs between float32 and float64. The table gives the
+  widest difference of their float64 scores, as a multiple of the padded model's largest error. In all cells together,
+  {moved} of {users * len(table):,} ranks of test users differ from float64.
 
 {body}
 """

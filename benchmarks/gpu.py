@@ -93,23 +93,25 @@ def speed(name: str, work: Work, device: str, seeds: int = STACKED, steps: int =
         )
     found = {way: milliseconds(make(), steps) / count for way, (make, count) in ways.items()}
     alone = next(iter(found.values()))
-    return [{"shape": name, "trained": way, "ms a step and seed": ms, "ratio": alone / ms} for way, ms in found.items()]
+    return [
+        {"shape": name, "trained": way, "ms per step and seed": ms, "ratio": alone / ms} for way, ms in found.items()
+    ]
 
 
 def page(machine: str, speeds: pd.DataFrame, effects: pd.DataFrame, seeds: int) -> str:
     """docs/measured/gpu-measured.md."""
     return f"""# Measured on a GPU
 
-Made by `python -m benchmarks gpu` on {machine}, torch {torch.__version__}; the settings are described in
-[gpu.md](gpu.md).
+Written by `python -m benchmarks gpu` on {machine}, torch {torch.__version__}; don't edit. [gpu.md](../guide/gpu.md)
+describes the settings.
 
 ## Speed
-Milliseconds of a training step, its batch included, over the number of seeds; the ratio is to one core of the same
-machine. The shapes are those of [speed.md](speed.md).
+Milliseconds of a training step, including its batch, divided by the number of seeds; the ratio is relative to one core
+of the same machine. The shapes are those of [speed.md](speed.md).
 
 {markdown(speeds)}
 
-## What bfloat16 does to the metrics
+## Effect of bfloat16 on metrics
 {words(effects, seeds)}
 """
 

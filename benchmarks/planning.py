@@ -106,9 +106,9 @@ def page(table: pd.DataFrame) -> str:
     machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     return f"""# Studies of ten thousand runs
 
-Made by `python -m benchmarks planning`, on {machine}.
-The generated studies have 1,152 cells each and 1, 9 and 45 seeds, in jobs of 20 minutes. Seconds are CPU seconds; the
-machine may have been shared. Wanted of the paper's study: `posrec plan` in 30 s, a dry run in 60 s and 1 GB.
+Written by `python -m benchmarks planning`, on {machine}; don't edit.
+The generated studies have 1,152 cells with 1, 9 and 45 seeds, in jobs of 20 minutes. Seconds are CPU seconds; other
+work may have shared the machine. Targets for the paper's study: `posrec plan` in 30 s, a dry run in 60 s and 1 GB.
 `posrec plan` ran with `--no-calibration`; the dry runs are `snakemake -n`.
 
 {body}

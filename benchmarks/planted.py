@@ -171,27 +171,27 @@ def page(levels: pd.DataFrame) -> str:
     mean = {name: f"{100 * value:.1f}" for name, value in levels.mean().items()}
     return "\n".join(
         [
-            "# The planted truth is found",
+            "# Planted effects are found",
             "",
-            "Written by `python -m benchmarks.planted`; don't edit. Simulated worlds of 600 users and 80 items, in "
-            "which order alone says what comes next, or the season alone; protocol `sound_last`, where `none` is blind "
-            f"to order. {len(levels)} seeds ({levels['seed'].min()} to {levels['seed'].max()}), each with a world, "
-            "users and trainings of its own. Differences of NDCG@10 on the full catalogue in points: mean with its "
-            "95 % interval (Student's t), standard deviation over seeds, and the one-sided p of a paired t test of "
-            "what is wanted.",
+            "Written by `python -m benchmarks.planted`; don't edit. Simulated data sets of 600 users and 80 items in "
+            "which either order alone or season alone determines the next item. The protocol is `sound_last`, where "
+            f"`none` is blind to order. {len(levels)} seeds ({levels['seed'].min()} to {levels['seed'].max()}), each "
+            "with its own data set, users and trainings. The table shows differences of NDCG@10 on the full catalogue "
+            "in points: mean with 95 % interval (Student's t), standard deviation over seeds, and the one-sided p of a "
+            "paired t test of the expected result.",
             "",
-            "| question | difference | sd | wanted | p | bound of the test |",
+            "| question | difference | sd | expected | p | bound of the test |",
             "|---|---:|---:|---|---:|---:|",
             *_rows(found, needed),
             "",
-            f"What can be reached, by the simulator's own model: {mean['order knowing_all']} points with the order and "
-            f"{mean['order blind_to_order']} without it; {mean['time knowing_all']} with the season and "
-            f"{mean['time blind_to_time']} without it. The small models here reach {mean['order learnt']} and "
+            f"The simulator's own model reaches {mean['order knowing_all']} points with order and "
+            f"{mean['order blind_to_order']} without it; {mean['time knowing_all']} with season and "
+            f"{mean['time blind_to_time']} without it. The small trained models reach {mean['order learnt']} and "
             f"{mean['order none']}; {mean['time none']} and {mean['time_dropped none']}.",
             "",
-            f"On every change tests/model/test_planted_truth.py asks {needed} other seeds, the fewest with which both "
-            f"planted effects are found with probability {POWER:g} at {ALPHA:g}. What must go away stays below its "
-            f"bound, which so many new seeds exceed with probability {CHANCE:g} where nothing is added.",
+            f"On every change, tests/model/test_planted_truth.py uses {needed} other seeds, the smallest number that "
+            f"finds both planted effects with probability {POWER:g} at {ALPHA:g}. An effect that must disappear has to "
+            f"stay below its bound, which so many new seeds exceed with probability {CHANCE:g} if there is no effect.",
             "",
         ]
     )
@@ -203,7 +203,7 @@ def _rows(found: pd.DataFrame, needed: int) -> Iterator[str]:
         half = stats.t.isf(0.025, len(values) - 1) * values.sem()
         low, high = values.mean() - half, values.mean() + half
         said = f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}] | {100 * values.std():.1f}"
-        want = f"below {SHARE:g} of the planted" if name in GOES_AWAY else "above 0"
+        want = f"below {SHARE:g} of the planted effect" if name in GOES_AWAY else "above 0"
         bound = f"{100 * chance_bound(values, needed):.1f}" if name in GOES_AWAY else ""
         yield f"| {name} | {said} | {want} | {p_value(judged[name]):.2g} | {bound} |"
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale
 
-writes docs/measured/scale.md and .csv. Reviews lie in the raw format of 2018, gzipped JSON lines. Each size is
+writes docs/measured/scale.md and .csv. Reviews are in the raw format of 2018, gzipped JSON lines. Each size is
 prepared by a fresh process that may run on two cores; peak memory is the largest resident set that the kernel saw.
 """
 
@@ -106,11 +106,11 @@ def page(table: pd.DataFrame) -> str:
             "",
             "Written by `python -m benchmarks.scale`; don't edit. `posrec prepare` of simulated reviews with "
             "categories, brands and prices, in the raw format of 2018 (gzipped JSON lines), strictly parsed line "
-            f"by line; 5-core. One fresh process a size, on at most {CORES} cores; other work may have shared them, so "
-            "CPU seconds say more than seconds. "
-            f"Wanted at 20 million: {LIMIT_SECONDS} seconds and {LIMIT_GIB} GiB.",
+            f"by line; 5-core. One new process per size, on at most {CORES} cores; other work may have shared them, so "
+            "CPU seconds are more reliable than seconds. "
+            f"Target at 20 million: {LIMIT_SECONDS} seconds and {LIMIT_GIB} GiB.",
             "",
-            "| reviews after the 5-core | users | items | seconds | CPU seconds | CPU µs a review | peak GiB |",
+            "| reviews after the 5-core | users | items | seconds | CPU seconds | CPU µs per review | peak GiB |",
             "|---:|---:|---:|---:|---:|---:|---:|",
             *rows,
             "",

@@ -54,15 +54,15 @@ def page(table: pd.DataFrame, grown: pd.DataFrame, full: float, shapes: Mapping[
     """docs/measured/speed.md. full: seconds of the full-catalogue evaluation of Beauty 5-core."""
     return f"""# Speed
 
-Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
-{torch.__version__}, numba {version("numba")}. Seconds are CPU seconds, and rough where other work shares the machine,
-but for a ratio the sides take turns in one process. Evaluation and memory are measured in processes of their own. No
-figure is a promise: what another machine gives, this command tells.
+Written by `python -m benchmarks speed`, on one thread of {platform.machine()}, {platform.system()}, torch
+{torch.__version__}, numba {version("numba")}; don't edit. Seconds are CPU seconds. Other work may have shared
+the machine; for ratios, the two sides alternate in one process. Evaluation and memory are measured in separate
+processes. Run the command to measure your own machine.
 
-The reference is `posrec/model/padded.py`: float32, every history padded to L, attributes as dense rows projected for
-each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it. The others
-are posrec's own training step as studies run it, its checks and records included, by each of its engines: torch, and
-with `training: {{numerics: {{engine: numba}}}}` attention, dropout and activations compiled, on histories without any
+The reference is `posrec/model/equations.py`: float32, every history padded to L, attributes as dense rows projected for
+each slot, history and candidates encoded separately, torch's AdamW. It runs without dropout, which favours it. The
+others are posrec's own training step as studies run it, including its checks and records, with each engine: torch, and
+with `training: {{numerics: {{engine: numba}}}}` compiled attention, dropout and activations on histories without
 padding.
 
 ## Targets
@@ -73,7 +73,7 @@ padding.
 {other_parts(table, full)}
 ## Growth
 
-Training; one count is twice the base ({_words(base)}); a ratio of 2 is linear.
+Training with one count at twice the base ({_words(base)}). A ratio of 2 is linear growth.
 
 {markdown(grown)}
 
@@ -90,29 +90,29 @@ def training_parts(table: pd.DataFrame) -> str:
 
 {markdown(table[["shape", *TRAINING]])}
 
-The first compiled step of a process loads the compiled code from disk; the first ever on a machine compiles it, for
-some seconds.
+The first compiled step of a process loads the compiled code from disk. The first one on a machine compiles it, which
+takes some seconds.
 
 ## Share of the matrix rate
 
 {markdown(table[["shape", *SHARES]])}
 
-The operations of the step's products without any padding, as torch counts them, and those of attention over the pairs
-that the mask leaves, over the step's time, as a share of the rate of a 1536 x 1536 product by the faster of torch's two
-libraries.
+Floating-point operations per second as a share of the rate of a 1536 x 1536 matrix product with the faster of torch's
+two libraries. The operations are those of the step's products without padding, as torch counts them, and those of
+attention over unmasked pairs.
 
-## What is left in a compiled step
+## Parts of a compiled step
 
 {markdown(table[["shape", *PARTS]])}
 
-Products of whole tokens and items, and attention's kernels, as torch's profiler sees them; AdamW's pass over all
-parameters, which are nearly all the item embedding's, timed alone. The rest is element-wise work, gathering and torch's
-own bookkeeping.
+Matrix products of tokens and items, and attention kernels, as measured by torch's profiler. AdamW's pass over all
+parameters, almost all of them in the item embedding, is timed separately. The rest is element-wise work, gathering and
+torch's own overhead.
 
-A lazy AdamW, which passes over an item's row only when a batch holds the item, could make a step at most
-{of_adam.min():.2f} to {of_adam.max():.2f} times as fast, if it cost nothing; to stay equal it would have to make up for
-every step that a row missed, the same arithmetic later. What is sparse is the gradient: torch's engine writes a batch's
-rows of it alone, and the compiled pass reads them alone.
+A lazy AdamW, which updates an item's row only when a batch contains the item, could make a step at most
+{of_adam.min():.2f} to {of_adam.max():.2f} times as fast if it cost nothing. To give equal results it would
+have to do the skipped arithmetic later. Only the gradient is sparse: torch's engine writes only the rows of the batch,
+and the compiled pass reads only those.
 """
 
 
@@ -123,9 +123,9 @@ def other_parts(table: pd.DataFrame, full: float) -> str:
 {markdown(table[["shape", *EVALUATION]])}
 
 {NEGATIVES + 1} candidates of each of {EVALUATED:,} users are ranked; the reference scores those of {REFERENCE_USERS}
-users, scaled up. The packed side is `posrec.model.evaluate.sampled.rank_sampled`, for candidate lists alone, by the
-matrix products that training takes; equal candidates tie bit for bit. A study asks for the full catalogue as well and
-reads its sampled candidates from those scores. Both engines evaluate by torch.
+users, scaled up. The packed side is `posrec.model.evaluate.sampled.rank_sampled`, which ranks candidate lists only,
+with the matrix products of training; equal candidates tie exactly. A study also ranks the full catalogue and takes its
+sampled candidates from those scores. Both engines evaluate with torch.
 
 The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE.items:,} items, d
 {BEAUTY_5CORE.dimension}; simulated in this shape) takes {full:.1f} s for all users.
@@ -134,9 +134,9 @@ The full catalogue of Beauty 5-core ({BEAUTY_5CORE.users:,} users, {BEAUTY_5CORE
 
 {markdown(table[["shape", *MEMORY]])}
 
-The largest private memory of a process that takes two steps, with interpreter and torch. posrec's sides have their
-dense features as a study has them, mapped from the prepared file: their pages are the system's, shared by all trainings
-of a machine, and not counted. The reference holds them as a tensor.
+Peak private memory of a process that takes two steps, including the interpreter and torch. With both engines, dense
+features are memory-mapped from the prepared file, as in a study: the system shares these pages among all trainings of a
+machine, and they are not counted. The reference holds them as a tensor.
 """
 
 

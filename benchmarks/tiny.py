@@ -1,4 +1,4 @@
-"""What a run costs beside its training and evaluation: a thousand tiny runs on two cores.
+"""The overhead of a run beside its training and evaluation: a thousand tiny runs on two cores.
 
     python -m benchmarks tiny
 
@@ -68,8 +68,8 @@ def row(records: list[dict[str, Any]], jobs: list[dict[str, Any]], of_runs: str,
         "jobs": len(jobs),
         **{f"{part} s": value for part, value in seconds.items()},
         "jobs s": total,
-        "overhead s a run": (total - sum(seconds.values())) / runs,
-        "with diagnostics s a run": (total - seconds["training"] - seconds["evaluation"]) / runs,
+        "overhead s per run": (total - sum(seconds.values())) / runs,
+        "with diagnostics s per run": (total - seconds["training"] - seconds["evaluation"]) / runs,
     }
 
 
@@ -86,13 +86,13 @@ def page(table: pd.DataFrame, load: float) -> str:
     machine = f"{CORES} cores of {platform.machine()}, {platform.system()}"
     return f"""# Many tiny runs
 
-Made by `python -m benchmarks tiny`, on {machine}:
+Written by `python -m benchmarks tiny`, on {machine}; don't edit.
 {len(STUDY["encodings"])} encodings with {len(STUDY["seeds"])} seeds each, two epochs on a hundred users.
-Before it began, {load:.1f} other processes wanted the machine's {os.cpu_count()} cores (load average): the more,
-the less the wall clock says.
+The load average before the start was {load:.1f} on {os.cpu_count()} cores; the higher it is, the less reliable is the
+wall clock.
 
-Overhead is what the jobs took beyond training, evaluation and diagnostics, the start of Python and torch in it; then
-with diagnostics counted as overhead.
+Overhead is the time of the jobs minus training, evaluation and diagnostics; it includes the start of Python and torch.
+The last column counts diagnostics as overhead.
 
 {body}
 """

@@ -74,4 +74,4 @@ def _outcome(report: pytest.TestReport) -> str:
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return reason.replace("Skipped: ", "not run: ")
-    return "as it must be" if report.passed else "FAILED"
+    return "passed" if report.passed else "FAILED"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: ([^)]+)\)", re.MULTILINE)
 TARGETS = {"all", "raw", "data", "trained", "tables", "figures", "report"}
-HEAD = "| Scenario | What was done | What ran | Runs trained | Outcome |\n|---|---|---|---|---|\n"
+HEAD = "| Scenario | Steps | Jobs | Trained | Outcome |\n|---|---|---|---|---|\n"
 INTRODUCTION = """# Scenarios
 
 Written by `make scenarios`; don't edit. Each row is a test that ran snakemake, dvc and posrec for real on a tiny study
-(two encodings, three seeds, a simulated data set). *What was done* lists the steps of the scenario itself, after the
-study that it starts from was made; *what ran* counts the jobs that Snakemake finished, without its target rules;
-*runs trained* counts the seeds of a cell that were trained or trained again. `make scenarios ONLY=NAME` runs those
-whose name holds NAME, and replaces their rows alone.
+(two encodings, three seeds, a simulated data set). *Steps* lists the commands of the scenario after the study it starts
+from was made. *Jobs* counts the jobs that Snakemake finished, without its target rules. *Trained* counts the runs that
+were trained or trained again. `make scenarios ONLY=NAME` runs the scenarios whose name contains NAME and replaces only
+their rows.
 """
 
 

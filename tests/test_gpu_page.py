@@ -14,7 +14,7 @@ def test_the_measurements_and_their_page() -> None:
         "CPU, one core, one seed",
         *(f"cpu, {kind}, {seeds}" for kind in ("fp32", "bf16") for seeds in ("one seed", "2 seeds at once")),
     ]
-    assert (speeds["ms a step and seed"] > 0).all()
+    assert (speeds["ms per step and seed"] > 0).all()
     effects = bfloat16.effect("cpu", seeds=(1, 2, 3), epochs=1)
     assert list(effects["metric"]) == ["full NDCG@10", "full Hit@10"]
     assert effects["difference"].to_numpy() == pytest.approx((effects["bf16"] - effects["fp32"]).to_numpy())

@@ -97,21 +97,21 @@ def page(runs: int, jobs: list[work.Batch], states: Counter[str], used: Used) ->
     sizes = [sum(len(cell.seeds) for cell in batch.cells) for batch in jobs]
     return f"""# A rehearsal of ten thousand runs
 
-Written by `make scenarios` (tests/scenarios/scenario_rehearsal.py); don't edit. A real Slurm on one machine of
-{os.cpu_count()} cores, which other work may have shared; its node was declared to have {CPUS}. Trainings were
-replaced by sleeping, a second for each nominal minute, and the prepared data sets by placeholders. When half of the
-files of the runs were there, slurmctld was killed with SIGKILL and started again after {DOWN} seconds.
+Written by `make scenarios` (tests/scenarios/scenario_rehearsal.py); don't edit. A real Slurm on one machine with
+{os.cpu_count()} cores, which other work may have shared; its node claimed to have {CPUS}. Trainings were
+replaced by sleeping one second per nominal minute, and prepared data sets by placeholders. When half of the
+run files existed, slurmctld was killed with SIGKILL and started again after {DOWN} seconds.
 
 | What | Figure |
 |---|---:|
 | runs | {runs:,} |
 | jobs that train | {len(jobs)} |
-| runs a job | {min(sizes)} to {max(sizes)} |
-| nominal minutes a job | {min(minutes):.1f} to {max(minutes):.1f} |
-| jobs of Slurm in all | {sum(states.values())} |
-| of them failed, since they began without a controller, and were sent again | {states["FAILED"]} |
-| minutes from begin to end | {used.wall / 60:.1f} |
-| CPU seconds of snakemake, with the commands that it sent to Slurm | {used.processor:.0f} |
+| runs per job | {min(sizes)} to {max(sizes)} |
+| nominal minutes per job | {min(minutes):.1f} to {max(minutes):.1f} |
+| Slurm jobs in total | {sum(states.values())} |
+| of these, failed because they started without a controller, and submitted again | {states["FAILED"]} |
+| minutes from start to end | {used.wall / 60:.1f} |
+| CPU seconds of snakemake, including its Slurm commands | {used.processor:.0f} |
 | peak memory of snakemake, MB | {used.memory:.0f} |
 """
 

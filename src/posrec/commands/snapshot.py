@@ -109,7 +109,7 @@ def _cost(spent: dict[str, Any]) -> str:
     return (
         f"{spent['runs']} runs: {spent['training'] / 60:.0f} minutes of training and {spent['evaluation'] / 60:.0f} of "
         f"evaluation on one core each, {spent['wall'] / 60:.0f} minutes from the first to the last; "
-        f"{spent['overhead']:.2f} s a run for everything else in a training job; peak memory of a job "
+        f"{spent['overhead']:.2f} s per run for everything else in a training job; peak memory of a job "
         f"{spent['memory']:.0f} MiB. {', '.join(sorted(spent['machine']))}. {versions}. "
         f"Commit {', '.join(spent['commit'])}."
     )
