@@ -15,6 +15,7 @@ from posrec.commands import schema
 from posrec.errors import PosrecError
 from posrec.files import write_json, write_text
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.store import lock, places
 from posrec.study import study
 
@@ -40,7 +41,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> study.Study:
 def planned(loaded: study.Study) -> list[Path]:
     files = ids.dataset_files(loaded, "toy")
     data = [files.arrays, files.manifest, files.candidates, files.card, files.baselines]
-    return data + [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
+    return data + list(run_files(loaded))
 
 
 def complete(loaded: study.Study) -> None:
@@ -97,7 +98,7 @@ def state_line(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_plan_counts_what_is_there_stored_and_to_train(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert state_line(capsys) == ["toy", "2", "6", "0", "0", "0", "0", "6"]
     cell = small.cells[0]
-    placed = ids.run_folder(small, cell)
+    placed = next(run_files(small, [cell])).parent
     write_json(placed / "seed=1.json", {})
     write_json(placed / "seed=1.npz", {})
     stored = Path(ids.STORE) / "runs" / ids.run_id(small, cell)

@@ -159,7 +159,7 @@ def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
     truncate(block.with_suffix(".npz"))
     assert (only(toy).kind, only(toy).path) == ("damaged", block)
     verify.verify(toy, "params.yaml", repair=True)
-    assert (places.REPAIRED / block.relative_to(results.root())).exists()
+    assert (places.REPAIRED / block.relative_to(ids.store())).exists()
     assert verify.find(toy) == []
 
 
@@ -219,7 +219,7 @@ def test_candidates_of_other_settings_are_foreign(toy: Study, changes: dict[str,
 
 
 def test_the_stores_other_data_under_the_same_id_are_found(toy: Study) -> None:
-    stored = results.root() / "data" / ids.dataset_files(toy, "toy").folder.name
+    stored = ids.store() / "data" / ids.dataset_files(toy, "toy").folder.name
     prepared = verify.Prepared.load(stored / "dataset.npz", stored / "dataset.json")
     prepared.times[0] += 1
     prepared.save(stored / "dataset.npz", stored / "dataset.json", {"dataset_id": stored.name})
@@ -287,7 +287,7 @@ def test_on_another_processor_the_tolerance_decides(toy: Study, share: float, ac
     tolerance = retrain.tolerance(run(toy).path)
     assert tolerance == results.read_content(run(toy).path)["evaluations"]["sound"]["users"] ** -0.5
     job = forged(toy, share * tolerance)
-    record = retrain.provenance.run_record(toy, job.run_id, job.seed)
+    record = job.planned.sidecar
     write_json(record, {**read_json(record), "processor": "another"})
     compared = retrain.compare(job)
     assert (compared.same_processor, compared.accepted) == (False, accepted)

@@ -8,6 +8,7 @@ import pytest
 
 from posrec.model.runs import jobs
 from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.store import places, results
 from posrec.study.study import Study
 from tests.model.toy import make_study, run
@@ -16,9 +17,8 @@ ADDED = [{"name": "tied", "ties": "released"}, {"name": "best", "selection": "re
 
 
 def train_all(study: Study) -> None:
-    for cell in study.cells:
-        for seed in cell.seeds:
-            jobs.Run(study, cell, seed).bring()
+    for planned in planned_runs(study):
+        jobs.Run(planned).bring()
 
 
 def evaluations(study: Study) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from posrec.commands import estimate
 from posrec.errors import StudyError
 from posrec.plan import ids, work
+from posrec.plan.run import run_files
 from posrec.plan.work import Counts, Load
 from posrec.study import study
 from tests.plan.test_ids import SIMULATION, small
@@ -60,8 +61,8 @@ def test_the_parts_of_a_cell_share_its_run_id() -> None:
     loaded = small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30)))
     parts = [cell for batch in work.batches(loaded) for cell in batch.cells]
     assert {ids.run_id(loaded, cell) for cell in parts} == {ids.run_id(loaded, cell) for cell in loaded.cells}
-    files = [path for cell in parts for path in ids.run_files(loaded, cell)]
-    assert sorted(files) == sorted(path for cell in loaded.cells for path in ids.run_files(loaded, cell))
+    files = list(run_files(loaded, parts))
+    assert sorted(files) == sorted(run_files(loaded))
 
 
 def test_work_of_an_epoch_by_hand() -> None:

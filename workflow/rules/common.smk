@@ -14,6 +14,7 @@ from posrec.analysis import places, registry
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.plan import cluster, expected, ids, work
+from posrec.plan.run import run_files
 from posrec.store import lock
 from posrec.study.study import Study, from_dict
 from posrec.study.yaml_file import read_yaml
@@ -113,9 +114,7 @@ DATA = [
 ]
 RUNS = [
     str(path)
-    for cell in STUDY.cells
-    if not JOB or "write_tables" in JOB
-    for path in ids.run_files(STUDY, cell)
+    for path in (run_files(STUDY) if not JOB or "write_tables" in JOB else ())
 ]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name

@@ -21,13 +21,7 @@ for batch in BATCHES:
             ancient(str(DATASETS[batch.dataset].manifest)),
             ancient(str(DATASETS[batch.dataset].candidates)),
         output:
-            update(
-                [
-                    str(path)
-                    for cell in batch.cells
-                    for path in ids.run_files(STUDY, cell)
-                ]
-            ),
+            update([str(path) for path in run_files(STUDY, batch.cells)]),
         log:
             f"logs/{STUDY.name}/train/{batch.name}.log",
         retries: cluster.job_retries(batch, MACHINES) if SENDS_JOBS else None

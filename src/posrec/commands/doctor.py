@@ -15,7 +15,8 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from posrec.errors import PosrecError
-from posrec.store import lock, results
+from posrec.plan import ids
+from posrec.store import lock
 
 LOCK = Path("envs/requirements.lock")
 PYTHONS = ((3, 11), (3, 13))
@@ -138,7 +139,7 @@ def check_gpu() -> Iterator[Line]:
 
 def check_disk() -> Iterator[Line]:
     """Free disk where results and the store lie."""
-    for what, folder in (("disk of results", Path("results")), ("disk of the store", results.root())):
+    for what, folder in (("disk of results", Path("results")), ("disk of the store", ids.store())):
         free = shutil.disk_usage(_nearest(folder)).free
         level = _level(free, DISK)
         remedy = "`posrec store --free` and `dvc gc` make room" if level != "ok" else ""
@@ -165,7 +166,7 @@ def _nearest(folder: Path) -> Path:
 
 def check_writing() -> Iterator[Line]:
     """Files can be written where the workflow writes."""
-    for folder in (Path("results"), results.root(), Path("logs"), Path(".snakemake")):
+    for folder in (Path("results"), ids.store(), Path("logs"), Path(".snakemake")):
         try:
             with tempfile.NamedTemporaryFile(dir=_nearest(folder)) as handle:
                 handle.write(b"posrec")
@@ -233,7 +234,7 @@ def check_environment() -> Iterator[Line]:
     else:
         yield Line("problem", "POSREC_MIRROR", f"{mirror} is no folder", "set it to the folder of the raw data")
     if not kept:
-        yield Line("ok", "POSREC_STORE", f"not set; the store is {results.root()}")
+        yield Line("ok", "POSREC_STORE", f"not set; the store is {ids.store()}")
     elif Path(kept).is_dir():
         yield Line("ok", "POSREC_STORE", kept)
     else:

@@ -13,7 +13,7 @@ from posrec.analysis.tables.marker import check_marker
 from posrec.analysis.topics.captions import caption
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
-from posrec.plan import ids as planned
+from posrec.plan.run import job_records, planned_runs
 from posrec.study.study import Study
 
 TABLE_HEADER = ("data set", "settings", "encoding", "seeds", "NDCG@10 full", "sd", "Hit@10 full", "Hit@10 sampled")
@@ -42,15 +42,12 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
 
 def costs(study: Study) -> dict[str, Any]:
     """Seconds and machine of the study's trainings, from the sidecars under results/provenance/."""
-    ids = {planned.run_id(study, cell): cell.seeds for cell in study.cells}
-    paths = [
-        planned.PROVENANCE / study.name / name / f"seed={seed}.json" for name, seeds in ids.items() for seed in seeds
-    ]
+    paths = list(dict.fromkeys(planned.sidecar for planned in planned_runs(study)))
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained a study can say")
     runs = [read_json(path) for path in paths]
-    jobs = [read_json(path) for path in sorted((planned.PROVENANCE / study.name / "jobs").glob("*.json"))]
+    jobs = [read_json(path) for path in sorted(job_records(study).glob("*.json"))]
     spent = {kind: sum(run["seconds"].get(kind, 0.0) for run in runs) for kind in ("training", "evaluation")}
     began = min(run["finished"] - sum(run["seconds"].values()) for run in runs)
     return {

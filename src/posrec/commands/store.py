@@ -15,7 +15,8 @@ from pathlib import Path
 
 from posrec.errors import StudyError
 from posrec.plan import ids
-from posrec.store import lock, places, results
+from posrec.plan.run import planned_runs
+from posrec.store import lock, places
 from posrec.study import study
 
 ENTRY = {"runs": re.compile(r"[0-9a-f]{12}/seed=[0-9]+"), "data": re.compile(r"[0-9a-f]{12}")}
@@ -36,7 +37,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """What the store holds, in the order of names. Links and files that posrec didn't write there are left out."""
-    root = results.root()
+    root = ids.store()
     found = []
     for part, pattern in ENTRY.items():
         depth = "*/seed=*" if part == "runs" else "*"
@@ -64,7 +65,7 @@ def study_files() -> list[Path]:
 
 def named_by(loaded: study.Study) -> set[str]:
     """Keys of everything that a study plans."""
-    runs = {f"runs/{ids.run_id(loaded, cell)}/seed={seed}" for cell in loaded.cells for seed in cell.seeds}
+    runs = {str(planned.stored.relative_to(ids.store())) for planned in planned_runs(loaded)}
     datasets = loaded.settings.datasets.items()
     return runs | {f"data/{ids.dataset_id(name, dataset)}" for name, dataset in datasets}
 
@@ -79,7 +80,7 @@ def show(paths: Sequence[Path]) -> None:
     found = entries()
     studies = load_studies(paths or study_files())
     named = set().union(*studies.values())
-    print(f"store {results.root()}\n")
+    print(f"store {ids.store()}\n")
     rows = [(name, [entry for entry in found if entry.key in keys]) for name, keys in studies.items()]
     if not paths:
         rows.append((UNNAMED, [entry for entry in found if entry.key not in named]))
@@ -131,14 +132,14 @@ def free(yes: bool, ask: Callable[[str], str] = input) -> None:
     named = set().union(*load_studies(paths).values())
     unnamed = [entry for entry in entries() if entry.key not in named]
     if not unnamed:
-        print(f"posrec store: nothing to free: the {len(paths)} study files name all of {results.root()}")
+        print(f"posrec store: nothing to free: the {len(paths)} study files name all of {ids.store()}")
         return
     if not (yes or _confirmed(unnamed, len(paths), ask)):
         print("posrec store: nothing was freed")
         return
     for entry in unnamed:
         shutil.rmtree(entry.path)
-        if entry.path.parent != results.root() / "data" and not any(entry.path.parent.iterdir()):
+        if entry.path.parent != ids.store() / "data" and not any(entry.path.parent.iterdir()):
             entry.path.parent.rmdir()
     print(f"posrec store: {len(unnamed)} entries freed, {_size(sum(entry.size for entry in unnamed))}")
 
@@ -149,9 +150,7 @@ def _confirmed(unnamed: Sequence[Entry], files: int, ask: Callable[[str], str]) 
     for entry in unnamed:
         print(f"{entry.key}  {_size(entry.size)}")
     size = _size(sum(entry.size for entry in unnamed))
-    print(
-        f"{len(unnamed)} entries of {results.root()}, {size}, are {UNNAMED} ({files} files, params.yaml and studies/)"
-    )
+    print(f"{len(unnamed)} entries of {ids.store()}, {size}, are {UNNAMED} ({files} files, params.yaml and studies/)")
     print("studies of other branches, of other checkouts and values given with --config are not looked at")
     if os.environ.get("POSREC_STORE"):
         print("POSREC_STORE is set: other checkouts may use this store, and what only they name is freed, too")

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from posrec import versions
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
 from posrec.data.prepare import candidates, prepare
@@ -19,8 +18,9 @@ from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.errors import DataError, ForeignError
 from posrec.files import read_checked_json, read_json
 from posrec.plan import ids
+from posrec.plan.run import PlannedRun, planned_runs
 from posrec.store import lock, places, results
-from posrec.study.study import Cell, Study
+from posrec.study.study import Study
 
 SHOWN = 3  # names in a line on missing files
 MADE_AGAIN = "it is made again"
@@ -69,7 +69,7 @@ def verify(study: Study, study_file: str, repair: bool = False) -> int:
 def find(study: Study) -> list[Finding]:
     """All findings: data sets, runs, tables, figures and report, then files that the study doesn't plan."""
     data = [finding for name in study.settings.datasets for finding in check_dataset(study, name)]
-    runs = [finding for cell in study.cells for seed in cell.seeds for finding in check_run(study, cell, seed)]
+    runs = [finding for planned in planned_runs(study) for finding in check_run(planned)]
     missing = [path for part in places.PARTS for path in places.planned_files(study, part) if not path.exists()]
     return [*_missing(missing), *data, *runs, *check_analysis(study), *check_foreign(study)]
 
@@ -144,7 +144,7 @@ def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
-    folder = results.root() / "data" / dataset_id
+    folder = ids.store() / "data" / dataset_id
     stored = folder / "dataset.npz", folder / "dataset.json"
     if not folder.is_dir():
         return
@@ -156,38 +156,27 @@ def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
         yield Finding("disagrees", stored[0], text, "a repair has both prepared again", (*_there(*stored), arrays))
 
 
-def check_run(study: Study, cell: Cell, seed: int) -> Iterator[Finding]:
-    """A run file: whole, of this run, and what the store says of it, too."""
-    path = ids.run_folder(study, cell) / f"seed={seed}.json"
-    run_id = ids.run_id(study, cell)
-    identity = {"run_id": run_id, "seed": seed, "training_version": versions.TRAINING_VERSION}
-    blocks = {
-        protocol.name: results.seed_folder(run_id, seed) / f"{ids.block_id(study, protocol.name)}.json"
-        for protocol in cell.protocols
-    }
-    stored = all(results.is_good(block, **identity) for block in blocks.values())
-    again = "it comes back from the store" if stored else "it is trained again"
-    if path.exists():
-        dataset_id = ids.dataset_id(cell.dataset, study.settings.datasets[cell.dataset])
-        names = {"dataset": cell.dataset, "dataset_id": dataset_id, "encoding": cell.encoding}
-        of_place = {"study_schema": versions.STUDY_SCHEMA, "evaluation_id": ids.evaluation_id(study, cell)}
-        wanted = {**of_place, **identity, **names}
-        yield from _check_run_file(path, wanted, again, blocks)
-    for block in blocks.values():
-        if block.exists() and not results.is_good(block, **identity):
+def check_run(run: PlannedRun) -> Iterator[Finding]:
+    """A run file: whole, of this run, and the same as the store's blocks."""
+    good = {block: results.is_good(block, run.block_must_say) for block in run.blocks.values()}
+    again = "it comes back from the store" if all(good.values()) else "it is trained again"
+    if run.path.exists():
+        yield from _check_run_file(run, again)
+    for block in good:
+        if block.exists() and not good[block]:
             text = "the store's result is damaged or another run's and is never used"
             remedy = "a repair moves it aside"
             yield Finding("damaged", block, text, remedy, _there(block, block.with_suffix(".npz")))
 
 
-def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict[str, Path]) -> Iterator[Finding]:
-    both = (path, path.with_suffix(".npz"))
+def _check_run_file(run: PlannedRun, again: str) -> Iterator[Finding]:
+    path, blocks, both = run.path, run.blocks, (run.path, run.npz)
     try:
         content, arrays = results.read_result(path)
     except DataError as error:
         yield _unusable(error, *both, again=again)
         return
-    differing = list(_differing(path, content, wanted, both, again))
+    differing = list(_differing(path, content, run.must_say, both, again))
     yield from differing
     if differing:
         return
@@ -198,9 +187,7 @@ def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict
         yield _foreign(path, text, *both, again=again)
         return
     for name, block in blocks.items():
-        if results.is_good(block, run_id=wanted["run_id"], seed=wanted["seed"]) and not _agree(
-            content, arrays, block, name
-        ):
+        if results.is_good(block, run.block_must_say) and not _agree(content, arrays, block, name):
             text = f"says something else than the store's {block}; which is right cannot be told"
             yield Finding(
                 "disagrees",
@@ -273,6 +260,6 @@ def _repair(findings: Iterable[Finding]) -> None:
     moved = list(dict.fromkeys(path for finding in findings for path in finding.files))
     for path in moved:
         inside = path.is_relative_to(ids.STUDIES)
-        base = ids.STUDIES if inside else results.root()
+        base = ids.STUDIES if inside else ids.store()
         print(f"{path} -> {places.move_aside(path, base, places.REPAIRED)}")
     print(f"posrec verify: {len(moved)} files moved to {places.REPAIRED}")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from posrec.errors import DataError, PosrecError
 from posrec.files import read_checked_json
+from posrec.plan import ids
 from posrec.plan.work import GPU_SPEED, SPEED, STARTED, Batch, on_gpu
-from posrec.store import results
 
 SPARE_MINUTES = 30  # starting and reading the data
 TIME = 3  # times the estimate: nodes differ, and share memory and caches
@@ -34,7 +34,7 @@ class Machine:
 def machines() -> list[Machine]:
     """The machines that `posrec plan` measured with this store; where it measured none, that of work.py."""
     found = []
-    for path in sorted((results.root() / "calibration").glob("*.json")):
+    for path in sorted((ids.store() / "calibration").glob("*.json")):
         try:
             measured = read_checked_json(path)
             speed = {kind: float(measured[kind]) for kind in SPEED}

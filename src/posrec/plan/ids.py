@@ -4,6 +4,7 @@ Ids are hashes of exactly what can change the bytes they name; they stand in pat
 this module imports neither torch nor pandas.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ PROVENANCE = Path("results/provenance")
 LOGS = Path("logs")
 UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
+
+
+def store() -> Path:
+    """Root folder of the store."""
+    return Path(os.environ.get("POSREC_STORE") or STORE)
 
 
 def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
@@ -171,25 +177,3 @@ def dataset_files(study: Study, name: str) -> DatasetFiles:
         card=folder / "card.json",
         baselines=folder / f"baselines={evaluation_id(study)}.json",
     )
-
-
-def run_folder(study: Study, cell: Cell) -> Path:
-    """Folder of a cell's run files."""
-    ids = Path(run_id(study, cell)) / evaluation_id(study, cell)
-    return STUDIES / study.name / "runs" / cell.dataset / cell.encoding / ids
-
-
-def progress_folder(study: Study) -> Path:
-    """Folder of the files that show trainings while they run."""
-    return LOGS / study.name / "progress"
-
-
-def progress_file(study: Study, cell: Cell, seed: int) -> Path:
-    """Lines of JSON, one an epoch, of a training that runs or was stopped; it goes when the run's file is written."""
-    return progress_folder(study) / f"{cell.dataset}-{cell.encoding}-{run_id(study, cell)}-seed={seed}.jsonl"
-
-
-def run_files(study: Study, cell: Cell) -> list[Path]:
-    """The json and npz of every seed of a cell."""
-    folder = run_folder(study, cell)
-    return [folder / f"seed={seed}.{kind}" for seed in cell.seeds for kind in ("json", "npz")]

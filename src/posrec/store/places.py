@@ -11,8 +11,9 @@ from typing import Any
 from posrec.errors import PosrecError
 from posrec.files import read_json
 from posrec.plan import ids, work
-from posrec.store import lock, results
-from posrec.study.study import Cell, Study
+from posrec.plan.run import PlannedRun, curve_file, planned_runs, progress_folder, run_files
+from posrec.store import lock
+from posrec.study.study import Study
 
 PARTS = ("data", "runs")
 PRUNED = Path(".cache/pruned")  # beside the study, whatever POSREC_STORE says: pruned files are this checkout's
@@ -31,8 +32,8 @@ def print_plan(study: Study) -> None:
     the store has its weights; else it is to train. Checksums are not looked at.
     """
     states = {name: Counter[str]() for name in study.settings.datasets}
-    for cell in study.cells:
-        states[cell.dataset].update(_states(study, cell))
+    for run in planned_runs(study):
+        states[run.cell.dataset][_state(run)] += 1
     print(f"study {study.name}\n")
     print(_table([_row(study, name, counts) for name, counts in states.items()], total=len(states) > 1))
     print()
@@ -53,8 +54,8 @@ def print_plan(study: Study) -> None:
 
 def _begun(study: Study) -> Iterator[str]:
     """A line a training that runs or was stopped, with its last epoch."""
-    found = sorted(ids.progress_folder(study).glob("*.jsonl"))
-    planned = {ids.progress_file(study, cell, seed) for cell in study.cells for seed in cell.seeds} if found else set()
+    found = sorted(progress_folder(study).glob("*.jsonl"))
+    planned = {run.progress for run in planned_runs(study)} if found else set()
     for path in found:
         try:
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or being written
@@ -74,20 +75,12 @@ def _reached(state: dict[str, Any], ago: float) -> str:
     )
 
 
-def _states(study: Study, cell: Cell) -> Iterator[str]:
-    """The state of each seed's run; ids are the cell's, so they are hashed once."""
-    folder, run_id = ids.run_folder(study, cell), ids.run_id(study, cell)
-    blocks = [ids.block_id(study, protocol.name) for protocol in cell.protocols]
-    for seed in cell.seeds:
-        yield _state(folder / f"seed={seed}.json", results.seed_folder(run_id, seed), blocks)
-
-
-def _state(placed: Path, stored: Path, blocks: list[str]) -> str:
-    if _readable(placed):
-        return "failed" if _says_failed(placed) else "there"
-    if all(_readable(stored / f"{block}.json") for block in blocks) or _readable(pruned_place(placed)):
+def _state(run: PlannedRun) -> str:
+    if _readable(run.path):
+        return "failed" if _says_failed(run.path) else "there"
+    if all(_readable(block) for block in run.blocks.values()) or _readable(pruned_place(run.path)):
         return "in the store"
-    kept = _readable(stored / "curve.json") and next(stored.glob("weights-epoch=*.pt"), None)
+    kept = _readable(curve_file(run.stored)) and next(run.stored.glob("weights-epoch=*.pt"), None)
     return "to evaluate" if kept else "to train"
 
 
@@ -160,7 +153,7 @@ def _refuse_incomplete(study: Study, planned: set[Path]) -> None:
 def planned_files(study: Study, part: str) -> list[Path]:
     """The files that a study plans in its folder `part`: data or runs."""
     if part == "runs":
-        return [path for cell in study.cells for path in ids.run_files(study, cell)]
+        return list(run_files(study))
     folders = [ids.dataset_files(study, name) for name in study.settings.datasets]
     return [path for f in folders for path in (f.arrays, f.manifest, f.candidates, f.card, f.baselines)]
 

@@ -5,7 +5,7 @@ protocol, `runs/<run_id>/seed=<s>/<block_id>.json` with its npz, and the weights
 files of a study are put together from blocks, without training.
 """
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,8 @@ import numpy as np
 
 from posrec.errors import DataError
 from posrec.files import REMEDY, digest, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json
-from posrec.plan import ids
 
 Result = tuple[dict[str, Any], dict[str, np.ndarray]]
-
-
-def root() -> Path:
-    """The folder of the store."""
-    return Path(os.environ.get("POSREC_STORE") or ids.STORE)
-
-
-def seed_folder(run_id: str, seed: int) -> Path:
-    """Where the store keeps one training."""
-    return root() / "runs" / run_id / f"seed={seed}"
 
 
 def write_result(path: Path, content: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -52,18 +41,18 @@ def read_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def is_good(path: Path, **identity: object) -> bool:
-    """Whether `path` holds an undamaged result with this identity (run_id, seed, ...)."""
-    return status_of(path, **identity) is not None
+def is_good(path: Path, must_say: Mapping[str, Any]) -> bool:
+    """Whether `path` holds an undamaged result that says this (run_id, seed, ...)."""
+    return status_of(path, must_say) is not None
 
 
-def status_of(path: Path, **identity: object) -> str | None:
-    """The status in an undamaged result with this identity; None where there is no such result."""
+def status_of(path: Path, must_say: Mapping[str, Any]) -> str | None:
+    """The status in an undamaged result that says this; None where there is no such result."""
     try:
         content = read_content(path)
     except DataError:
         return None
-    same = all(content.get(key) == value for key, value in identity.items())
+    same = all(content.get(key) == value for key, value in must_say.items())
     return str(content.get("status")) if same else None
 
 
