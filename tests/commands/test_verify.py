@@ -12,13 +12,13 @@ import pytest
 from posrec import cli
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
-from posrec.commands import retrain, verify
+from posrec.commands import verify
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare import card as statistics
 from posrec.errors import ForeignError
 from posrec.files import read_json, write_checked_json, write_json, write_text
 from posrec.model.evaluate import baselines
-from posrec.model.runs import jobs
+from posrec.model.runs import jobs, retrain
 from posrec.plan import ids
 from posrec.store import places, results
 from posrec.study.study import Study
@@ -303,7 +303,7 @@ def test_a_failure_must_fail_again(toy: Study) -> None:
 
 def test_the_choice_of_runs_is_seeded(toy: Study) -> None:
     def labels(choice: int) -> list[str]:
-        return [job.label for job in retrain.choose(toy, 3, choice)]
+        return [job.planned.label for job in retrain.choose(toy, 3, choice)]
 
     assert labels(1) == labels(1)
     assert len({json.dumps(labels(choice)) for choice in range(6)}) > 1

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posrec.commands import plan
 from posrec.model.runs import jobs
 from posrec.plan import ids
 from posrec.plan.run import planned_runs
@@ -37,7 +38,7 @@ def test_an_added_protocol(
     after = make_study(protocols=["sound", *ADDED], **settings)
     assert [ids.run_id(after, cell) for cell in after.cells] == [ids.run_id(before, cell) for cell in before.cells]
     capsys.readouterr()
-    places.print_plan(after)
+    plan.print_plan(after)
     row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
     to_evaluate, to_train = (int(row[3 + places.STATES.index(state)]) for state in ("to evaluate", "to train"))
     assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))

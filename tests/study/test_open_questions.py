@@ -14,7 +14,7 @@ import yaml
 from posrec.analysis import registry
 from posrec.analysis.tables.build import Tables, build_tables
 from posrec.analysis.topics import style
-from posrec.commands import estimate
+from posrec.commands import plan
 from posrec.data.prepare import candidates, card, prepare
 from posrec.data.simulate import simulate
 from posrec.model.evaluate import baselines
@@ -170,7 +170,7 @@ def test_the_header_states_the_cost_as_planned(name: str, tmp_path: Path, monkey
     assert stated
     loaded = study.load(FOLDER / f"{name}.yaml")
     assert int(stated[1]) == sum(len(cell.seeds) for cell in loaded.cells)
-    found = [estimate.estimate(loaded, dataset, work.SPEED) for dataset in loaded.settings.datasets]
+    found = [plan.estimate(loaded, dataset, work.SPEED) for dataset in loaded.settings.datasets]
     assert None not in found
     # Speeds are measured anew now and then.
     assert float(stated[2]) == pytest.approx(sum(one.seconds for one in found if one) / 3600, rel=0.5)

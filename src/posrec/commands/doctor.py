@@ -1,5 +1,6 @@
-"""Examine the machine and the checkout: each line is ok, a warning or a problem, and says what to do."""
+"""`posrec doctor`: check the machine and the checkout. Each line is ok, a warning or a problem, with what to do."""
 
+import argparse
 import configparser
 import os
 import shutil
@@ -38,6 +39,11 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.level:8} {self.what}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The verb."""
+    return examine()
 
 
 def examine() -> int:

@@ -1,5 +1,6 @@
-"""DVC stages of another study, from those of the default study in dvc.yaml."""
+"""`posrec dvc`: DVC stages of another study, made from those of the default study in dvc.yaml."""
 
+import argparse
 import shlex
 from pathlib import Path
 
@@ -7,11 +8,17 @@ import yaml
 
 from posrec.errors import StudyError
 from posrec.files import write_text
-from posrec.study.study import Study
+from posrec.study.study import Study, load
 
 DEFAULT = Path("dvc.yaml")
 UP = "../.."  # from studies/<name>/ to the root, where every stage runs
 HEADER = "# Written by `posrec dvc {path}` from dvc.yaml; don't edit. To reproduce the study: dvc repro {target}\n"
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    path = write_stages(load(arguments.study), arguments.study)
+    print(f"{path}: now run `dvc repro {path}`, then commit it with the dvc.lock beside it")
 
 
 def write_stages(study: Study, path: str) -> Path:

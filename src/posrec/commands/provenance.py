@@ -1,8 +1,9 @@
-"""The page of where a study's results come from: results/provenance/<study>/index.html.
+"""`posrec provenance`: the page of where a study's results come from, results/provenance/<study>/index.html.
 
-It is no part of the report, whose bytes the study alone determines: this page names machines and times of day.
+It is separate from the report, whose bytes the study alone determines: this page names machines and times.
 """
 
+import argparse
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from posrec.files import read_json, write_text
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, planned_runs
 from posrec.study.settings import DatasetSettings
-from posrec.study.study import Study
+from posrec.study.study import Study, load
 
 NOT_RECORDED = "not recorded"
 RUN_COLUMNS = (
@@ -45,6 +46,11 @@ class Recorded:
     planned: PlannedRun
     content: dict[str, Any] | None
     record: dict[str, Any] | None
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    write_page(load(arguments.study))
 
 
 def write_page(study: Study) -> None:

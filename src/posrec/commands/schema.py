@@ -1,5 +1,6 @@
-"""The JSON schema of a study file, for editors and readers; `posrec.study.study` checks studies."""
+"""`posrec schema`: the JSON schema of a study file, for editors and readers; `posrec.study.study` checks studies."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from posrec.study import settings
 from posrec.study.encodings import name_pattern
 
 GROUPS: dict[str, type[BaseModel]] = {"model": settings.ModelSettings, "training": settings.TrainingSettings}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    write_schema(arguments.write)
 
 
 def write_schema(path: Path | None) -> None:

@@ -1,5 +1,6 @@
-"""A finished study as a page of the documentation: tables, figures, what was run, on what, and how long it took."""
+"""`posrec snapshot`: a finished study as a page of the documentation: tables, figures, command, machine and time."""
 
+import argparse
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,16 @@ from posrec.analysis.topics.captions import caption
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
 from posrec.plan.run import job_records, planned_runs
-from posrec.study.study import Study
+from posrec.study.study import Study, load
 
 TABLE_HEADER = ("data set", "settings", "encoding", "seeds", "NDCG@10 full", "sd", "Hit@10 full", "Hit@10 sampled")
 COPIED = ("cells.csv", "datasets.csv", "correlation.csv", "diagnostics.csv", "runs.csv")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    default = f"snakemake --cores all all --configfile {arguments.study}"
+    write_snapshot(load(arguments.study), arguments.command or default, arguments.to)
 
 
 def write_snapshot(study: Study, command: str, to: Path) -> None:

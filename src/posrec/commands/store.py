@@ -1,9 +1,10 @@
-"""The store's size by study and by age, and freeing what no study file names.
+"""`posrec store`: the store's size by study and by age, and freeing what no study file names.
 
 The store (`.cache`, or POSREC_STORE) keeps every training and prepared data set ever made; nothing else ever deletes
 from it.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ from posrec.errors import StudyError
 from posrec.plan import ids
 from posrec.plan.run import planned_runs
 from posrec.store import lock, places
-from posrec.study import study
+from posrec.study.study import Study, load
+from posrec.text import table
 
 ENTRY = {"runs": re.compile(r"[0-9a-f]{12}/seed=[0-9]+"), "data": re.compile(r"[0-9a-f]{12}")}
 AGES = {"younger than a day": 1, "younger than a week": 7, "younger than 30 days": 30, "older": float("inf")}
@@ -33,6 +35,14 @@ class Entry:
     key: str  # its place below the store, such as runs/<run id>/seed=1
     size: int  # bytes
     changed: float  # seconds since 1970 of its youngest file
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    if arguments.free:
+        free(arguments.yes)
+    else:
+        show([*arguments.studies, *arguments.study])
 
 
 def entries() -> list[Entry]:
@@ -63,7 +73,7 @@ def study_files() -> list[Path]:
     return [path for path in (Path("params.yaml"), *sorted(Path("studies").glob("*.yaml"))) if path.is_file()]
 
 
-def named_by(loaded: study.Study) -> set[str]:
+def named_by(loaded: Study) -> set[str]:
     """Keys of everything that a study plans."""
     runs = {str(planned.stored.relative_to(ids.store())) for planned in planned_runs(loaded)}
     datasets = loaded.settings.datasets.items()
@@ -72,7 +82,7 @@ def named_by(loaded: study.Study) -> set[str]:
 
 def load_studies(paths: Iterable[Path]) -> dict[str, set[str]]:
     """File name -> what the study names. Raises StudyError for a file that cannot be read: nobody knows its names."""
-    return {str(path): named_by(study.load(path)) for path in paths}
+    return {str(path): named_by(load(path)) for path in paths}
 
 
 def show(paths: Sequence[Path]) -> None:
@@ -101,12 +111,12 @@ def _by_age(found: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def _print_rows(title: str, rows: Sequence[tuple[str, list[Entry]]]) -> None:
-    width = max(len(title), *(len(name) for name, _ in rows))
-    print(f"{title:{width}}  trainings  data sets        size")
-    for name, found in rows:
-        runs = sum(entry.key.startswith("runs/") for entry in found)
-        size = _size(sum(entry.size for entry in found))
-        print(f"{name:{width}}  {runs:9}  {len(found) - runs:9}  {size:>10}")
+    print(table((title, "trainings", "data sets", "size"), [_row(name, found) for name, found in rows]))
+
+
+def _row(name: str, found: Sequence[Entry]) -> tuple[str, ...]:
+    runs = sum(entry.key.startswith("runs/") for entry in found)
+    return name, str(runs), str(len(found) - runs), _size(sum(entry.size for entry in found))
 
 
 def _total(paths: Iterable[Path]) -> int:

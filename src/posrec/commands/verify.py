@@ -1,8 +1,9 @@
-"""Check everything that a study rests on: checksums, ids, what is missing, and what doesn't belong there.
+"""`posrec verify`: check every file of a study: checksums, ids, missing files and files that don't belong there.
 
 Nothing is changed unless a repair is asked for; a repair moves files aside, so that the workflow makes them again.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,7 +21,7 @@ from posrec.files import read_checked_json, read_json
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, planned_runs
 from posrec.store import lock, places, results
-from posrec.study.study import Study
+from posrec.study.study import Study, load
 
 SHOWN = 3  # names in a line on missing files
 MADE_AGAIN = "it is made again"
@@ -38,6 +39,17 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.kind:9} {self.path}: {self.text}; {self.remedy}"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The verb."""
+    loaded = load(arguments.study)
+    status = verify(loaded, arguments.study, arguments.repair)
+    if arguments.retrain:
+        from posrec.model.runs import retrain  # loads torch
+
+        status |= retrain.retrain(loaded, arguments.retrain, arguments.choice)
+    return status
 
 
 def workflow_command(study_file: str) -> str:
@@ -222,10 +234,8 @@ def check_analysis(study: Study) -> Iterator[Finding]:
 def check_foreign(study: Study) -> Iterator[Finding]:
     """Files in the study's folders of data and runs that it doesn't plan."""
     for part in places.PARTS:
-        known = set(places.planned_files(study, part))
-        for path in places.files_below(ids.STUDIES / study.name / part):
-            if path not in known:
-                yield Finding("foreign", path, "the study plans no such file", "a repair moves it aside", (path,))
+        for path in places.unplanned_files(study, part):
+            yield Finding("foreign", path, "the study does not plan this file", "a repair moves it aside", (path,))
 
 
 def _differing(

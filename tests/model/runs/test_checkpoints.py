@@ -14,13 +14,13 @@ import pytest
 import torch
 import yaml
 
+from posrec.commands import plan
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model.runs import checkpoints, jobs
 from posrec.model.runs.checkpoints import Checkpoint
 from posrec.model.runs.scoring import Scores
 from posrec.model.train import Training, train_run
-from posrec.store import places
 from tests.model.conftest import make_candidates, make_cell
 from tests.model.toy import RAW, make_study, run
 
@@ -154,7 +154,7 @@ def test_stopped_after_every_step_it_ends_with_the_same_bytes(
         except PosrecError:
             stops += 1
         capsys.readouterr()
-        places.print_plan(make_study())
+        plan.print_plan(make_study())
         seen += re.findall(r"begun: toy learnt seed 1, epoch (\d) of 2 \d+ s ago, loss 0\.\d+", capsys.readouterr().out)
     assert stops > 6
     assert sorted(set(seen)) == ["1", "2"]

@@ -1,8 +1,7 @@
-"""Train some runs of a study again, beside what is there, and compare.
+"""Train some runs of a study again in a temporary folder, and compare.
 
-Within one numerics class on one processor type the bytes are promised. On another processor type sums are rounded
-otherwise, training amplifies that, and only the level of the metrics can be compared, to `tolerance`. So it is
-on a GPU.
+Within one numerics class on one processor type the bytes are the same. On another processor type, and on a GPU, sums
+are rounded differently and training amplifies that: only the level of the metrics can be compared, to `tolerance`.
 """
 
 import math
@@ -22,6 +21,7 @@ from posrec.plan.run import planned_runs
 from posrec.plan.work import on_gpu
 from posrec.store import results
 from posrec.study.study import Study
+from posrec.text import table
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,15 @@ def _same_processor(run: Run) -> bool | None:
 
 
 def print_table(found: Sequence[Comparison]) -> None:
-    """One line a run, then the verdict."""
-    width = max(len(comparison.label) for comparison in found)
-    print(f"{'run':{width}}  difference  tolerance  seconds  verdict")
-    for item in found:
-        numbers = f"{item.difference:10.2g}  {item.tolerance:9.2g}  {item.seconds:7.1f}"
-        print(f"{item.label:{width}}  {numbers}  {item.verdict}")
+    """One line per run, then the summary."""
+    header = ("run", "difference", "tolerance", "seconds", "verdict")
+    print(table(header, [_row(item) for item in found], left=(0, 4)))
     good = sum(comparison.accepted for comparison in found)
     print(
         f"posrec verify: {good} of {len(found)} runs came back. difference: the largest of a metric; tolerance: for "
         "another processor type and for a GPU (on the same processor type the bytes must be the same)"
     )
+
+
+def _row(item: Comparison) -> tuple[str, ...]:
+    return item.label, f"{item.difference:.2g}", f"{item.tolerance:.2g}", f"{item.seconds:.1f}", item.verdict
