@@ -84,7 +84,7 @@ def test_only_keeps_the_protocols_it_names() -> None:
         ([{"name": "a", "targets": "none"}], "one of 'all', 'last'"),
         ([{"name": "a b", "ties": "released"}], "letters, digits"),
         ([{"name": "released", "base": "sound"}], "is a preset"),
-        (["sound", "sound"], "stands twice"),
+        (["sound", "sound"], "is listed twice"),
         (["sound", {"name": "same"}], "sound and same have the same switches"),
     ],
 )

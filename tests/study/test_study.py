@@ -84,7 +84,7 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"datasets": {"toy": {}}}, "datasets.toy: give one of `source`, `table` and `simulate`"),
         ({"datasets": {}}, "datasets"),
         ({"seeds": [1, 2]}, "at least 3 different seeds (given: 2)"),
-        ({"seeds": [1, 2, 3, 2]}, "seeds: 2 stands twice"),
+        ({"seeds": [1, 2, 3, 2]}, "seeds: 2 is listed twice"),
         ({"seeds": None}, "seeds: Field required"),
         ({"deviation_seeds": [3, 4, 5]}, "deviation_seeds: [3] are also in seeds"),
         ({"deviation_seeds": [4, 5, 6], "encodings": ["rope"]}, "need the encoding 'none'"),

@@ -128,7 +128,7 @@ def test_a_key_that_stands_twice_is_an_error(fresh: Project, name: str) -> None:
     chosen = [] if name == "params.yaml" else ["--configfile", name]
     output = fresh.snakemake("-n", *chosen, check=False)
     line = text.splitlines().index("seeds:") + 1
-    assert f"{name}: line {len(text.splitlines()) + 1}: seeds stands in line {line} already; remove one" in output
+    assert f"{name}: line {len(text.splitlines()) + 1}: duplicate key seeds, first in line {line}; remove one" in output
     assert "Traceback" not in output
     assert not (fresh.folder / ".cache").exists()
 

@@ -16,8 +16,8 @@ from posrec.files import digest, write_text
 from posrec.plan import cluster, expected, ids, work
 from posrec.plan.run import run_files
 from posrec.store import lock
+from posrec.study.reading import read_yaml
 from posrec.study.study import Study, from_dict
-from posrec.study.yaml_file import read_yaml
 
 
 def typed(value):
@@ -40,7 +40,7 @@ def read_study() -> Study:
     update_config(config, typed(workflow.config_settings.config))
     path = given[0] if given else "params.yaml"
     try:
-        # Snakemake's own reader takes the last of a key that stands twice.
+        # Snakemake's own reader silently keeps the last of duplicate keys.
         read_yaml(path)
         study = from_dict(config, path)
         for name, dataset in study.settings.datasets.items():

@@ -101,7 +101,7 @@ def parse(entries: Sequence[str | dict[str, Any]], where: str) -> tuple[Protocol
     names: set[str] = set()
     for protocol in protocols:
         if protocol.name in names:
-            raise StudyError(f"{where}: protocols: {protocol.name} stands twice; remove one or name it otherwise")
+            raise StudyError(f"{where}: protocols: {protocol.name} is listed twice; remove or rename one")
         names.add(protocol.name)
         same = seen.setdefault((protocol.training, protocol.evaluation), protocol.name)
         if same != protocol.name:

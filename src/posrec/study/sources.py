@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from posrec.errors import DataError
+from posrec.errors import DataError, StudyError
 from posrec.files import write_text
+from posrec.study.reading import read_yaml
 from posrec.study.settings import DatasetSettings
 
 FOLDER = Path(__file__).parent
@@ -96,6 +97,6 @@ def _read_yaml(path: Path) -> Any:
 
 def _parse(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); `git checkout {path}` brings it back") from None
+        return read_yaml(path)
+    except StudyError as error:
+        raise DataError(f"{error}; restore it with `git checkout {path}`") from None

@@ -16,8 +16,7 @@ from posrec.study import settings as schema
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.protocols import Protocol, TrainingSwitches, parse
-from posrec.study.reading import SettingsType, check_size, nearest, validated
-from posrec.study.yaml_file import read_yaml
+from posrec.study.reading import SettingsType, check_size, nearest, read_yaml, validated
 
 MIN_SEEDS = 3  # fewer cannot show a spread at all
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
@@ -143,7 +142,7 @@ def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
         values = getattr(settings, key)
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
-            raise StudyError(f"{where}: {key}: {', '.join(twice)} stands twice; remove one")
+            raise StudyError(f"{where}: {key}: {', '.join(twice)} is listed twice; remove one")
 
 
 def _cells(settings: schema.StudySettings, protocols: tuple[Protocol, ...], where: str) -> Iterator[Cell]:
