@@ -69,7 +69,7 @@ def test_after_a_kill_in_prepare_everything_is_built(
     kill(fresh, process)
     assert next(data.rglob("dataset.npz"), None)
     done = fresh.run(*MAKE_ALL)
-    assert "is taken away" in done.stdout
+    assert "removed the lock of" in done.stdout
     assert "The report is results/studies/default/report.html" in done.stdout
     assert fresh.hashes() == finished.hashes()
 
