@@ -101,21 +101,21 @@ def test_what_is_not_of_the_stores_form_or_a_link_stays(stocked: Path, tmp_path:
     assert not (stocked / "runs/0123456789ab/seed=1").exists()
 
 
-def test_nothing_is_freed_when_a_study_cannot_be_read(stocked: Path) -> None:
+def test_nothing_is_deleted_when_a_study_cannot_be_read(stocked: Path) -> None:
     write_text("studies/broken.yaml", "study: [")
     with pytest.raises(PosrecError, match=r"broken\.yaml"):
         store.free(yes=True)
     assert (stocked / UNNAMED[0]).exists()
 
 
-def test_nothing_is_freed_outside_of_a_checkout(stocked: Path) -> None:
+def test_nothing_is_deleted_outside_of_a_checkout(stocked: Path) -> None:
     Path("params.yaml").unlink()
     shutil.rmtree("studies")
-    with pytest.raises(PosrecError, match="everything would be freed"):
+    with pytest.raises(PosrecError, match="everything would be deleted"):
         store.free(yes=True)
 
 
-def test_nothing_is_freed_while_a_workflow_runs(stocked: Path) -> None:
+def test_nothing_is_deleted_while_a_workflow_runs(stocked: Path) -> None:
     write_text(lock.LOCKS / "0.output.lock", "")
     with pytest.raises(PosrecError, match="a workflow may run here"):
         store.free(yes=True)

@@ -230,7 +230,7 @@ def test_missing_files_are_told_by_folder(toy: Study) -> None:
     job = run(toy, "learnt")
     shutil.rmtree(job.path.parent)
     assert (only(toy).kind, only(toy).path) == ("missing", job.path.parent)
-    assert "and 3 more not there" in only(toy).text
+    assert "and 3 more do not exist" in only(toy).text
     assert not only(toy).files
 
 

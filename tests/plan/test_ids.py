@@ -188,7 +188,7 @@ def test_a_tolerance_is_part_of_the_id() -> None:
     assert len(ids) == 2
 
 
-@pytest.mark.parametrize("file", ["published.csv", "report.html", "claims.py", "outputs.py", "variation.py"])
+@pytest.mark.parametrize("file", ["published.csv", "page.html", "places.py", "registry.py", "variation.py"])
 def test_a_changed_file_of_the_analysis_changes_its_id(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, read = analysis_id(small()), Path.read_text
 

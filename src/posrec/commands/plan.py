@@ -139,9 +139,9 @@ def _says_failed(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one data set's runs: core seconds of all and of the longest, peak MB of a process, MB on disk."""
+    """Cost of one data set's runs: core seconds of all and of the longest, peak MB of a process, MB on disk."""
 
-    counts: str  # where they come from
+    counts: str  # their origin
     runs: int
     seconds: float
     longest: float
@@ -150,7 +150,7 @@ class Estimate:
 
 
 def counts_of(loaded: Study, name: str) -> tuple[Counts, str] | None:
-    """The counts of a data set and where they come from: the study, or the prepared data where they are there."""
+    """The counts of a data set and their origin: the study, or the prepared data where they exist."""
     given = work.known_counts(loaded, name)
     if given is not None:
         return given
@@ -182,7 +182,7 @@ def estimate(loaded: Study, name: str, speed: Mapping[str, float]) -> Estimate |
 
 
 def print_estimate(loaded: Study, speed: Mapping[str, float], source: str) -> None:
-    """Print the cost of each data set and of all; `source` says whose speed it is."""
+    """Print the cost of each data set and the total; `source` is the origin of the speed."""
     found = {name: estimate(loaded, name, speed) for name in loaded.settings.datasets}
     rows = [_row(name, one) for name, one in found.items()]
     if len(found) > 1:
@@ -211,7 +211,7 @@ def _row(name: str, one: Estimate | None) -> list[str]:
 
 
 def _gpu_hours(loaded: Study) -> float:
-    """Of the data sets whose counts are known."""
+    """GPU-hours of the data sets with known counts."""
     counts = {name: counts_of(loaded, name) for name in loaded.settings.datasets}
     known = [(cell, found[0]) for cell in loaded.cells if (found := counts[cell.dataset]) is not None]
     return sum(work.run_load(cell, of).seconds(work.GPU_SPEED) * len(cell.seeds) for cell, of in known) / 3600
@@ -221,7 +221,7 @@ def _unknown(found: Mapping[str, Estimate | None]) -> Iterator[str]:
     for name, one in found.items():
         if one is None:
             yield (
-                f"datasets.{name}: the study declares no counts; `posrec prepare --dataset {name}` counts, or write "
+                f"datasets.{name}: the study declares no counts; run `posrec prepare --dataset {name}`, or add "
                 "expect: {users: ..., items: ..., interactions: ...}"
             )
 
@@ -235,9 +235,9 @@ def seconds_of(budget: str) -> float:
 
 
 def print_budget(loaded: Study, speed: Mapping[str, float], budget: str) -> None:
-    """Print the line of the study that spends `budget` of all cores of this machine.
+    """Print the setting of `epochs` that uses `budget` on all cores of this machine.
 
-    Raises StudyError where counts are unknown, or one epoch of each run is more than the budget.
+    Raises StudyError where counts are unknown, or one epoch of each run exceeds the budget.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     available = seconds_of(budget) * cores
@@ -255,7 +255,7 @@ def print_budget(loaded: Study, speed: Mapping[str, float], budget: str) -> None
 
 
 def study_load(loaded: Study, epochs: int | None = None) -> Load:
-    """The work of all runs, with so many epochs each. Raises StudyError where counts are unknown."""
+    """The work of all runs with `epochs` epochs each (default: the study's). Raises StudyError for unknown counts."""
     total = Load()
     for cell in loaded.cells:
         known = counts_of(loaded, cell.dataset)

@@ -31,7 +31,7 @@ RUN_COLUMNS = (
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page; `folded` ones open on a click."""
+    """A table of the page; a `folded` one opens on a click."""
 
     title: str
     header: tuple[str, ...]
@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A planned run: its file (None: missing or unreadable) and its sidecar (None: missing, or of another file)."""
+    """A planned run with its file (None: missing or unreadable) and its sidecar (None: missing, or of another file)."""
 
     planned: PlannedRun
     content: dict[str, Any] | None
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def write_page(study: Study) -> None:
-    """Write the page from run files, manifests and sidecars; what isn't there is said on the page, never an error."""
+    """Write the page from run files, manifests and sidecars. Missing ones are shown and are not an error."""
     page, last = provenance_files(study)
     write_text(page, render(study))
     marker.write_marker(last, [page])
@@ -62,7 +62,7 @@ def write_page(study: Study) -> None:
 
 
 def render(study: Study) -> str:
-    """The page's HTML: self-contained, needs no network."""
+    """The page's HTML, self-contained."""
     runs = [_recorded(planned) for planned in planned_runs(study)]
     environment = Environment(loader=PackageLoader("posrec.commands", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("provenance.html").render(
@@ -95,7 +95,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
     statuses = Counter(str(run.content.get("status")) if run.content else "missing" for run in runs)
     rows = [
         ("runs", ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))),
-        ("with a record of their making", f"{len(records)} of {len(runs)}"),
+        ("with a record", f"{len(records)} of {len(runs)}"),
         ("analysis id", analysis_id(study)),
         ("commit", _counted(_commit(record) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
 def write_snapshot(study: Study, command: str, to: Path) -> None:
     """Copy tables and figures of a finished study to `to`/<study>/ and write README.md there.
 
-    command: the line that ran the study. Raises DataError where results or the sidecars of their trainings are missing.
+    command: the command that ran the study. Raises DataError where results or sidecars of trainings are missing.
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]
@@ -48,11 +48,11 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
 
 
 def costs(study: Study) -> dict[str, Any]:
-    """Seconds and machine of the study's trainings, from the sidecars under results/provenance/."""
+    """Time and machine of the study's trainings, from the sidecars in results/provenance/."""
     paths = list(dict.fromkeys(planned.sidecar for planned in planned_runs(study)))
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained a study can say")
+        raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained has these")
     runs = [read_json(path) for path in paths]
     jobs = [read_json(path) for path in sorted(job_records(study).glob("*.json"))]
     spent = {kind: sum(run["seconds"].get(kind, 0.0) for run in runs) for kind in ("training", "evaluation")}
@@ -70,7 +70,7 @@ def costs(study: Study) -> dict[str, Any]:
 
 
 def page(tables: Tables, command: str, spent: dict[str, Any], notes: str = "") -> str:
-    """The snapshot's README as Markdown; `notes` is a line that leads to what people wrote beside it."""
+    """The snapshot's README as Markdown; `notes` is a line with a link to manual notes."""
     study = tables.inputs.study
     parts = [
         f"# {study.settings.report.title or study.name}",
@@ -113,7 +113,7 @@ def _cost(spent: dict[str, Any]) -> str:
     return (
         f"{spent['runs']} runs: {spent['training'] / 60:.0f} minutes of training and {spent['evaluation'] / 60:.0f} of "
         f"evaluation on one core each, {spent['wall'] / 60:.0f} minutes from the first to the last; "
-        f"{spent['overhead']:.2f} s a run for everything else in a training job; peak memory of a job "
+        f"{spent['overhead']:.2f} s per run for everything else in a training job; peak memory of a job "
         f"{spent['memory']:.0f} MiB. {', '.join(sorted(spent['machine']))}. {versions}. "
         f"Commit {', '.join(spent['commit'])}."
     )

@@ -1,7 +1,7 @@
-"""From a study to ids and paths: what the workflow needs to know before it runs.
+"""Ids of a study's data sets, trainings and evaluations, and the paths of its data sets.
 
-Ids are hashes of exactly what can change the bytes they name; they stand in paths, and existence decides. Importing
-this module imports neither torch nor pandas.
+An id is a hash of exactly what can change the bytes that it names. Ids are part of paths, so a file that exists is up
+to date. Importing this module imports neither torch nor pandas.
 """
 
 import os
@@ -23,7 +23,7 @@ STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
 LOGS = Path("logs")
-UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
+UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that is not recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
 
 
@@ -33,10 +33,10 @@ def store() -> Path:
 
 
 def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
-    """A data set's raw files and how to read them, for `posrec.data.raw.formats`: format, title, files with their
-    sha256 (None: any), bad_lines, options, and the remedy where a file is missing or changed.
+    """A data set's raw files and how `posrec.data.raw.formats` reads them: format, title, files with their sha256
+    (None: any), bad_lines, options, and the remedy where a file is missing or changed.
 
-    Raises StudyError for an unknown source, one without a recorded sha256, and a table that is not there.
+    Raises StudyError for an unknown source, one without a recorded sha256, and a missing table.
     """
     source = planned_source(name, dataset)
     if missing := [file for file, checksum in source["files"].items() if checksum == UNRECORDED]:
@@ -48,10 +48,10 @@ def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
 
 
 def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
-    """As `source_of`, but for planning alone: a file without a recorded sha256 has UNRECORDED in its place.
+    """As `source_of`, but for planning only: UNRECORDED replaces a missing sha256.
 
-    The ids that follow from it are provisional: nothing is ever prepared under them, since `source_of` refuses.
-    Raises StudyError for an unknown source and a table that is not there.
+    The resulting ids are provisional: `source_of` refuses, so nothing is prepared under them. Raises StudyError for an
+    unknown source and a missing table.
     """
     common = {"bad_lines": dataset.bad_lines, "options": {}, "title": "simulated"}
     if dataset.table is not None:
@@ -73,7 +73,7 @@ def _known_source(name: str, source: str) -> dict[str, Any]:
     if source not in known:
         hint = nearest(source, list(known))
         raise StudyError(
-            f"datasets.{name}.source: '{source}' is not known{hint}; `posrec fetch --list` shows all that are"
+            f"datasets.{name}.source: '{source}' is not known{hint}; `posrec fetch --list` shows all known ones"
         )
     recorded = {file: record.sha256 for file, record in sources.locked(source).items()}
     files = {file: recorded.get(file, UNRECORDED) for file in sources.file_names(known[source])}
@@ -86,7 +86,7 @@ def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
         files = {part.path: part.sha256 or sha256_of(part.path) for part in parts}
     except DataError as error:
         raise StudyError(
-            f"datasets.{name}.table: {error}; put the file there, or correct the path (it counts from the folder in "
+            f"datasets.{name}.table: {error}; put the file there, or correct the path (it is relative to the folder in "
             "which you run posrec)"
         ) from None
     options = {"table": table.model_dump(exclude={"items"}), "items": table.items and table.items.model_dump()}
@@ -95,9 +95,9 @@ def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
 
 
 def raw_folder(name: str, dataset: DatasetSettings) -> Path:
-    """Where the raw reviews lie: a source's under its name, simulated ones under the id of the simulation.
+    """Folder of the raw reviews: named after the source, or with the id of the simulation.
 
-    The paths of a user's own table count from the working folder.
+    Paths of a user's own table are relative to the working folder.
     """
     if dataset.table is not None:
         return Path()
@@ -111,7 +111,7 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
     Provisional where the source is not recorded (see `planned_source`).
     """
-    place: Any = {"path", "sha256"}  # a table is known by its content, wherever it lies
+    place: Any = {"path", "sha256"}  # a table is identified by its content, not its path
     without: Any = {"model", "training", "expect", "source"}
     settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
     source = planned_source(name, dataset)
@@ -122,7 +122,7 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
 
 def run_id(study: Study, cell: Cell) -> str:
-    """Id of a training but its seed."""
+    """Id of a training without its seed."""
     training = cell.training.model_dump(exclude={"keep_weights"})
     encoding = find(cell.encoding)
     parts = {
@@ -138,19 +138,19 @@ def run_id(study: Study, cell: Cell) -> str:
 
 
 def block_id(study: Study, protocol: str) -> str:
-    """Id of the evaluation under one protocol: what the store keeps a block of results for."""
+    """Id of the evaluation under one protocol; the store has one block of results per id."""
     switches = next(one.evaluation for one in study.protocols if one.name == protocol)
     return digest([switches.model_dump(), study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
 def evaluation_id(study: Study, cell: Cell | None = None) -> str:
-    """Id of the evaluations in a cell's run files (those of the protocols that share its training), or of all."""
+    """Id of the evaluations in a cell's run files (one per protocol of the cell), or of all protocols."""
     protocols = cell.protocols if cell else study.protocols
     return digest({protocol.name: block_id(study, protocol.name) for protocol in protocols})
 
 
 def candidates_id(study: Study) -> str:
-    """Id of the frozen candidates, beside the data set's own."""
+    """Id of the sampled candidates; it does not include the data set's."""
     return digest([study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
@@ -167,7 +167,7 @@ class DatasetFiles:
 
 
 def dataset_files(study: Study, name: str) -> DatasetFiles:
-    """Where the prepared data set `name` of a study lies."""
+    """Paths of the prepared data set `name` of a study."""
     folder = STUDIES / study.name / "data" / name / dataset_id(name, study.settings.datasets[name])
     return DatasetFiles(
         folder,

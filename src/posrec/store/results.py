@@ -1,8 +1,8 @@
-"""Where run files and the store's blocks lie, and how they are read: a damaged file is never taken for a result.
+"""Read and write run files and the store's blocks. Checksums ensure that a damaged file is never used as a result.
 
-The store (`.cache`, or POSREC_STORE) keeps every training ever made: one block a run id, seed and single evaluation
-protocol, `runs/<run_id>/seed=<s>/<block_id>.json` with its npz, and the weights that a study asks to keep. The run
-files of a study are put together from blocks, without training.
+The store (`.cache`, or POSREC_STORE) keeps every training: one block per run id, seed and evaluation protocol,
+`runs/<run_id>/seed=<s>/<block_id>.json` with its npz, and the weights that a study keeps. A study's run files are
+assembled from blocks, without training.
 """
 
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ Result = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def write_result(path: Path, content: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write `path` (.json) and the .npz beside it, the npz first; the checksum in the json covers both."""
+    """Write `path` (.json) and the .npz beside it, npz first. The checksum in the json covers both."""
     npz = path.with_suffix(".npz")
     write_bytes(npz, npz_bytes(arrays, compress=True))
     write_json(path, {**content, "checksum": _checksum(content, npz)})
 
 
 def read_result(path: Path) -> Result:
-    """Read a json and its npz. Raises DataError when either is missing, damaged or not what the checksum covers."""
+    """Read a json and its npz. Raises DataError where either is missing or damaged."""
     return read_content(path), read_npz(path.with_suffix(".npz"))
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read the json alone; the checksum of both is checked all the same. Raises DataError as `read_result`."""
+    """Read the json only; the checksum of both files is verified. Raises DataError as `read_result`."""
     content = read_json(path)
     npz = path.with_suffix(".npz")
     if not isinstance(content, dict) or not npz.exists():
@@ -59,7 +59,7 @@ def status_of(path: Path, must_say: Mapping[str, Any]) -> str | None:
 def _matches(content: dict[str, Any], npz: Path, expected: object) -> bool:
     try:
         return _checksum(content, npz) == expected
-    except (OSError, ValueError):  # unreadable, or NaN in the json, which nothing here writes
+    except (OSError, ValueError):  # unreadable, or NaN in the json, which is never written here
         return False
 
 

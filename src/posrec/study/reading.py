@@ -73,11 +73,11 @@ def check_size(raw: Any, where: str) -> None:
         if isinstance(value, dict | list):
             waiting.extend(value.values() if isinstance(value, dict) else value)
     if waiting:
-        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; a study names far fewer, and no alias of itself")
+        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; check for an alias that contains itself")
 
 
 def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
-    """The settings in the raw content under the key `prefix` of the file `where`. Raises StudyError."""
+    """The settings in `raw`, which is under the key `prefix` of the file `where`. Raises StudyError."""
     try:
         return model.model_validate_json(json.dumps(raw))
     except TypeError as error:
@@ -103,7 +103,7 @@ def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
 
 
 def nearest(word: str, allowed: list[str]) -> str:
-    """A hint at the allowed name that is most like `word`, or nothing."""
+    """A hint at the allowed name most similar to `word`, or an empty string."""
     match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else ""
 
