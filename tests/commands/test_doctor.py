@@ -1,4 +1,4 @@
-"""doctor: what is fine is said to be fine; each fault is found and comes with what to do."""
+"""doctor: what is right is ok; each fault is found, with what to do."""
 
 import re
 import shutil
@@ -107,7 +107,7 @@ def test_a_place_that_cannot_be_written(checkout: Path, monkeypatch: pytest.Monk
     assert line(doctor.check_writing).level == "problem"
 
 
-def test_a_lock_is_told(checkout: Path) -> None:
+def test_a_lock_is_reported(checkout: Path) -> None:
     assert line(doctor.check_snakemake).level == "ok"
     write_text(lock.LOCKS / "0.output.lock", "")
     assert "posrec unlock" in str(line(doctor.check_snakemake))

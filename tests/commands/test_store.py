@@ -54,7 +54,7 @@ def test_size_by_study_and_age(stocked: Path, capsys: pytest.CaptureFixture[str]
     assert row(shown, "params.yaml") == ["6", "1", "7.0", "MiB"]
     assert row(shown, "studies/other.yaml") == ["3", "1", "4.0", "MiB"]
     assert row(shown, store.UNNAMED) == ["2", "1", "3.0", "MiB"]
-    assert row(shown, "all of the store, each once") == ["8", "2", "10.0", "MiB"]
+    assert row(shown, "whole store, each entry once") == ["8", "2", "10.0", "MiB"]
     assert row(shown, "younger than a day") == ["7", "2", "9.0", "MiB"]
     assert row(shown, "older") == ["1", "0", "1.0", "MiB"]
 
@@ -76,7 +76,7 @@ def test_freeing_asks_and_frees_what_no_study_names(stocked: Path, capsys: pytes
     shown = capsys.readouterr().out
     assert all(key in shown for key in UNNAMED)
     assert cli.main(["store", "--free", "--yes"]) == 0
-    assert "nothing to free" in capsys.readouterr().out
+    assert "nothing to delete" in capsys.readouterr().out
 
 
 def test_a_script_has_to_say_yes(stocked: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,7 +216,7 @@ def test_numerics_that_came_later_left_the_ids_of_others_alone() -> None:
     assert changed(named) == set()
 
 
-def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
+def test_every_numerics_class_has_its_own_run_id_and_a_note() -> None:
     classes = [
         {},
         {"device": "cuda"},
@@ -230,5 +230,5 @@ def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
     assert warning.startswith(
         "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a numerics class"
     )
-    assert "no bytes are promised" in warning
+    assert "the bytes may differ" in warning
     assert study.numerics_note(small().cells) == ""

@@ -131,7 +131,7 @@ def test_without_counts_a_cell_is_a_job_and_the_plan_says_so(capsys: pytest.Capt
 
 
 def test_a_data_set_of_the_papers_is_planned_with_the_papers_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    """They cut the runs into jobs, and are told from declared ones; preparation is held to the study's own alone."""
+    """They pack the runs into jobs and are labelled as the paper's; preparation is not checked against them."""
     unknown, paper = ({"toy": {"source": "carca-beauty"}}, {"stability": False, "published": {"toy": "Beauty"}})
     assert work.known_counts(small(datasets=unknown), "toy") is None
     loaded = small(datasets=unknown, report=paper, training={"epochs": 50})
@@ -149,7 +149,7 @@ def test_gpu_hours_are_marked_as_an_estimate(capsys: pytest.CaptureFixture[str])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("GPU-hours")]
     hours = plan.study_load(loaded).seconds(work.GPU_SPEED) / 3600
     assert line.startswith(f"GPU-hours: about {hours:.1f} (an estimate: ")
-    assert "nothing measured" in line
+    assert "an estimate, not measured" in line
 
 
 def test_a_budget_becomes_epochs_that_fit(capsys: pytest.CaptureFixture[str]) -> None:

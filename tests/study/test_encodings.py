@@ -140,11 +140,11 @@ def test_an_own_encoding_cannot_ask_for_padding_behind_its_run_id(own: Path) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("@register('rope', 'added')\nclass A: pass\n", "is registered in .* too"),
-        ("@register('Mine', 'added')\nclass A: pass\n", "a name is made of"),
+        ("@register('rope', 'added')\nclass A: pass\n", "is also registered in"),
+        ("@register('Mine', 'added')\nclass A: pass\n", "a name consists of"),
         ("@register('mine', 'adde')\nclass A: pass\n", "family 'adde' does not exist"),
         ("@register('mine', 'added', k=print(1))\nclass A: pass\n", "all plain values"),
-        ("def (:\n", "no Python file"),
+        ("def (:\n", "not a readable Python file"),
     ],
 )
 def test_bad_registrations_name_their_file(own: Path, text: str, expected: str) -> None:

@@ -134,7 +134,7 @@ def test_an_interrupt_leaves_no_half_file_and_says_how_to_go_on(
     fresh.signal(process, number, whole_group=number == signal.SIGINT)
     output = fresh.finish(process, {})
     assert process.returncode != 0
-    assert "what was finished is kept" in output
+    assert "inished work is kept" in output
     assert "run the same command again" in output
     assert half_files(fresh) == []
     fresh.environment.clear()

@@ -90,7 +90,7 @@ def test_a_wrong_study_stops_before_anything_runs(fresh: Project, changes: dict[
 def test_warnings_are_said_once(fresh: Project) -> None:
     blind = {"toy": {**TINY["datasets"]["toy"], "attributes": False}}
     fresh.study(datasets=blind, model={**TINY["model"], "upper_bound": 1e-4})
-    assert fresh.snakemake("-n").count("blind to which item") == 1
+    assert fresh.snakemake("-n").count("cannot distinguish items") == 1
 
 
 def test_reading_the_workflow_imports_neither_torch_nor_pandas(fresh: Project) -> None:

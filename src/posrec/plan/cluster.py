@@ -67,7 +67,8 @@ def job_minutes(batch: Batch, attempt: int, known: list[Machine]) -> int:
 def job_memory(batch: Batch, attempt: int, known: list[Machine]) -> int:
     """MB of a job's process on the machine where it needs most, times the attempt.
 
-    A job longer than the limit needs several attempts to finish, so memory is raised after these only. Raises PosrecError where POSREC_TIME_LIMIT is not a number of minutes.
+    A job longer than the limit needs several attempts to finish, so memory is raised after these only. Raises
+    PosrecError where POSREC_TIME_LIMIT is not a number of minutes.
     """
     raised = 1 + (attempt - 1) // _limits(batch, known)
     if batch.memory is None:

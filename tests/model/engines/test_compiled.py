@@ -269,7 +269,7 @@ def test_without_numba_the_error_names_the_key_and_the_way_out(place: Path, monk
 
 @pytest.mark.parametrize("numerics", [{"device": "cuda"}, {"precision": "bf16"}])
 def test_the_engine_is_for_the_cpu_in_full_precision(numerics: dict[str, str]) -> None:
-    with pytest.raises(StudyError, match=r"training.numerics: .*engine numba is for device cpu in fp32 or fp64"):
+    with pytest.raises(StudyError, match=r"training.numerics: .*engine numba needs device cpu and fp32 or fp64"):
         make_study(training={"numerics": {"engine": "numba", **numerics}})
 
 
