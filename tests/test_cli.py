@@ -162,6 +162,21 @@ def test_prune_moves_what_is_not_planned_and_nothing_else(small: study.Study) ->
     assert all(path.exists() for path in planned(small))
 
 
+def test_prune_keeps_a_link_to_the_folder_of_a_planned_data_set(small: study.Study) -> None:
+    complete(small)
+    folder = ids.dataset_files(small, "toy").folder
+    elsewhere = Path("other-disk")
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere.absolute())
+    stray = folder.parent / "stray"
+    stray.symlink_to(elsewhere.absolute())
+    prune.prune(small)
+    assert folder.is_symlink()
+    assert not stray.is_symlink()
+    assert places.unplanned_files(small, "data") == []
+    assert all(path.exists() for path in planned(small))
+
+
 def test_prune_never_overwrites_what_it_moved_before(small: study.Study) -> None:
     complete(small)
     old = ids.STUDIES / "small/data/toy/old.npz"
