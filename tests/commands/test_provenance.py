@@ -1,4 +1,4 @@
-"""Provenance: what made a run stands beside it, never in it, and on a page of its own."""
+"""Provenance: how a run was computed is recorded beside it, not in it, and shown on a separate page."""
 
 import json
 import re

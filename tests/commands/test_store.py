@@ -1,4 +1,4 @@
-"""The store: sizes by study and age; freeing asks, and touches nothing that a study names or that lies elsewhere."""
+"""The store: sizes by study and age; --free asks, and deletes nothing that a study names or that is elsewhere."""
 
 import os
 import shutil
@@ -80,7 +80,7 @@ def test_freeing_asks_and_frees_what_no_study_names(stocked: Path, capsys: pytes
 
 
 def test_a_script_has_to_say_yes(stocked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["store", "--free"]) == 2  # pytest's stdin is no terminal
+    assert cli.main(["store", "--free"]) == 2  # pytest's stdin is not a terminal
     assert "--yes" in capsys.readouterr().err
     assert (stocked / UNNAMED[0]).exists()
     assert cli.main(["store", "--free", "--yes"]) == 0

@@ -174,7 +174,7 @@ def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
 
 
 def test_data_of_another_id_are_foreign(toy: Study) -> None:
-    """Whole and with a right checksum, but another data set's: nobody reads them, and verify names them."""
+    """Complete and with a correct checksum, but of another data set: they are not read, and verify reports them."""
     files = ids.dataset_files(toy, "toy")
     write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
     assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
@@ -190,7 +190,7 @@ def test_a_card_of_other_data_is_foreign(toy: Study) -> None:
 
 
 def test_a_manifest_that_is_out_of_date_is_found_and_made_again(toy: Study) -> None:
-    """`expect` is in no id: the data stay, and the manifest is written anew from the store."""
+    """`expect` is not in an id: the data are kept, and the manifest is rewritten from the store."""
     files = ids.dataset_files(toy, "toy")
     counts = read_json(files.manifest)["counts"]
     changed = make_study(datasets={"toy": {**RAW["datasets"]["toy"], "expect": counts}})
