@@ -113,8 +113,7 @@ DATA = [
     )
 ]
 RUNS = [
-    str(path)
-    for path in (run_files(STUDY) if not JOB or "write_tables" in JOB else ())
+    str(path) for path in (run_files(STUDY) if not JOB or "write_tables" in JOB else ())
 ]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
