@@ -23,6 +23,7 @@ from posrec.model.engines.stacked.jobs import bring_stacked
 from posrec.model.runs.jobs import Run
 from posrec.model.threads import one_thread
 from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.store import results
 from posrec.study import study
 from posrec.study.study import Cell
@@ -59,7 +60,7 @@ def effect(device: str, seeds: Sequence[int] = SEEDS, **changes: Any) -> pd.Data
 
 def _metrics(loaded: study.Study, cell: Cell) -> pd.DataFrame:
     """The metrics of a cell's runs in percent, trained at once: (seeds, METRICS)."""
-    runs = [Run(loaded, cell, seed) for seed in cell.seeds]
+    runs = [Run(planned) for planned in planned_runs(loaded, [cell])]
     bring_stacked(runs, again_failed=False)
     found = (results.read_content(run.path)["evaluations"][planted.PROTOCOL] for run in runs)
     return pd.DataFrame([{f"{kind} {name}": 100 * one[kind][name] for kind, name in METRICS} for one in found])

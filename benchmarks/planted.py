@@ -22,6 +22,7 @@ from posrec.data.simulate import simulate
 from posrec.files import read_json, write_text
 from posrec.model.runs import jobs
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.study import study
 
 SEEDS = range(101, 113)
@@ -128,7 +129,7 @@ def measure(seed: int) -> dict[str, float]:
 
 
 def _level(loaded: study.Study, cell: study.Cell) -> float:
-    (path,) = (path for path in ids.run_files(loaded, cell) if path.suffix == ".json")
+    (path,) = (path for path in run_files(loaded, [cell]) if path.suffix == ".json")
     return float(read_json(path)["evaluations"][PROTOCOL]["full"]["NDCG@10"])
 
 

@@ -1,5 +1,7 @@
 """The command line: verbs, errors without a traceback, `plan`, `prune` and `schema`."""
 
+import argparse
+import importlib
 import json
 import signal
 import subprocess
@@ -10,11 +12,12 @@ import jsonschema
 import pytest
 import yaml
 
-from posrec import cli
-from posrec.commands import schema
+from posrec import cli, commands
+from posrec.commands import prune, schema
 from posrec.errors import PosrecError
 from posrec.files import write_json, write_text
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.store import lock, places
 from posrec.study import study
 
@@ -26,6 +29,8 @@ STUDY = {
     "training": {"epochs": 1},
     "seeds": [1, 2, 3],
 }
+
+DATASET_VERBS = {"simulate", "prepare", "candidates", "describe", "baselines"}
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> study.Study:
 def planned(loaded: study.Study) -> list[Path]:
     files = ids.dataset_files(loaded, "toy")
     data = [files.arrays, files.manifest, files.candidates, files.card, files.baselines]
-    return data + [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
+    return data + list(run_files(loaded))
 
 
 def complete(loaded: study.Study) -> None:
@@ -48,12 +53,34 @@ def complete(loaded: study.Study) -> None:
         write_json(path, {"status": "finished"})
 
 
-@pytest.mark.parametrize("verb", sorted(cli.EXAMPLES))
-def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def verbs() -> list[str]:
+    (found,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return list(found.choices)
+
+
+def test_each_verb_has_a_file_with_its_name() -> None:
+    files = {path.stem for path in Path(commands.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(verbs())
+    assert [name for name in files if not callable(importlib.import_module(f"posrec.commands.{name}").run)] == []
+
+
+@pytest.mark.parametrize("verb", ["", *verbs()])
+def test_every_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main([verb, "--help"])
+        cli.main([*verb.split(), "--help"])
     assert stopped.value.code == 0
     assert f"posrec {verb}" in capsys.readouterr().out.split("examples:")[1]
+
+
+@pytest.mark.parametrize("verb", sorted(set(verbs()) - {"fetch", "store", "doctor", "schema"}))
+def test_every_verb_of_a_study_takes_it_as_argument_or_option(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parse, given = cli.parser().parse_args, ["--dataset", "toy"] if verb in DATASET_VERBS else []
+    assert parse([verb, *given]).study == "params.yaml"
+    assert parse([verb, "mine.yaml", *given]).study == "mine.yaml"
+    assert parse([verb, *given, "--study", "mine.yaml"]).study == "mine.yaml"
+    with pytest.raises(SystemExit):
+        parse([verb, "mine.yaml", "--study", "other.yaml", *given])
+    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_a_wrong_study_is_told_without_a_traceback(small: study.Study) -> None:
@@ -97,7 +124,7 @@ def state_line(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_plan_counts_what_is_there_stored_and_to_train(small: study.Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert state_line(capsys) == ["toy", "2", "6", "0", "0", "0", "0", "6"]
     cell = small.cells[0]
-    placed = ids.run_folder(small, cell)
+    placed = next(run_files(small, [cell])).parent
     write_json(placed / "seed=1.json", {})
     write_json(placed / "seed=1.npz", {})
     stored = Path(ids.STORE) / "runs" / ids.run_id(small, cell)
@@ -128,10 +155,25 @@ def test_prune_moves_what_is_not_planned_and_nothing_else(small: study.Study) ->
     old = folder / "runs/toy/rope/0123456789ab/0123456789ab/seed=1.json"
     write_text(old, "old")
     write_text(folder / "tables/runs.csv", "kept")
-    places.prune(small)
+    prune.prune(small)
     assert not old.parent.parent.exists()
     assert (places.PRUNED / old.relative_to(ids.STUDIES)).read_text() == "old"
     assert (folder / "tables/runs.csv").exists()
+    assert all(path.exists() for path in planned(small))
+
+
+def test_prune_keeps_a_link_to_the_folder_of_a_planned_data_set(small: study.Study) -> None:
+    complete(small)
+    folder = ids.dataset_files(small, "toy").folder
+    elsewhere = Path("other-disk")
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere.absolute())
+    stray = folder.parent / "stray"
+    stray.symlink_to(elsewhere.absolute())
+    prune.prune(small)
+    assert folder.is_symlink()
+    assert not stray.is_symlink()
+    assert places.unplanned_files(small, "data") == []
     assert all(path.exists() for path in planned(small))
 
 
@@ -140,7 +182,7 @@ def test_prune_never_overwrites_what_it_moved_before(small: study.Study) -> None
     old = ids.STUDIES / "small/data/toy/old.npz"
     for text in ("first", "second", "third"):
         write_text(old, text)
-        places.prune(small)
+        prune.prune(small)
     moved = sorted((places.PRUNED / "small/data/toy").iterdir())
     assert [path.read_text() for path in moved] == ["first", "second", "third"]
 
@@ -161,26 +203,26 @@ def test_prune_refuses_an_incomplete_study(small: study.Study) -> None:
     old = ids.STUDIES / "small/runs/old.json"
     write_text(old, "old")
     with pytest.raises(PosrecError, match=rf"1 planned files are missing \({missing}\).*snakemake --cores all trained"):
-        places.prune(small)
+        prune.prune(small)
     assert old.exists()
-    places.prune(small, only="data")  # whose files are all there
+    prune.prune(small, only="data")  # whose files are all there
 
 
 def test_prune_refuses_while_a_workflow_runs_and_not_when_it_was_killed(small: study.Study) -> None:
     complete(small)
     lock.claim("small")
     with pytest.raises(PosrecError, match="wait for it"):
-        places.prune(small)
+        prune.prune(small)
     path = lock.HOLDERS / "small.json"
     write_json(path, {**json.loads(path.read_text()), "started": "long ago"})
-    places.prune(small)
+    prune.prune(small)
 
 
 def test_prune_deletes_what_a_kill_left_of_a_write(small: study.Study) -> None:
     complete(small)
     half = ids.STUDIES / "small/tables/.runs.csv.x7.tmp"
     write_text(half, "half")
-    places.prune(small)
+    prune.prune(small)
     assert not half.exists()
     assert not places.PRUNED.exists()
 

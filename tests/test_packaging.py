@@ -1,4 +1,4 @@
-"""What stands in several places says the same: versions, profiles, stages, sources."""
+"""Facts that are in several places agree: versions, profiles, stages, sources."""
 
 import re
 import shutil
@@ -165,7 +165,7 @@ def test_outs_persist_and_cover_what_is_planned() -> None:
 
 
 def test_committed_stages_of_studies_are_those_of_dvc_yaml_and_were_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without dvc.lock beside them, `dvc pull` would look for results that nobody made, and fail."""
+    """Without dvc.lock beside them, `dvc pull` would look for results that do not exist, and fail."""
     monkeypatch.chdir(ROOT)
     for path in ROOT.glob("studies/*/dvc.yaml"):
         name = f"studies/{path.parent.name}.yaml"

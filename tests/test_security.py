@@ -29,6 +29,7 @@ from posrec.errors import DataError, StudyError
 from posrec.files import read_npz, write_text
 from posrec.model.runs.weights import read_weights
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.study import study
 from posrec.study.settings import DatasetSettings
 
@@ -97,7 +98,7 @@ def test_whatever_the_names_files_stay_in_the_studys_folder(name: str, dataset: 
         loaded = study.from_dict(raw)
     except StudyError:
         return
-    paths = [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
+    paths = list(run_files(loaded))
     paths += [path for found in analysis_files(loaded).values() for path in found]
     paths += vars(ids.dataset_files(loaded, dataset)).values()
     folder = os.path.normpath(ids.STUDIES / name)

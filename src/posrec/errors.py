@@ -1,4 +1,4 @@
-"""Errors that a user can act on: the command line prints their text without a traceback."""
+"""Errors that a user can fix: the command line prints their text without a traceback."""
 
 
 class PosrecError(Exception):
@@ -6,16 +6,16 @@ class PosrecError(Exception):
 
 
 class StudyError(PosrecError):
-    """A study file that cannot be used; the text names the key and the way out."""
+    """A study file that cannot be used; the text names the key and the remedy."""
 
 
 class DataError(PosrecError):
-    """Data that are missing, damaged or not what was declared; the text names the file and line."""
+    """Data that are missing, damaged or not as declared; the text names the file and line."""
 
 
 class ForeignError(DataError):
-    """An undamaged file that says to be another than its place says."""
+    """An undamaged file whose content does not belong to its path."""
 
 
 class WriteError(PosrecError):
-    """A file that this machine cannot write: no room, no permission."""
+    """A file that cannot be written: no space, no permission."""

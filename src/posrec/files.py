@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and hash what is in them."""
+"""Write files atomically, and hash their content."""
 
 import hashlib
 import io
@@ -15,11 +15,11 @@ import numpy as np
 
 from posrec.errors import DataError, WriteError
 
-REMEDY = "`posrec verify --repair` moves it aside, then run again"  # what to do with a damaged result
+REMEDY = "move it away with `posrec verify --repair`, then run again"  # for a damaged result
 
 
 def digest(value: Any, length: int = 12) -> str:
-    """Hash of a JSON-able value, whatever the order of its keys: the ids of posrec."""
+    """Hash of a JSON-serialisable value, independent of the order of keys: the ids of posrec."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
@@ -31,15 +31,15 @@ def sha256(path: str | Path) -> str:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then move into place: no reader ever sees half a file.
+    """Write to a temporary name in the same folder, then move it into place: readers never see an incomplete file.
 
-    Raises WriteError naming the file when the disk is full, read-only or not ours.
+    Raises WriteError naming the file when the disk is full or read-only, or the permission is missing.
     """
     write_stream(path, [content])
 
 
 def write_stream(path: str | Path, chunks: Iterable[bytes]) -> None:
-    """As `write_bytes`, for content that comes in chunks; when they end with an error, nothing is written."""
+    """As `write_bytes`, for content in chunks; if producing them raises an error, nothing is written."""
     _write_with(path, lambda handle: handle.writelines(chunks))
 
 
@@ -51,7 +51,7 @@ def _write_with(path: str | Path, fill: Callable[[IO[bytes]], None]) -> None:
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}): check the free space and the permissions of "
-            f"{path.parent}, then run the same command again; what was finished is kept"
+            f"{path.parent}, then run the same command again; finished work is kept"
         ) from error
 
 
@@ -75,7 +75,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON atomically, keys sorted: same value, same bytes. NaN is refused."""
+    """Write JSON atomically, with sorted keys: the same value gives the same bytes. NaN is an error."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -93,13 +93,13 @@ def write_checked_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def read_checked_json(path: str | Path) -> dict[str, Any]:
-    """Read what `write_checked_json` wrote, without the checksum. Raises DataError when the content is another."""
+    """Read what `write_checked_json` wrote, without the checksum. Raises DataError where they do not match."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a JSON object; {REMEDY}")
     expected = content.pop("checksum", None)
     if expected is None:
-        raise DataError(f"{path}: carries no checksum: it is foreign or from an older version; {REMEDY}")
+        raise DataError(f"{path}: has no checksum: it is foreign or from an older version; {REMEDY}")
     if _digest_or_none(content) != expected:
         raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
     return content
@@ -108,7 +108,7 @@ def read_checked_json(path: str | Path) -> dict[str, Any]:
 def _digest_or_none(content: Any) -> str | None:
     try:
         return digest(content, length=64)
-    except ValueError:  # NaN, which nothing here writes
+    except ValueError:  # NaN, which is never written here
         return None
 
 
@@ -122,7 +122,7 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an npz as `npz_bytes` makes it, atomically and without a copy of it in memory. Raises WriteError."""
+    """Write the same bytes as `npz_bytes`, atomically and without a copy in memory. Raises WriteError."""
     ordered: dict[str, Any] = {name: arrays[name] for name in sorted(arrays)}
     _write_with(path, lambda handle: np.savez(handle, **ordered))
 
@@ -130,7 +130,7 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_npz(path: str | Path, mapped: Collection[str] = ()) -> dict[str, np.ndarray]:
     """Read an npz of plain arrays; never unpickles. Raises DataError naming the file.
 
-    mapped: arrays that stay in the file, read-only, and are read where they are used; the file is uncompressed.
+    mapped: arrays to memory-map read-only; the file must be uncompressed.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -142,7 +142,7 @@ def read_npz(path: str | Path, mapped: Collection[str] = ()) -> dict[str, np.nda
 
 
 def _map_member(path: str | Path, member: str) -> np.ndarray:
-    """A memory map of an array that lies uncompressed in a zip file."""
+    """A memory map of an uncompressed array in a zip file."""
     with zipfile.ZipFile(path) as archive, archive.open(member) as content:
         info = archive.getinfo(member)
         np.lib.format.read_magic(content)

@@ -1,8 +1,7 @@
-"""Versions of what the results depend on. Raise one when the bytes it governs change; a golden test guards each
+"""Versions of what the results depend on. Raise one when the bytes it governs change; golden tests guard each
 (tests/data/test_golden.py; tests/model/golden.py has a case for every encoding, setting and switch).
 
-Each number is part of the ids (see `posrec.plan.ids`), so raising it computes anew whatever depends on it, and nothing
-else.
+Each number is part of the ids (see `posrec.plan.ids`), so raising it recomputes exactly what depends on it.
 """
 
 DATA_VERSION = 1  # simulated reviews, prepared data sets

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from posrec import versions
 from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_checked_json
 from posrec.plan import ids
+from posrec.plan.run import planned_run
 from posrec.store import results
 from posrec.study.study import Cell, Study, from_dict
 
@@ -36,13 +36,7 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
     block = {"selected_epoch": 3, "users": 100, "sampled": sampled, "full": full, "collapsed": False}
     block["diagnostics"] = {"tie_share_by_history": {"full": {"2": 0.5, "11-20": 0.0, "3-5": 0.25}}}
     return {
-        "study_schema": versions.STUDY_SCHEMA,
-        "run_id": ids.run_id(study, cell),
-        "evaluation_id": ids.evaluation_id(study, cell),
-        "training_version": versions.TRAINING_VERSION,
-        "dataset": cell.dataset,
-        "encoding": cell.encoding,
-        "seed": seed,
+        **planned_run(study, cell, seed).must_say,
         "epochs_trained": 5,
         "diagnostics": diagnostics(cell, seed),
         "evaluations": {p.name: {**block, "tie_share": {"sampled": 0.01, "full": 0.02}} for p in cell.protocols},
@@ -85,7 +79,7 @@ def failed_record(study: Study, cell: Cell, seed: int) -> dict[str, Any]:
 
 def write_run(study: Study, cell: Cell, seed: int, record: dict[str, Any]) -> None:
     """Write one run's json and npz; a failed run's curve is empty."""
-    results.write_result(ids.run_folder(study, cell) / f"seed={seed}.json", record, _curve(record))
+    results.write_result(planned_run(study, cell, seed).path, record, _curve(record))
 
 
 def _curve(record: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
-"""doctor: what is fine is said to be fine; each fault is found and comes with what to do."""
+"""doctor: what is right is ok; each fault is found, with what to do."""
 
+import re
 import shutil
 import sys
 from collections import namedtuple
@@ -15,12 +16,13 @@ from posrec.store import lock
 
 ROOT = Path(__file__).parents[2]
 Usage = namedtuple("Usage", "total used free")
+VARIABLES = {*doctor.FOLDERS, *doctor.NUMBERS, "POSREC_STORE"}
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("POSREC_STORE", "POSREC_MIRROR"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     write_text("profiles/default/config.yaml", "cores: all\n")
     write_text("envs/requirements.lock", (ROOT / "envs/requirements.lock").read_text())
@@ -105,7 +107,7 @@ def test_a_place_that_cannot_be_written(checkout: Path, monkeypatch: pytest.Monk
     assert line(doctor.check_writing).level == "problem"
 
 
-def test_a_lock_is_told(checkout: Path) -> None:
+def test_a_lock_is_reported(checkout: Path) -> None:
     assert line(doctor.check_snakemake).level == "ok"
     write_text(lock.LOCKS / "0.output.lock", "")
     assert "posrec unlock" in str(line(doctor.check_snakemake))
@@ -127,6 +129,19 @@ def test_the_variables(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSREC_MIRROR", str(checkout))
     monkeypatch.setenv("POSREC_STORE", str(checkout))
     assert line(doctor.check_environment).level == "ok"
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES - {"POSREC_STORE"}))
+def test_a_wrong_variable_is_a_problem(checkout: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "many")
+    assert [found.what for found in doctor.check_environment() if found.level == "problem"] == [name]
+    monkeypatch.setenv(name, str(checkout) if name in doctor.FOLDERS else "3")
+    assert line(doctor.check_environment).level == "ok"
+
+
+def test_every_variable_that_the_code_reads_is_checked() -> None:
+    code = [path.read_text() for path in (ROOT / "src").rglob("*.py") if path.name != "doctor.py"]
+    assert set(re.findall(r"POSREC_[A-Z_]+", "".join(code))) == VARIABLES
 
 
 def test_tools_of_a_cluster(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Provenance: what made a run stands beside it, never in it, and on a page of its own."""
+"""Provenance: how a run was computed is recorded beside it, not in it, and shown on a separate page."""
 
 import json
 import re
@@ -12,8 +12,7 @@ from posrec import cli
 from posrec.analysis.places import provenance_files
 from posrec.commands import provenance
 from posrec.files import read_json, sha256, write_json
-from posrec.model.runs import jobs
-from posrec.model.runs import sidecars as sidecars
+from posrec.model.runs import jobs, sidecars
 from posrec.plan import ids
 from posrec.store import results
 from posrec.study.study import Study
@@ -39,7 +38,7 @@ def toy(place: Path) -> Study:
 
 def test_a_sidecar_says_what_made_the_run(toy: Study) -> None:
     job = run(toy)
-    record = read_json(sidecars.run_record(toy, job.run_id, 1))
+    record = read_json(job.planned.sidecar)
     files = ids.dataset_files(toy, "toy")
     assert record["checksums"] == {
         "dataset.npz": sha256(files.arrays),
@@ -101,7 +100,7 @@ def test_commit_and_uncommitted_changes(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_page_shows_records_and_what_has_none(toy: Study, capsys: pytest.CaptureFixture[str]) -> None:
     jobs.train_cells(toy, toy.cells[:1], [3])
-    sidecars.run_record(toy, run(toy).run_id, 3).unlink()  # as after `dvc pull`
+    run(toy, seed=3).planned.sidecar.unlink()  # as after `dvc pull`
     assert cli.main(["provenance"]) == 0
     page, last = provenance_files(toy)
     assert str(page) in capsys.readouterr().out
@@ -116,7 +115,7 @@ def test_the_page_shows_records_and_what_has_none(toy: Study, capsys: pytest.Cap
 
 
 def test_a_record_of_another_file_is_not_shown_as_this_ones(toy: Study) -> None:
-    path = sidecars.run_record(toy, run(toy).run_id, 1)
+    path = run(toy).planned.sidecar
     write_json(path, {**read_json(path), "checksums": {"run": "0" * 64}})
     assert "<td>1 of 6</td>" in provenance.render(toy)
 
@@ -133,6 +132,6 @@ def test_the_page_is_beside_the_study_and_changes_none_of_its_files(toy: Study) 
 
 
 def test_names_cannot_break_the_page(toy: Study) -> None:
-    path = sidecars.run_record(toy, run(toy).run_id, 1)
+    path = run(toy).planned.sidecar
     write_json(path, {**read_json(path), "command": "<script>alert(1)</script>"})
     assert "<script>" not in provenance.render(toy)

@@ -1,4 +1,4 @@
-"""The store: sizes by study and age; freeing asks, and touches nothing that a study names or that lies elsewhere."""
+"""The store: sizes by study and age; --free asks, and deletes nothing that a study names or that is elsewhere."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ def test_size_by_study_and_age(stocked: Path, capsys: pytest.CaptureFixture[str]
     assert row(shown, "params.yaml") == ["6", "1", "7.0", "MiB"]
     assert row(shown, "studies/other.yaml") == ["3", "1", "4.0", "MiB"]
     assert row(shown, store.UNNAMED) == ["2", "1", "3.0", "MiB"]
-    assert row(shown, "all of the store, each once") == ["8", "2", "10.0", "MiB"]
+    assert row(shown, "whole store, each entry once") == ["8", "2", "10.0", "MiB"]
     assert row(shown, "younger than a day") == ["7", "2", "9.0", "MiB"]
     assert row(shown, "older") == ["1", "0", "1.0", "MiB"]
 
@@ -76,11 +76,11 @@ def test_freeing_asks_and_frees_what_no_study_names(stocked: Path, capsys: pytes
     shown = capsys.readouterr().out
     assert all(key in shown for key in UNNAMED)
     assert cli.main(["store", "--free", "--yes"]) == 0
-    assert "nothing to free" in capsys.readouterr().out
+    assert "nothing to delete" in capsys.readouterr().out
 
 
 def test_a_script_has_to_say_yes(stocked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["store", "--free"]) == 2  # pytest's stdin is no terminal
+    assert cli.main(["store", "--free"]) == 2  # pytest's stdin is not a terminal
     assert "--yes" in capsys.readouterr().err
     assert (stocked / UNNAMED[0]).exists()
     assert cli.main(["store", "--free", "--yes"]) == 0
@@ -101,23 +101,23 @@ def test_what_is_not_of_the_stores_form_or_a_link_stays(stocked: Path, tmp_path:
     assert not (stocked / "runs/0123456789ab/seed=1").exists()
 
 
-def test_nothing_is_freed_when_a_study_cannot_be_read(stocked: Path) -> None:
+def test_nothing_is_deleted_when_a_study_cannot_be_read(stocked: Path) -> None:
     write_text("studies/broken.yaml", "study: [")
     with pytest.raises(PosrecError, match=r"broken\.yaml"):
         store.free(yes=True)
     assert (stocked / UNNAMED[0]).exists()
 
 
-def test_nothing_is_freed_outside_of_a_checkout(stocked: Path) -> None:
+def test_nothing_is_deleted_outside_of_a_checkout(stocked: Path) -> None:
     Path("params.yaml").unlink()
     shutil.rmtree("studies")
-    with pytest.raises(PosrecError, match="everything would be freed"):
+    with pytest.raises(PosrecError, match="everything would be deleted"):
         store.free(yes=True)
 
 
-def test_nothing_is_freed_while_a_workflow_runs(stocked: Path) -> None:
+def test_nothing_is_deleted_while_a_workflow_runs(stocked: Path) -> None:
     write_text(lock.LOCKS / "0.output.lock", "")
-    with pytest.raises(PosrecError, match="says that a workflow runs here"):
+    with pytest.raises(PosrecError, match="a workflow may run here"):
         store.free(yes=True)
 
 

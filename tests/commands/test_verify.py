@@ -12,13 +12,13 @@ import pytest
 from posrec import cli
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
-from posrec.commands import retrain, verify
+from posrec.commands import verify
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare import card as statistics
 from posrec.errors import ForeignError
 from posrec.files import read_json, write_checked_json, write_json, write_text
 from posrec.model.evaluate import baselines
-from posrec.model.runs import jobs
+from posrec.model.runs import jobs, retrain
 from posrec.plan import ids
 from posrec.store import places, results
 from posrec.study.study import Study
@@ -159,7 +159,7 @@ def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
     truncate(block.with_suffix(".npz"))
     assert (only(toy).kind, only(toy).path) == ("damaged", block)
     verify.verify(toy, "params.yaml", repair=True)
-    assert (places.REPAIRED / block.relative_to(results.root())).exists()
+    assert (places.REPAIRED / block.relative_to(ids.store())).exists()
     assert verify.find(toy) == []
 
 
@@ -174,7 +174,7 @@ def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
 
 
 def test_data_of_another_id_are_foreign(toy: Study) -> None:
-    """Whole and with a right checksum, but another data set's: nobody reads them, and verify names them."""
+    """Complete and with a correct checksum, but of another data set: they are not read, and verify reports them."""
     files = ids.dataset_files(toy, "toy")
     write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
     assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
@@ -190,7 +190,7 @@ def test_a_card_of_other_data_is_foreign(toy: Study) -> None:
 
 
 def test_a_manifest_that_is_out_of_date_is_found_and_made_again(toy: Study) -> None:
-    """`expect` is in no id: the data stay, and the manifest is written anew from the store."""
+    """`expect` is not in an id: the data are kept, and the manifest is rewritten from the store."""
     files = ids.dataset_files(toy, "toy")
     counts = read_json(files.manifest)["counts"]
     changed = make_study(datasets={"toy": {**RAW["datasets"]["toy"], "expect": counts}})
@@ -219,7 +219,7 @@ def test_candidates_of_other_settings_are_foreign(toy: Study, changes: dict[str,
 
 
 def test_the_stores_other_data_under_the_same_id_are_found(toy: Study) -> None:
-    stored = results.root() / "data" / ids.dataset_files(toy, "toy").folder.name
+    stored = ids.store() / "data" / ids.dataset_files(toy, "toy").folder.name
     prepared = verify.Prepared.load(stored / "dataset.npz", stored / "dataset.json")
     prepared.times[0] += 1
     prepared.save(stored / "dataset.npz", stored / "dataset.json", {"dataset_id": stored.name})
@@ -230,7 +230,7 @@ def test_missing_files_are_told_by_folder(toy: Study) -> None:
     job = run(toy, "learnt")
     shutil.rmtree(job.path.parent)
     assert (only(toy).kind, only(toy).path) == ("missing", job.path.parent)
-    assert "and 3 more not there" in only(toy).text
+    assert "and 3 more do not exist" in only(toy).text
     assert not only(toy).files
 
 
@@ -287,7 +287,7 @@ def test_on_another_processor_the_tolerance_decides(toy: Study, share: float, ac
     tolerance = retrain.tolerance(run(toy).path)
     assert tolerance == results.read_content(run(toy).path)["evaluations"]["sound"]["users"] ** -0.5
     job = forged(toy, share * tolerance)
-    record = retrain.provenance.run_record(toy, job.run_id, job.seed)
+    record = job.planned.sidecar
     write_json(record, {**read_json(record), "processor": "another"})
     compared = retrain.compare(job)
     assert (compared.same_processor, compared.accepted) == (False, accepted)
@@ -303,7 +303,7 @@ def test_a_failure_must_fail_again(toy: Study) -> None:
 
 def test_the_choice_of_runs_is_seeded(toy: Study) -> None:
     def labels(choice: int) -> list[str]:
-        return [job.label for job in retrain.choose(toy, 3, choice)]
+        return [job.planned.label for job in retrain.choose(toy, 3, choice)]
 
     assert labels(1) == labels(1)
     assert len({json.dumps(labels(choice)) for choice in range(6)}) > 1

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posrec.commands import plan
 from posrec.model.runs import jobs
 from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.store import places, results
 from posrec.study.study import Study
 from tests.model.toy import make_study, run
@@ -16,9 +18,8 @@ ADDED = [{"name": "tied", "ties": "released"}, {"name": "best", "selection": "re
 
 
 def train_all(study: Study) -> None:
-    for cell in study.cells:
-        for seed in cell.seeds:
-            jobs.Run(study, cell, seed).bring()
+    for planned in planned_runs(study):
+        jobs.Run(planned).bring()
 
 
 def evaluations(study: Study) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def test_an_added_protocol(
     after = make_study(protocols=["sound", *ADDED], **settings)
     assert [ids.run_id(after, cell) for cell in after.cells] == [ids.run_id(before, cell) for cell in before.cells]
     capsys.readouterr()
-    places.print_plan(after)
+    plan.print_plan(after)
     row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
     to_evaluate, to_train = (int(row[3 + places.STATES.index(state)]) for state in ("to evaluate", "to train"))
     assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))

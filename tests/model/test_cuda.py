@@ -15,6 +15,7 @@ from posrec.model.engines.stacked import model as stacked
 from posrec.model.evaluate.score import Requests, Scorer, evaluating, requests_of
 from posrec.model.runs import jobs
 from posrec.model.train import Training, build_model
+from posrec.plan.run import planned_runs
 from posrec.store import results
 from tests.model.conftest import make_candidates, make_cell, rank_test_users
 from tests.model.engines.stacks import SETTINGS, alone, difference, together
@@ -102,7 +103,7 @@ def test_a_study_on_the_gpu(place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(KeyboardInterrupt):
             jobs.train_cells(loaded, loaded.cells[:1])
     jobs.train_cells(loaded, loaded.cells)
-    runs = [jobs.Run(loaded, cell, seed) for cell in loaded.cells for seed in cell.seeds]
+    runs = [jobs.Run(planned) for planned in planned_runs(loaded)]
     assert [run.bring() for run in runs] == [False] * len(runs)
     assert {results.read_content(run.path)["status"] for run in runs} == {"finished"}
     assert stacked_jobs.bring_stacked(runs, again_failed=False) == []

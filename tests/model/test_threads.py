@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from posrec.files import read_json
-from posrec.model.runs import jobs, sidecars
+from posrec.model.runs import jobs
 from posrec.model.threads import one_thread
 from posrec.model.train import train_run
 from tests.model import toy
@@ -40,7 +40,7 @@ def test_a_job_takes_one_thread_and_records_it(place: Path) -> None:
     loaded = toy.make_study(encodings=["none"])
     jobs.train_cells(loaded, loaded.cells, [1])
     assert torch.get_num_threads() == 2
-    assert read_json(sidecars.run_record(loaded, toy.run(loaded).run_id, 1))["threads"] == 1
+    assert read_json(toy.run(loaded).planned.sidecar)["threads"] == 1
 
 
 def test_the_callers_threads_come_back_after_an_error() -> None:

@@ -7,6 +7,7 @@ from posrec.data.prepare import candidates, prepare
 from posrec.data.simulate import simulate
 from posrec.model.runs import jobs
 from posrec.plan import ids
+from posrec.plan.run import planned_run
 from posrec.study import study
 from posrec.study.study import Study
 
@@ -29,7 +30,7 @@ def make_study(**changes: Any) -> Study:
 
 def run(loaded: Study, encoding: str = "none", seed: int = 1) -> jobs.Run:
     cell = next(cell for cell in loaded.cells if cell.encoding == encoding)
-    return jobs.Run(loaded, cell, seed)
+    return jobs.Run(planned_run(loaded, cell, seed))
 
 
 def make_data() -> None:

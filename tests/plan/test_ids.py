@@ -11,6 +11,7 @@ from posrec.data.prepare import prepare
 from posrec.errors import StudyError
 from posrec.files import sha256
 from posrec.plan import ids as planned
+from posrec.plan.run import run_files
 from posrec.study import sources, study
 
 SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
@@ -99,10 +100,10 @@ def test_a_run_file_is_placed_by_the_protocols_that_it_holds() -> None:
     both = small(protocols=["sound", ties])
     one = small(protocols=["sound", ties], only=[{"protocol": "sound"}])
     apart = small(protocols=["sound", "sound_last"])
-    plain = planned.run_folder(small(), small().cells[0])
-    assert planned.run_folder(both, both.cells[0]) != plain
-    assert planned.run_folder(one, one.cells[0]) == plain
-    assert planned.run_folder(apart, apart.cells[0]) == plain
+    plain = next(run_files(small())).parent
+    assert next(run_files(both)).parent != plain
+    assert next(run_files(one)).parent == plain
+    assert next(run_files(apart)).parent == plain
 
 
 def test_the_name_of_the_study_is_in_paths_but_in_no_id() -> None:
@@ -112,14 +113,14 @@ def test_the_name_of_the_study_is_in_paths_but_in_no_id() -> None:
 
 def test_run_files_are_the_json_and_npz_of_every_seed() -> None:
     loaded = small()
-    names = [path.name for path in planned.run_files(loaded, loaded.cells[0])]
+    names = [path.name for path in run_files(loaded, loaded.cells[:1])]
     assert names == ["seed=1.json", "seed=1.npz", "seed=2.json", "seed=2.npz", "seed=3.json", "seed=3.npz"]
 
 
 def test_a_seed_more_adds_files_and_moves_none() -> None:
     fewer, more = small(), small(seeds=[1, 2, 3, 4])
     for old, new in zip(fewer.cells, more.cells, strict=True):
-        assert set(planned.run_files(fewer, old)) < set(planned.run_files(more, new))
+        assert set(run_files(fewer, [old])) < set(run_files(more, [new]))
 
 
 def test_simulated_reviews_are_shared_by_equal_settings_alone() -> None:
@@ -215,7 +216,7 @@ def test_numerics_that_came_later_left_the_ids_of_others_alone() -> None:
     assert changed(named) == set()
 
 
-def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
+def test_every_numerics_class_has_its_own_run_id_and_a_note() -> None:
     classes = [
         {},
         {"device": "cuda"},
@@ -227,7 +228,7 @@ def test_every_numerics_class_has_its_own_run_id_and_is_told() -> None:
     assert len({planned.run_id(loaded, cell) for cell in loaded.cells}) == 5
     (warning,) = [line for line in loaded.warnings if line.startswith("training.numerics")]
     assert warning.startswith(
-        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a numerics class"
+        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a separate numerics class"
     )
-    assert "no bytes are promised" in warning
+    assert "the bytes may differ" in warning
     assert study.numerics_note(small().cells) == ""

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posrec.commands import estimate
+from posrec.commands import plan
 from posrec.errors import StudyError
 from posrec.plan import ids, work
+from posrec.plan.run import run_files
 from posrec.plan.work import Counts, Load
 from posrec.study import study
 from tests.plan.test_ids import SIMULATION, small
@@ -60,8 +61,8 @@ def test_the_parts_of_a_cell_share_its_run_id() -> None:
     loaded = small(datasets=BIG, training={"epochs": 40}, seeds=list(range(30)))
     parts = [cell for batch in work.batches(loaded) for cell in batch.cells]
     assert {ids.run_id(loaded, cell) for cell in parts} == {ids.run_id(loaded, cell) for cell in loaded.cells}
-    files = [path for cell in parts for path in ids.run_files(loaded, cell)]
-    assert sorted(files) == sorted(path for cell in loaded.cells for path in ids.run_files(loaded, cell))
+    files = list(run_files(loaded, parts))
+    assert sorted(files) == sorted(run_files(loaded))
 
 
 def test_work_of_an_epoch_by_hand() -> None:
@@ -123,20 +124,20 @@ def own_table(**more: Any) -> study.Study:
 def test_without_counts_a_cell_is_a_job_and_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = own_table()
     assert len(work.batches(loaded)) == len(loaded.cells)
-    estimate.print_estimate(loaded, work.SPEED, "typical")
+    plan.print_estimate(loaded, work.SPEED, "typical")
     assert "datasets.toy: the study declares no counts" in capsys.readouterr().out
     with pytest.raises(StudyError, match="declares no counts"):
-        estimate.print_budget(loaded, work.SPEED, "2h")
+        plan.print_budget(loaded, work.SPEED, "2h")
 
 
 def test_a_data_set_of_the_papers_is_planned_with_the_papers_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    """They cut the runs into jobs, and are told from declared ones; preparation is held to the study's own alone."""
+    """They pack the runs into jobs and are labelled as the paper's; preparation is not checked against them."""
     unknown, paper = ({"toy": {"source": "carca-beauty"}}, {"stability": False, "published": {"toy": "Beauty"}})
     assert work.known_counts(small(datasets=unknown), "toy") is None
     loaded = small(datasets=unknown, report=paper, training={"epochs": 50})
     assert work.known_counts(loaded, "toy") == (Counts(52_204, 57_289, 52_204 * 7.63), "the paper's")
     assert all(batch.seconds for batch in work.batches(loaded))
-    estimate.print_estimate(loaded, work.SPEED, "typical")
+    plan.print_estimate(loaded, work.SPEED, "typical")
     assert "the paper's" in capsys.readouterr().out
     counted = {"toy": {**unknown["toy"], "expect": {"users": 10, "items": 10, "interactions": 50}}}
     assert work.known_counts(small(datasets=counted, report=paper), "toy") == (Counts(10, 10, 50), "declared")
@@ -144,31 +145,30 @@ def test_a_data_set_of_the_papers_is_planned_with_the_papers_counts(capsys: pyte
 
 def test_gpu_hours_are_marked_as_an_estimate(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = small(datasets=BIG)
-    estimate.print_estimate(loaded, work.SPEED, "typical")
+    plan.print_estimate(loaded, work.SPEED, "typical")
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("GPU-hours")]
-    hours = estimate.study_load(loaded).seconds(work.GPU_SPEED) / 3600
-    assert line.startswith(f"GPU-hours: about {hours:.1f} (an estimate: ")
-    assert "nothing measured" in line
+    hours = plan.study_load(loaded).seconds(work.GPU_SPEED) / 3600
+    assert line.startswith(f"GPU-hours: about {hours:.1f} (an estimate, not measured: ")
 
 
 def test_a_budget_becomes_epochs_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = small(datasets=BIG)
-    estimate.print_budget(loaded, work.SPEED, "2h")
+    plan.print_budget(loaded, work.SPEED, "2h")
     line = capsys.readouterr().out.splitlines()[-1]
     epochs = int(line.removeprefix("training: {epochs: ").removesuffix("}"))
-    cores = len(estimate.os.sched_getaffinity(0))
+    cores = len(plan.os.sched_getaffinity(0))
     starts = len(work.batches(loaded)) * work.START
-    spent, more = ((estimate.study_load(loaded, n).seconds() + starts) / cores for n in (epochs, epochs + 1))
+    spent, more = ((plan.study_load(loaded, n).seconds() + starts) / cores for n in (epochs, epochs + 1))
     assert spent <= 7200 < more
     with pytest.raises(StudyError, match="one epoch of every run takes"):
-        estimate.print_budget(small(datasets=BIG, seeds=list(range(500))), work.SPEED, "1m")
+        plan.print_budget(small(datasets=BIG, seeds=list(range(500))), work.SPEED, "1m")
 
 
 @pytest.mark.parametrize("budget", ["2", "h", "-1h", "0h", "2 weeks"])
 def test_a_budget_has_a_unit(budget: str) -> None:
     with pytest.raises(StudyError, match="such as 90m, 2h or"):
-        estimate.seconds_of(budget)
-    assert estimate.seconds_of("1.5h") == 5400
+        plan.seconds_of(budget)
+    assert plan.seconds_of("1.5h") == 5400
 
 
 def test_compiling_takes_memory() -> None:

@@ -36,7 +36,7 @@ def test_repro_after_a_kill_takes_the_dead_lock_and_goes_on(clone: Project, repr
         time.sleep(0.05)
     clone.signal(process, signal.SIGKILL, whole_group=True)
     process.wait()
-    assert "is taken away" in clone.run("dvc", "repro").stdout
+    assert "removed the lock of" in clone.run("dvc", "repro").stdout
     assert clone.hashes() == reproduced.hashes()
     assert clone.run("git", "status", "--porcelain").stdout == ""
 

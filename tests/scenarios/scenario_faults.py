@@ -62,7 +62,7 @@ def test_a_full_disk_stops_the_job_and_loses_nothing(
     assert done.returncode != 0
     assert "No space left on device" in done.stdout
     assert "Traceback" not in done.stdout
-    assert "what was finished is kept" in done.stdout
+    assert "inished work is kept" in done.stdout
     assert half_files(fresh) == []
     for path in fresh.runs():
         stored.read_result(path)  # whole, or not there

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from posrec.files import write_text
-from posrec.plan import ids, work
+from posrec.plan import work
+from posrec.plan.run import run_files
 from posrec.store import places
 from posrec.study import study
 from tests import ledger
@@ -125,7 +126,7 @@ def test_ten_thousand_runs_are_a_hundred_jobs_and_a_killed_controller_costs_none
     wrap_posrec(fresh, f'if [[ $1 == train ]]; then exec {BIN}/python {stand_in} {SCALE} "$@"; fi')
     loaded = study.from_dict(STUDY)
     jobs = work.batches(loaded)
-    files = [path for cell in loaded.cells for path in ids.run_files(loaded, cell)]
+    files = list(run_files(loaded))
     assert len(files) == 2 * 10_368
     for path in places.planned_files(loaded, "data"):
         write_text(fresh.folder / path, "")

@@ -9,7 +9,8 @@ import argparse
 import time
 
 from posrec.files import write_text
-from posrec.plan import ids, work
+from posrec.plan import work
+from posrec.plan.run import run_files
 from posrec.study import study
 
 PLACEHOLDER = '{"status": "finished"}'  # the end of the workflow counts the runs that failed
@@ -27,7 +28,7 @@ def main() -> None:
     batch = next(batch for batch in work.batches(loaded) if batch.name == asked.batch)
     time.sleep(asked.scale * (batch.seconds or 0.0))
     for cell in batch.cells:
-        for path in ids.run_files(loaded, cell):
+        for path in run_files(loaded, [cell]):
             write_text(path, PLACEHOLDER)
 
 

@@ -1,9 +1,11 @@
-"""Who runs a study here: a living process is left alone, a dead one's lock goes, and doubt is said."""
+"""Which process runs a study here: a running one is kept, a dead one's lock is removed, and doubt is reported."""
 
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def test_a_claim_holds_until_it_is_released() -> None:
     assert not HERE.exists()
 
 
-def test_another_study_is_not_concerned() -> None:
+def test_another_study_is_not_affected() -> None:
     lock_file.claim("other")
     lock = snakemakes_lock()
     lock_file.refuse_while_running("small")
@@ -98,19 +100,24 @@ def test_another_process_of_the_same_number_is_not_the_holder() -> None:
     assert not HERE.exists()
 
 
-@pytest.mark.parametrize("case", ["other host", "half a file", "a lock alone"])
+@pytest.mark.parametrize("case", ["other host", "other PID namespace", "half a file", "a lock alone"])
 def test_what_this_machine_cannot_know_needs_force(case: str) -> None:
     lock = snakemakes_lock()
     if case != "a lock alone":
         lock_file.claim("small")
     if case == "other host":
         rewrite(host="elsewhere")
+    if case == "other PID namespace":
+        rewrite(namespace="pid:[1]", pid=2**22 + 1)  # a number that no process here has
     if case == "half a file":
         HERE.write_text('{"study": "sm')
     for refused in (lock_file.refuse_while_running, lock_file.unlock):
         with pytest.raises(PosrecError, match=r"type: posrec unlock --force"):
             refused("small")
+    if case.startswith("other"):
+        lock_file.release("small")
     assert lock.exists()
+    assert case == "a lock alone" or HERE.exists()
     lock_file.unlock("small", force=True)
     assert not HERE.exists()
     assert not lock.exists()
@@ -120,4 +127,16 @@ def test_another_process_cannot_release_a_claim() -> None:
     lock_file.claim("small")
     rewrite(pid=1)
     lock_file.release("small")
+    assert HERE.exists()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs root to make a PID namespace")
+def test_a_process_in_another_pid_namespace_does_not_unlock_a_running_workflow() -> None:
+    lock_file.claim("small")
+    code = "from posrec.store import lock; lock.unlock('small')"
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "unshare:" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert "this or another machine or container, type: posrec unlock --force" in done.stderr
     assert HERE.exists()

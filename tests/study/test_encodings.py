@@ -79,7 +79,7 @@ def test_an_own_encoding_is_one_file_and_one_line(own: Path) -> None:
 
 
 def built(own: Path, by: str) -> float:
-    """What `shift` adds after its file was written anew; every text has the same length and time."""
+    """What `shift` adds after its file was rewritten; every text has the same length and time."""
     own.write_text(OWN.replace("2.0", by))
     os.utime(own, (1e9, 1e9))
     encodings._registered.cache_clear()
@@ -129,7 +129,7 @@ def test_a_study_cannot_name_a_file(own: Path, name: str) -> None:
 
 
 def test_an_own_encoding_cannot_ask_for_padding_behind_its_run_id(own: Path) -> None:
-    """The layout stands in the run id, and follows from the built-in encodings' names alone."""
+    """The layout is in the run id, and depends on the built-in encodings' names only."""
     own.write_text(OWN.replace("    def __init__", "    second_softmax = True\n\n    def __init__"))
     released = {"name": "mixed", "rmha_softmax": "released"}
     build_model(make_cell("shift"), make_random(), seed=1)
@@ -140,11 +140,11 @@ def test_an_own_encoding_cannot_ask_for_padding_behind_its_run_id(own: Path) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("@register('rope', 'added')\nclass A: pass\n", "is registered in .* too"),
-        ("@register('Mine', 'added')\nclass A: pass\n", "a name is made of"),
+        ("@register('rope', 'added')\nclass A: pass\n", "is also registered in"),
+        ("@register('Mine', 'added')\nclass A: pass\n", "a name consists of"),
         ("@register('mine', 'adde')\nclass A: pass\n", "family 'adde' does not exist"),
         ("@register('mine', 'added', k=print(1))\nclass A: pass\n", "all plain values"),
-        ("def (:\n", "no Python file"),
+        ("def (:\n", "not a readable Python file"),
     ],
 )
 def test_bad_registrations_name_their_file(own: Path, text: str, expected: str) -> None:

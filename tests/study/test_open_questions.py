@@ -14,7 +14,7 @@ import yaml
 from posrec.analysis import registry
 from posrec.analysis.tables.build import Tables, build_tables
 from posrec.analysis.topics import style
-from posrec.commands import estimate
+from posrec.commands import plan
 from posrec.data.prepare import candidates, card, prepare
 from posrec.data.simulate import simulate
 from posrec.model.evaluate import baselines
@@ -94,7 +94,7 @@ def one_at_a_time(data: pd.DataFrame, _: Tables) -> None:
     found = data.groupby("setting")["value"].agg(set)
     assert found.to_dict() == {"learning_rate": {5e-3, 5e-4}, "max_length": {35, 5}, "dimension": {48, 12}}
     others = data.groupby(["setting", "other_settings", "encoding"])["value"].nunique()
-    assert (others == 2).sum() == 3 * 2  # each setting has a line an encoding, with the two others at their base
+    assert (others == 2).sum() == 3 * 2  # each setting has a line per encoding, with the two others at their base
 
 
 def thresholds(data: pd.DataFrame, tables: Tables) -> None:
@@ -125,7 +125,7 @@ def three_experiments(data: pd.DataFrame, _: Tables) -> None:
 
 @dataclass(frozen=True)
 class Question:
-    """The figure that answers a study's question, what must stand in its data, and the size of the twin."""
+    """The figure that answers a study's question, what its data must contain, and the size of the twin."""
 
     figure: str
     check: Callable[[pd.DataFrame, Tables], None]
@@ -170,9 +170,9 @@ def test_the_header_states_the_cost_as_planned(name: str, tmp_path: Path, monkey
     assert stated
     loaded = study.load(FOLDER / f"{name}.yaml")
     assert int(stated[1]) == sum(len(cell.seeds) for cell in loaded.cells)
-    found = [estimate.estimate(loaded, dataset, work.SPEED) for dataset in loaded.settings.datasets]
+    found = [plan.estimate(loaded, dataset, work.SPEED) for dataset in loaded.settings.datasets]
     assert None not in found
-    # Speeds are measured anew now and then.
+    # Speeds are measured again from time to time.
     assert float(stated[2]) == pytest.approx(sum(one.seconds for one in found if one) / 3600, rel=0.5)
 
 

@@ -83,8 +83,8 @@ def test_only_keeps_the_protocols_it_names() -> None:
         ([{"name": "a", "ties": "broken"}], "one of 'sound', 'released'"),
         ([{"name": "a", "targets": "none"}], "one of 'all', 'last'"),
         ([{"name": "a b", "ties": "released"}], "letters, digits"),
-        ([{"name": "released", "base": "sound"}], "is a preset"),
-        (["sound", "sound"], "stands twice"),
+        ([{"name": "released", "base": "sound"}], "is the name of a preset"),
+        (["sound", "sound"], "is listed twice"),
         (["sound", {"name": "same"}], "sound and same have the same switches"),
     ],
 )

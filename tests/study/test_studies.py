@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from posrec.plan import ids
-from posrec.store import places
+from posrec.commands import plan
+from posrec.plan.run import run_files
 from posrec.study import study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
@@ -20,9 +20,9 @@ def test_a_study_is_valid_and_planned(
     loaded = study.load(path)
     assert loaded.name == path.stem
     if sum(len(cell.seeds) for cell in loaded.cells) < 2000:  # printing a large plan looks for each of its files
-        places.print_plan(loaded)
+        plan.print_plan(loaded)
         assert f"study {path.stem}" in capsys.readouterr().out
-    files = [file for cell in loaded.cells for file in ids.run_files(loaded, cell)]
+    files = list(run_files(loaded))
     assert len(files) == len(set(files)) == 2 * sum(len(cell.seeds) for cell in loaded.cells)
 
 

@@ -84,7 +84,7 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"datasets": {"toy": {}}}, "datasets.toy: give one of `source`, `table` and `simulate`"),
         ({"datasets": {}}, "datasets"),
         ({"seeds": [1, 2]}, "at least 3 different seeds (given: 2)"),
-        ({"seeds": [1, 2, 3, 2]}, "seeds: 2 stands twice"),
+        ({"seeds": [1, 2, 3, 2]}, "seeds: 2 is listed twice"),
         ({"seeds": None}, "seeds: Field required"),
         ({"deviation_seeds": [3, 4, 5]}, "deviation_seeds: [3] are also in seeds"),
         ({"deviation_seeds": [4, 5, 6], "encodings": ["rope"]}, "need the encoding 'none'"),
@@ -119,7 +119,7 @@ def test_a_study_of_levels_alone_needs_no_three_seeds() -> None:
 def test_a_bound_that_blinds_the_model_is_a_warning() -> None:
     toy = {**raw()["datasets"]["toy"], "attributes": False}
     bound = {"dimension": 16, "upper_bound": 1e-4}
-    assert "blind" in study.from_dict(raw(datasets={"toy": toy}, model=bound)).warnings[0]
+    assert "cannot distinguish items" in study.from_dict(raw(datasets={"toy": toy}, model=bound)).warnings[0]
     assert not study.from_dict(raw(model=bound)).warnings
 
 
@@ -147,7 +147,7 @@ def test_data_without_times_have_no_context_and_suggest_the_dot_head() -> None:
     assert len([cell for cell in loaded.cells if cell.dataset == "games"]) == 2  # not twice for the two contexts
     assert len(loaded.warnings) == 2
     for name, warning in zip(("games", "mine"), loaded.warnings, strict=True):
-        assert warning.startswith(f"datasets.{name}: the data have no times, so context is switched off; nor are there")
+        assert warning.startswith(f"datasets.{name}: the data have no times, so context is switched off; there are")
         assert warning.endswith(f"datasets.{name}.model: {{head: dot}}")
     dot = study.from_dict(raw(datasets={"games": {"source": "carca-games", "model": {"head": "dot"}}}))
     assert dot.warnings == ("datasets.games: the data have no times, so context is switched off",)

@@ -171,7 +171,7 @@ class Project:
 
 
 def shown(command: Sequence[str]) -> str:
-    """A command as it stands in the table, without what is about the tests and not about the scenario."""
+    """A command as shown in the table, without options that only the tests need."""
     words = [word for word in command if not word.startswith(("user.", "-c"))]
     text = shlex.join(
         word if len(word) < 60 and not word.startswith(tempfile.gettempdir()) else "..." for word in words

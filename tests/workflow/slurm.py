@@ -22,7 +22,7 @@ CONFIG = Path("/etc/slurm/slurm.conf")
 LOCK = Path("/run/lock/posrec-slurm-tests")  # one Slurm a machine: its configuration has one place
 NODE = platform.node().split(".")[0]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-PATIENCE = 600  # seconds for any one step: a busy machine is no failure
+PATIENCE = 600  # seconds per step: a busy machine is not a failure
 LONG = 900  # and for a whole study
 SAVED = 7  # seconds without a change of a job after which the controller has saved its state
 # Looks at the queue more often than on a real cluster.

@@ -1,4 +1,4 @@
-"""Which of Slurm's programs says how jobs are; small programs stand in for them, since no accounting runs here."""
+"""Which of Slurm's programs reports the state of jobs; small programs replace them, as no accounting runs here."""
 
 import subprocess
 from pathlib import Path

@@ -69,7 +69,7 @@ def test_after_a_kill_in_prepare_everything_is_built(
     kill(fresh, process)
     assert next(data.rglob("dataset.npz"), None)
     done = fresh.run(*MAKE_ALL)
-    assert "is taken away" in done.stdout
+    assert "removed the lock of" in done.stdout
     assert "The report is results/studies/default/report.html" in done.stdout
     assert fresh.hashes() == finished.hashes()
 
@@ -134,7 +134,7 @@ def test_an_interrupt_leaves_no_half_file_and_says_how_to_go_on(
     fresh.signal(process, number, whole_group=number == signal.SIGINT)
     output = fresh.finish(process, {})
     assert process.returncode != 0
-    assert "what was finished is kept" in output
+    assert "inished work is kept" in output
     assert "run the same command again" in output
     assert half_files(fresh) == []
     fresh.environment.clear()

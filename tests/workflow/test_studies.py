@@ -90,7 +90,7 @@ def test_a_wrong_study_stops_before_anything_runs(fresh: Project, changes: dict[
 def test_warnings_are_said_once(fresh: Project) -> None:
     blind = {"toy": {**TINY["datasets"]["toy"], "attributes": False}}
     fresh.study(datasets=blind, model={**TINY["model"], "upper_bound": 1e-4})
-    assert fresh.snakemake("-n").count("blind to which item") == 1
+    assert fresh.snakemake("-n").count("cannot distinguish items") == 1
 
 
 def test_reading_the_workflow_imports_neither_torch_nor_pandas(fresh: Project) -> None:
@@ -128,7 +128,7 @@ def test_a_key_that_stands_twice_is_an_error(fresh: Project, name: str) -> None:
     chosen = [] if name == "params.yaml" else ["--configfile", name]
     output = fresh.snakemake("-n", *chosen, check=False)
     line = text.splitlines().index("seeds:") + 1
-    assert f"{name}: line {len(text.splitlines()) + 1}: seeds stands in line {line} already; remove one" in output
+    assert f"{name}: line {len(text.splitlines()) + 1}: duplicate key seeds, first in line {line}; remove one" in output
     assert "Traceback" not in output
     assert not (fresh.folder / ".cache").exists()
 

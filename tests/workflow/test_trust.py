@@ -25,7 +25,7 @@ def damage(path: Path, content: bytes) -> None:
 
 
 def test_an_encoding_that_raises_leaves_a_gap_that_can_be_tried_again(fresh: Project) -> None:
-    """The job ends well, the others go on, the last line counts; mended, --again-failed trains those alone."""
+    """The job ends normally, others continue, the last line counts; once fixed, --again-failed trains only those."""
     code = fresh.folder / "src/posrec/model/encodings/rotary.py"
     good = code.read_text()
     start = good.index("if self.first_block_only", good.index("def rotate"))
@@ -76,7 +76,7 @@ def test_the_page_of_provenance_is_made_once_and_is_no_part_of_the_study(built: 
 
 
 def test_an_edited_run_is_never_read_as_a_result(built: Project) -> None:
-    """Its newer time has the tables written anew, and their reader refuses it."""
+    """Its newer time makes the tables be written again, and their reader refuses it."""
     run = built.runs()[2]
     run.write_text(run.read_text().replace('"NDCG@10": 0.', '"NDCG@10": 0.9'))
     done = built.run("snakemake", "--cores", "1", "all", check=False)

@@ -1,7 +1,7 @@
-# Runs -> tables and figures. The last output of each rule carries the analysis id, so a changed plot or report setting
-# renders anew. Inputs are plain: a run that was trained again after a failure renders anew too; that costs seconds. The
-# tables alone name the runs, and all that follows names the tables: with every run in each, a study of ten thousand takes
-# 1.4 times as long to plan.
+# Runs -> tables and figures. The last output of each rule has the analysis id in its name, so a changed plot or report
+# setting redraws. Inputs are not ancient(): a run retrained after a failure also redraws, which takes seconds. Only the
+# tables depend on the runs, and later rules on the tables: with all runs as inputs of each, planning a study of ten
+# thousand runs takes 1.4 times as long.
 
 
 rule write_tables:

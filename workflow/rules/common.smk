@@ -1,5 +1,5 @@
-# What all rules share: the checked study, its paths, and what is said at the end.
-# Only the light modules of posrec are imported here: parsing takes well under a second.
+# Shared by all rules: the checked study, its paths, and the final messages.
+# Only light modules of posrec are imported here: parsing takes well under a second.
 import itertools
 import json
 import os
@@ -14,13 +14,14 @@ from posrec.analysis import places, registry
 from posrec.errors import PosrecError
 from posrec.files import digest, write_text
 from posrec.plan import cluster, expected, ids, work
+from posrec.plan.run import run_files
 from posrec.store import lock
+from posrec.study.reading import read_yaml
 from posrec.study.study import Study, from_dict
-from posrec.study.yaml_file import read_yaml
 
 
 def typed(value):
-    """Snakemake gives numbers inside a --config value as text; read them as the study file's are."""
+    """Snakemake passes numbers inside a --config value as text; convert them as in a study file."""
     if isinstance(value, dict):
         return {key: typed(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -29,17 +30,17 @@ def typed(value):
 
 
 def read_study() -> Study:
-    """Check the study that Snakemake loaded, --config overrides included."""
+    """Check the study that Snakemake loaded, including --config overrides."""
     given = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
     if len(given) > 1:
         raise WorkflowError(
             f"--configfile: one study at a time (given: {', '.join(given)}); "
-            "Snakemake would merge them, and train data sets that neither study asks for"
+            "Snakemake would merge them and train data sets that neither study has"
         )
     update_config(config, typed(workflow.config_settings.config))
     path = given[0] if given else "params.yaml"
     try:
-        # Snakemake's own reader takes the last of a key that stands twice.
+        # Snakemake's own reader silently keeps the last of duplicate keys.
         read_yaml(path)
         study = from_dict(config, path)
         for name, dataset in study.settings.datasets.items():
@@ -51,8 +52,8 @@ def read_study() -> Study:
 
 
 def write_study(study: Study) -> str:
-    """Write the resolved study under its content's hash: what the rules read, --config overrides included."""
-    # Not write_json, which sorts: the order of data sets and encodings is that of the figures.
+    """Write the resolved study, including --config overrides, under the hash of its content: the rules read it."""
+    # Not write_json, which sorts: figures follow the order of data sets and encodings.
     content = json.dumps(study.settings.model_dump(mode="json"), indent=1)
     path = Path(ids.STORE) / "studies" / f"{digest(content)}.json"
     if not path.exists():
@@ -68,14 +69,14 @@ if workflow.is_main_process:
 
 
 def rules_of_job() -> set[str]:
-    """The rules that a cluster's job was started for; empty in the process that plans."""
+    """The rules of this cluster job; empty in the process that plans."""
     if workflow.is_main_process or "--allowed-rules" not in sys.argv:
         return set()
     given = sys.argv[sys.argv.index("--allowed-rules") + 1 :]
     return set(itertools.takewhile(lambda word: not word.startswith("-"), given))
 
 
-# A job reads the Snakefile again, twice on Slurm: of a study of ten thousand runs it takes its own names alone.
+# A job parses the Snakefile again, twice on Slurm: it only computes the paths of its own runs.
 JOB = rules_of_job()
 DATASETS = {name: ids.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
 BATCHES = [
@@ -91,7 +92,7 @@ TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "rep
 
 
 def raw_marker(name: str) -> str:
-    """The file that is written last into a data set's folder of raw reviews; a user's own table is there already."""
+    """The file written last into a data set's raw folder; for a user's own table, the table."""
     dataset = STUDY.settings.datasets[name]
     if dataset.table is not None:
         return dataset.table.path
@@ -112,10 +113,7 @@ DATA = [
     )
 ]
 RUNS = [
-    str(path)
-    for cell in STUDY.cells
-    if not JOB or "write_tables" in JOB
-    for path in ids.run_files(STUDY, cell)
+    str(path) for path in (run_files(STUDY) if not JOB or "write_tables" in JOB else ())
 ]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
@@ -128,7 +126,7 @@ SOURCES = sorted(
 
 
 def one_of(words) -> str:
-    """A regular expression of exactly these words; nothing when there are none."""
+    """A regular expression that matches exactly these words."""
     return "|".join(words) or "(?!)"
 
 
@@ -142,27 +140,27 @@ wildcard_constraints:
     simulation=one_of(SIMULATIONS),
 
 
-# torch and BLAS take one thread a job: bytes are the same whatever the number of cores, and jobs don't fight for them.
-# The interpreter's folder stands last in PATH, so that `posrec` is found without an activated environment.
+# torch and BLAS use one thread per job: the bytes do not depend on the number of cores, and jobs do not compete.
+# The interpreter's folder is last in PATH, so that `posrec` is found without an activated environment.
 shell.prefix(
     "set -euo pipefail; export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE; "
     f'export PATH="$PATH:{Path(sys.executable).parent}"; '
 )
 
-# Slurm's executor asks sacct where squeue has no answer; the file says why it must be this one.
+# Slurm's executor calls sacct where squeue has no answer; that file explains why it must be ours.
 if workflow.is_main_process:
     cluster.put_first(str(workflow.current_basedir.join("../profiles/slurm/bin")))
 
 
-# What `posrec plan` measured: it sets what jobs ask for, never which runs share one.
+# Measured by `posrec plan`: it determines the resources of jobs, not which runs share one.
 MACHINES = cluster.machines()
 
 
 def with_caption(path: str):
-    """A figure as it stands in Snakemake's own report; its PNG and its data are plain outputs."""
+    """A figure in Snakemake's own report; its PNG and its data are plain outputs."""
     if not path.endswith(".svg"):
         return path
-    # The caption says how many seeds and which candidates, so the rule that draws the figure writes it beside it.
+    # The caption contains the number of seeds and the candidates, so the rule that draws the figure writes it.
     return report(
         path,
         caption=os.path.abspath(Path(path).with_suffix(".rst")),
@@ -172,7 +170,7 @@ def with_caption(path: str):
 
 
 def count_failed() -> int:
-    """Planned runs whose file says that they failed."""
+    """The number of planned runs whose file says that they failed."""
     files = [Path(path) for path in RUNS if path.endswith(".json")]
     return sum(
         json.loads(path.read_text())["status"] == "failed"
@@ -181,7 +179,7 @@ def count_failed() -> int:
     )
 
 
-# Runs once the lock is taken; `posrec unlock` and `posrec prune` read what it writes.
+# Called after Snakemake has its lock; `posrec unlock` and `posrec prune` read the record.
 onstart:
     if workflow.is_main_process:
         try:
@@ -198,7 +196,7 @@ onsuccess:
     if failed:
         print(
             f"posrec: {failed} runs failed; the report shows them as gaps with their reasons; "
-            f"`posrec train --study {STUDY_FILE} --again-failed` trains them anew"
+            f"`posrec train --study {STUDY_FILE} --again-failed` retrains them"
         )
 
 
@@ -206,6 +204,6 @@ onerror:
     lock.release(STUDY.name)
     print(
         "posrec: stopped before the end. The log of the failed rule is named above (all are under "
-        f"logs/{STUDY.name}); what was finished is kept: mend the cause and run the same command again. "
+        f"logs/{STUDY.name}). Finished work is kept: fix the cause and run the same command again. "
         "After a kill -9, run `posrec unlock` first."
     )

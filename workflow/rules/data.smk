@@ -1,5 +1,5 @@
 # Raw reviews -> prepared data sets, their cards, frozen candidates and baselines.
-# Ids in the paths say what the content depends on; existence decides, hence ancient() inputs.
+# Ids in the paths cover everything that the content depends on: a file that exists is current, hence ancient() inputs.
 
 
 rule fetch_source:

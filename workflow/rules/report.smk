@@ -1,4 +1,4 @@
-# Tables and figures -> one offline page; and beside it, no DVC out, a page of where the results come from.
+# Tables and figures -> one offline page; and a page of where the results come from, which is not a DVC output.
 
 
 rule write_report:

@@ -1,13 +1,13 @@
-# Prepared data sets -> runs. A job trains a batch of cells, since starting torch costs more than a tiny run.
-# update(): Snakemake deletes plain outputs before a job starts, and adding a seed would train all of them again.
+# Prepared data sets -> runs. A job trains a batch of cells, since starting torch takes longer than a tiny run.
+# update(): Snakemake deletes other outputs before a job starts, so adding a seed would train all of them again.
 
-# A job of a cluster knows when its time ends, and saves before: a run longer than the limit goes on at the retry.
+# A cluster's job knows its time limit and saves before it: a run longer than the limit continues at the retry.
 BEFORE_TRAINING = (
     ""
     if workflow.is_main_process
     else f"export {cluster.LIMIT}={{resources.runtime}}; "
 )
-# Only the process that sends jobs to a cluster sends them again.
+# Only the process that submits jobs to a cluster retries them.
 SENDS_JOBS = workflow.is_main_process and workflow.resource_settings.nodes is not None
 
 
@@ -21,13 +21,7 @@ for batch in BATCHES:
             ancient(str(DATASETS[batch.dataset].manifest)),
             ancient(str(DATASETS[batch.dataset].candidates)),
         output:
-            update(
-                [
-                    str(path)
-                    for cell in batch.cells
-                    for path in ids.run_files(STUDY, cell)
-                ]
-            ),
+            update([str(path) for path in run_files(STUDY, batch.cells)]),
         log:
             f"logs/{STUDY.name}/train/{batch.name}.log",
         retries: cluster.job_retries(batch, MACHINES) if SENDS_JOBS else None
@@ -50,6 +44,6 @@ for batch in BATCHES:
         shell:
             f"{BEFORE_TRAINING}posrec train --study {{params.study}} --batch {{params.batch}} >{{log}} 2>&1"
 
-    # Snakemake keeps a name for each rule, and copies all names whenever it formats a job's message or command: with
-    # fifteen thousand jobs that alone takes minutes. Nothing else reads these.
+    # Snakemake keeps a global for each rule, and copies all globals when it formats a job's message or command, which
+    # takes minutes for fifteen thousand jobs. Nothing else reads these.
     workflow.globals.pop(f"__train_{batch.name}")

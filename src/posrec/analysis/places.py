@@ -5,6 +5,7 @@ from pathlib import Path
 from posrec.analysis import registry
 from posrec.files import digest
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.study import variation
 from posrec.study.study import Study
 
@@ -18,7 +19,7 @@ def analysis_id(study: Study) -> str:
     """
     code = [*sorted(Path(__file__).parent.rglob("*")), Path(variation.__file__)]
     texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".csv")]
-    runs = [str(path) for cell in study.cells for path in ids.run_files(study, cell)]
+    runs = [str(path) for path in run_files(study)]
     return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
 
 

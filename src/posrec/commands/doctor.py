@@ -1,7 +1,9 @@
-"""Examine the machine and the checkout: each line is ok, a warning or a problem, and says what to do."""
+"""`posrec doctor`: check the machine and the checkout. Each line is ok, a warning or a problem, with what to do."""
 
+import argparse
 import configparser
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -15,20 +17,27 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from posrec.errors import PosrecError
-from posrec.store import lock, results
+from posrec.plan import ids
+from posrec.store import lock
 
 LOCK = Path("envs/requirements.lock")
 PYTHONS = ((3, 11), (3, 13))
 GIB = 2**30
 DISK = (0.5 * GIB, 5 * GIB)  # below the first a problem, below the second a warning
 MEMORY = (1 * GIB, 4 * GIB)  # a training job asks for 4 GB
+FOLDERS = {"POSREC_MIRROR": "the raw data", "POSREC_ENCODINGS": "your own encodings"}
+NUMBERS = {
+    "POSREC_STACK": (r"[1-9]\d*", "the number of seeds trained together on a GPU"),
+    "POSREC_TIME_LIMIT": (r"[1-9]\d*", "the minutes of a cluster's job"),
+    "POSREC_CHECKPOINT_SECONDS": (r"\d+(\.\d+)?", "the seconds between checkpoints"),
+}
 CLUSTER_TOOLS = ("sbatch", "squeue", "sacct", "scancel", "qsub", "bsub")
 SHOWN = 4  # packages in a line
 
 
 @dataclass(frozen=True)
 class Line:
-    """What was looked at; level is ok, warning or problem; `remedy` says what to do."""
+    """One result of a check; level is ok, warning or problem; `remedy` says what to do."""
 
     level: str
     what: str
@@ -37,6 +46,11 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.level:8} {self.what}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The verb."""
+    return examine()
 
 
 def examine() -> int:
@@ -62,19 +76,19 @@ def check_python() -> Iterator[Line]:
 def check_packages() -> Iterator[Line]:
     """Installed packages against the lock."""
     if not LOCK.exists():
-        yield Line("warning", "packages", f"{LOCK} is not here", "run `posrec doctor` in the root of the checkout")
+        yield Line("warning", "packages", f"{LOCK} does not exist", "run `posrec doctor` in the root of the checkout")
         return
     wanted = locked_versions(LOCK.read_text(encoding="utf-8"))
     differing = [f"{name} {found or 'absent'} (lock: {wanted[name]})" for name, found in installed(wanted).items()]
     if not differing:
-        yield Line("ok", "packages", f"the {len(wanted)} packages are those of {LOCK}")
+        yield Line("ok", "packages", f"the {len(wanted)} packages have the versions of {LOCK}")
         return
     more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
-    yield Line("warning", "packages", ", ".join(differing[:SHOWN]) + more, "`make setup` installs those of the lock")
+    yield Line("warning", "packages", ", ".join(differing[:SHOWN]) + more, "`make setup` installs the locked versions")
 
 
 def locked_versions(text: str) -> dict[str, str]:
-    """Package -> version of a lock, as far as it is for this interpreter and system."""
+    """Package -> version in a lock, for this interpreter and system."""
     wanted = {}
     for line in text.splitlines():
         if "==" not in line or line.startswith((" ", "#")):
@@ -89,7 +103,7 @@ def locked_versions(text: str) -> dict[str, str]:
 
 
 def installed(wanted: dict[str, str]) -> dict[str, str | None]:
-    """The packages whose version is another, with that version; None: not installed."""
+    """The packages with another version, and that version; None: not installed."""
     found = {}
     for name, version in wanted.items():
         try:
@@ -102,46 +116,46 @@ def installed(wanted: dict[str, str]) -> dict[str, str | None]:
 
 
 def check_torch() -> Iterator[Line]:
-    """torch can be loaded and multiplies; its threads."""
+    """torch can be imported and multiplies correctly; its threads."""
     try:
         import torch
 
         matrix = np.arange(4096, dtype=np.float32).reshape(64, 64) / 4096
         product = (torch.from_numpy(matrix) @ torch.from_numpy(matrix)).numpy()
         if not np.allclose(product, matrix @ matrix, atol=1e-4):
-            yield Line("problem", "torch", f"{torch.__version__} multiplies wrongly", "install it again: `make setup`")
+            yield Line("problem", "torch", f"{torch.__version__} multiplies incorrectly", "reinstall it: `make setup`")
             return
         text = f"{torch.__version__} works, {torch.backends.cpu.get_cpu_capability()} kernels"
-        yield Line("ok", "torch", f"{text}, {torch.get_num_threads()} threads here (a training takes 1)")
+        yield Line("ok", "torch", f"{text}, {torch.get_num_threads()} threads here (a training uses 1)")
     except (ImportError, OSError, RuntimeError) as error:
         yield Line("problem", "torch", f"cannot be used ({error})", "`make setup` installs it")
 
 
 def check_gpu() -> Iterator[Line]:
-    """What studies with `training.numerics.device: cuda` need."""
+    """A GPU, for studies with `training.numerics.device: cuda`."""
     try:
         import torch
 
         from posrec.model.engines.devices import KEY, without_gpu
     except (ImportError, OSError):
-        return  # `check_torch` says so
+        return  # reported by `check_torch`
     why = without_gpu()
     if not why:
         yield Line("ok", "GPU", torch.cuda.get_device_name(0))
     elif shutil.which("nvidia-smi"):
         yield Line(
-            "warning", "GPU", f"{why}, though nvidia-smi is here", "docs/guide/gpu.md says how to install a CUDA build"
+            "warning", "GPU", f"{why}, but nvidia-smi exists", "docs/guide/gpu.md explains how to install a CUDA build"
         )
     else:
         yield Line("ok", "GPU", f"{why}; only studies with {KEY}: cuda need one")
 
 
 def check_disk() -> Iterator[Line]:
-    """Free disk where results and the store lie."""
-    for what, folder in (("disk of results", Path("results")), ("disk of the store", results.root())):
+    """Free disk space for results and the store."""
+    for what, folder in (("disk of results", Path("results")), ("disk of the store", ids.store())):
         free = shutil.disk_usage(_nearest(folder)).free
         level = _level(free, DISK)
-        remedy = "`posrec store --free` and `dvc gc` make room" if level != "ok" else ""
+        remedy = "`posrec store --free` and `dvc gc` free space" if level != "ok" else ""
         yield Line(level, what, f"{free / GIB:.1f} GiB free", remedy)
 
 
@@ -149,7 +163,7 @@ def check_memory() -> Iterator[Line]:
     """Free memory and processors."""
     free = psutil.virtual_memory().available
     level = _level(free, MEMORY)
-    remedy = "end other programs, or give snakemake fewer cores: --cores 1" if level != "ok" else ""
+    remedy = "close other programs, or give snakemake fewer cores: --cores 1" if level != "ok" else ""
     yield Line(level, "memory", f"{free / GIB:.1f} GiB free, {os.cpu_count()} processors", remedy)
 
 
@@ -158,33 +172,33 @@ def _level(value: float, limits: tuple[float, float]) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or its nearest existing parent."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def check_writing() -> Iterator[Line]:
-    """Files can be written where the workflow writes."""
-    for folder in (Path("results"), results.root(), Path("logs"), Path(".snakemake")):
+    """The workflow's folders are writable."""
+    for folder in (Path("results"), ids.store(), Path("logs"), Path(".snakemake")):
         try:
             with tempfile.NamedTemporaryFile(dir=_nearest(folder)) as handle:
                 handle.write(b"posrec")
                 handle.flush()
         except OSError as error:
-            remedy = "give yourself the right to write there, or free disk"
+            remedy = "get write permission there, or free disk space"
             yield Line("problem", "writing", f"{folder}: {error.strerror}", remedy)
         else:
             yield Line("ok", "writing", str(folder))
 
 
 def check_snakemake() -> Iterator[Line]:
-    """The profile that caching rests on, and the lock."""
+    """The profile that caching depends on, and the lock."""
     profile = Path("profiles/default/config.yaml")
     if profile.exists():
         yield Line("ok", "profile", str(profile))
     else:
         remedy = "work in the root of a git checkout (`profiles` is a link to workflow/profiles)"
-        yield Line("problem", "profile", f"{profile} is not here", remedy)
+        yield Line("problem", "profile", f"{profile} does not exist", remedy)
     try:
         lock.refuse_while_running()
     except PosrecError as error:
@@ -196,7 +210,7 @@ def check_snakemake() -> Iterator[Line]:
 def check_dvc() -> Iterator[Line]:
     """The DVC repository and its remotes."""
     if not Path(".dvc").is_dir():
-        yield Line("warning", "DVC", "not a DVC repository", "`dvc repro` needs the checkout's root")
+        yield Line("warning", "DVC", "not a DVC repository", "run `dvc repro` in the root of the checkout")
         return
     remotes = dvc_remotes()
     if remotes:
@@ -224,24 +238,30 @@ def dvc_remotes() -> list[str]:
 
 
 def check_environment() -> Iterator[Line]:
-    """POSREC_MIRROR and POSREC_STORE, the two variables that name folders."""
-    mirror, kept = os.environ.get("POSREC_MIRROR"), os.environ.get("POSREC_STORE")
-    if not mirror:
-        yield Line("ok", "POSREC_MIRROR", "not set; only real data need it")
-    elif Path(mirror).is_dir():
-        yield Line("ok", "POSREC_MIRROR", mirror)
-    else:
-        yield Line("problem", "POSREC_MIRROR", f"{mirror} is no folder", "set it to the folder of the raw data")
+    """The variables that posrec reads: folders, numbers and the store."""
+    for name, what in FOLDERS.items():
+        folder = os.environ.get(name)
+        if folder and not Path(folder).is_dir():
+            yield Line("problem", name, f"{folder} is not a folder", f"set it to the folder of {what}, or unset it")
+        else:
+            yield Line("ok", name, folder or f"not set (folder of {what})")
+    for name, (pattern, what) in NUMBERS.items():
+        text = os.environ.get(name)
+        if text and not re.fullmatch(pattern, text):
+            yield Line("problem", name, f"{text} is not such a number", f"set it to {what}, or unset it")
+        else:
+            yield Line("ok", name, text or f"not set ({what})")
+    kept = os.environ.get("POSREC_STORE")
     if not kept:
-        yield Line("ok", "POSREC_STORE", f"not set; the store is {results.root()}")
+        yield Line("ok", "POSREC_STORE", f"not set; the store is {ids.store()}")
     elif Path(kept).is_dir():
         yield Line("ok", "POSREC_STORE", kept)
     else:
-        yield Line("warning", "POSREC_STORE", f"{kept} is not there yet", "it is made by the first run")
+        yield Line("warning", "POSREC_STORE", f"{kept} does not exist yet", "the first run creates it")
 
 
 def check_cluster() -> Iterator[Line]:
-    """Commands of batch systems."""
+    """The commands of batch systems."""
     found = [tool for tool in CLUSTER_TOOLS if shutil.which(tool)]
     text = ", ".join(found) if found else "none; only the profiles for clusters need them"
     yield Line("ok", "cluster tools", text)

@@ -1,5 +1,6 @@
-"""DVC stages of another study, from those of the default study in dvc.yaml."""
+"""`posrec dvc`: DVC stages of another study, made from those of the default study in dvc.yaml."""
 
+import argparse
 import shlex
 from pathlib import Path
 
@@ -7,23 +8,29 @@ import yaml
 
 from posrec.errors import StudyError
 from posrec.files import write_text
-from posrec.study.study import Study
+from posrec.study.study import Study, load
 
 DEFAULT = Path("dvc.yaml")
 UP = "../.."  # from studies/<name>/ to the root, where every stage runs
 HEADER = "# Written by `posrec dvc {path}` from dvc.yaml; don't edit. To reproduce the study: dvc repro {target}\n"
 
 
-def write_stages(study: Study, path: str) -> Path:
-    """Write studies/<name>/dvc.yaml for the study file `path`, and return where. Raises StudyError.
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    path = write_stages(load(arguments.study), arguments.study)
+    print(f"{path}: now run `dvc repro {path}`, then commit both it and the dvc.lock beside it")
 
-    Both are relative to the root of the checkout, where this must run.
+
+def write_stages(study: Study, path: str) -> Path:
+    """Write studies/<name>/dvc.yaml for the study file `path`, and return its path. Raises StudyError.
+
+    Both are relative to the root of the checkout, which must be the working folder.
     """
     given = Path(path)
     if given.is_absolute() or ".." in given.parts or not DEFAULT.exists():
-        raise StudyError(f"{path}: run this at the root of the checkout, where dvc.yaml is, with a path inside it")
+        raise StudyError(f"{path}: run this in the root of the checkout (where dvc.yaml is), with a path inside it")
     if study.name == "default":
-        raise StudyError(f"{path}: the stages of the study 'default' are dvc.yaml itself; give the study another name")
+        raise StudyError(f"{path}: the stages of the study 'default' are in dvc.yaml; give this study another name")
     target = Path("studies") / study.name / "dvc.yaml"
     write_text(target, HEADER.format(path=path, target=target) + stages_of(study, path))
     return target
@@ -32,11 +39,11 @@ def write_stages(study: Study, path: str) -> Path:
 def stages_of(study: Study, path: str) -> str:
     """The stages of a study as YAML: those of dvc.yaml with other commands and settings."""
     default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
-    content = {"vars": [f"{UP}/{path}"], **default}  # ${study} in the folders is this study's, also once renamed
+    content = {"vars": [f"{UP}/{path}"], **default}  # ${study} in the folders then follows the name in this file
     for stage in content["stages"].values():
         stage["wdir"] = UP
         stage["cmd"] = [_command(command, path) for command in stage["cmd"]]
-        stage["params"] = [{path: None}]  # every key: a study file need not have them all
+        stage["params"] = [{path: None}]  # all keys: a study file may leave some out
     content["stages"]["data"]["deps"] += _tables(study)
     content["metrics"] = [f"{UP}/{name}" for name in content["metrics"]]
     content["plots"] = [{f"{UP}/{name}": how for name, how in plot.items()} for plot in content["plots"]]
@@ -45,7 +52,7 @@ def stages_of(study: Study, path: str) -> str:
 
 
 def _tables(study: Study) -> list[str]:
-    """Tables of the user's own: their content is in the data set's id, but not in the study file."""
+    """The user's own tables: the data set id includes their content, which the study file does not."""
     tables = [dataset.table for dataset in study.settings.datasets.values() if dataset.table]
     paths = [table.path for table in tables] + [table.items.path for table in tables if table.items]
     return list(dict.fromkeys(paths))

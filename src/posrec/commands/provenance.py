@@ -1,8 +1,9 @@
-"""The page of where a study's results come from: results/provenance/<study>/index.html.
+"""`posrec provenance`: the page of where a study's results come from, results/provenance/<study>/index.html.
 
-It is no part of the report, whose bytes the study alone determines: this page names machines and times of day.
+It is separate from the report, whose bytes the study alone determines: this page names machines and times.
 """
 
+import argparse
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,9 +17,10 @@ from posrec.analysis.places import analysis_id, provenance_files
 from posrec.analysis.tables import marker
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
-from posrec.plan import ids as planned
+from posrec.plan import ids
+from posrec.plan.run import PlannedRun, planned_runs
 from posrec.study.settings import DatasetSettings
-from posrec.study.study import Cell, Study
+from posrec.study.study import Study, load
 
 NOT_RECORDED = "not recorded"
 RUN_COLUMNS = (
@@ -29,7 +31,7 @@ RUN_COLUMNS = (
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page; `folded` ones open on a click."""
+    """A table of the page; a `folded` one opens on a click."""
 
     title: str
     header: tuple[str, ...]
@@ -39,16 +41,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A planned run: its file (None: missing or unreadable) and its sidecar (None: missing, or of another file)."""
+    """A planned run with its file (None: missing or unreadable) and its sidecar (None: missing, or of another file)."""
 
-    cell: Cell
-    seed: int
+    planned: PlannedRun
     content: dict[str, Any] | None
     record: dict[str, Any] | None
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    write_page(load(arguments.study))
+
+
 def write_page(study: Study) -> None:
-    """Write the page from run files, manifests and sidecars; what isn't there is said on the page, never an error."""
+    """Write the page from run files, manifests and sidecars. Missing ones are shown and are not an error."""
     page, last = provenance_files(study)
     write_text(page, render(study))
     marker.write_marker(last, [page])
@@ -56,23 +62,22 @@ def write_page(study: Study) -> None:
 
 
 def render(study: Study) -> str:
-    """The page's HTML: self-contained, needs no network."""
-    runs = [_recorded(study, cell, seed) for cell in study.cells for seed in cell.seeds]
+    """The page's HTML, self-contained."""
+    runs = [_recorded(planned) for planned in planned_runs(study)]
     environment = Environment(loader=PackageLoader("posrec.commands", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("provenance.html").render(
         study=study.name,
         settings=yaml.safe_dump(study.settings.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
-        tables=[_summary(study, runs), _software(runs), _datasets(study), _commands(runs), _runs(study, runs)],
+        tables=[_summary(study, runs), _software(runs), _datasets(study), _commands(runs), _runs(runs)],
     )
 
 
-def _recorded(study: Study, cell: Cell, seed: int) -> Recorded:
-    content = _read(planned.run_folder(study, cell) / f"seed={seed}.json")
-    record = _read(planned.PROVENANCE / study.name / planned.run_id(study, cell) / f"seed={seed}.json")
+def _recorded(planned: PlannedRun) -> Recorded:
+    content, record = _read(planned.path), _read(planned.sidecar)
     if content is not None and record is not None:
         of_this_file = record.get("checksums", {}).get("run") == content.get("checksum")
         record = record if of_this_file else None
-    return Recorded(cell, seed, content, record)
+    return Recorded(planned, content, record)
 
 
 def _read(path: Any) -> dict[str, Any] | None:
@@ -90,7 +95,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
     statuses = Counter(str(run.content.get("status")) if run.content else "missing" for run in runs)
     rows = [
         ("runs", ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))),
-        ("with a record of their making", f"{len(records)} of {len(runs)}"),
+        ("with a record", f"{len(records)} of {len(runs)}"),
         ("analysis id", analysis_id(study)),
         ("commit", _counted(_commit(record) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),
@@ -133,14 +138,14 @@ def _software(runs: list[Recorded]) -> Table:
 def _datasets(study: Study) -> Table:
     rows = []
     for name, dataset in study.settings.datasets.items():
-        files = planned.dataset_files(study, name)
+        files = ids.dataset_files(study, name)
         manifest = _read(files.manifest) or {}
-        raw = planned.source_of(name, dataset)["files"] if dataset.simulate is None else {}
+        raw = ids.source_of(name, dataset)["files"] if dataset.simulate is None else {}
         rows.append(
             (
                 name,
                 files.folder.name,
-                planned.candidates_id(study),
+                ids.candidates_id(study),
                 str(manifest.get("checksum", "missing")),
                 _origin(dataset),
                 "; ".join(f"{file} {checksum}" for file, checksum in raw.items()),
@@ -161,18 +166,18 @@ def _commands(runs: list[Recorded]) -> Table:
     return Table("Commands", ("command", "runs"), [(text, str(number)) for text, number in sorted(counts.items())])
 
 
-def _runs(study: Study, runs: list[Recorded]) -> Table:
-    return Table("Runs", RUN_COLUMNS, [_run_row(study, run) for run in runs], folded=True)
+def _runs(runs: list[Recorded]) -> Table:
+    return Table("Runs", RUN_COLUMNS, [_run_row(run) for run in runs], folded=True)
 
 
-def _run_row(study: Study, run: Recorded) -> tuple[str, ...]:
-    cell, content, record = run.cell, run.content or {}, run.record
+def _run_row(run: Recorded) -> tuple[str, ...]:
+    planned, content, record = run.planned, run.content or {}, run.record
     made = (NOT_RECORDED, "", "", "")
     if record is not None:
         made = ("recorded", _seconds(record), f"{record['peak_memory_mib']:.0f}", _time(record["finished"]))
-    ids = (planned.run_id(study, cell), planned.evaluation_id(study, cell))
+    names = (planned.cell.dataset, planned.cell.encoding, str(planned.seed), planned.run_id, planned.evaluation_id)
     status = str(content.get("status", "missing"))
-    return (cell.dataset, cell.encoding, str(run.seed), *ids, status, *made, str(content.get("checksum", "")))
+    return (*names, status, *made, str(content.get("checksum", "")))
 
 
 def _seconds(record: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
-"""The JSON schema of a study file, for editors and readers; `posrec.study.study` checks studies."""
+"""`posrec schema`: the JSON schema of a study file, for editors. Studies are checked by `posrec.study.study`."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -14,8 +15,13 @@ from posrec.study.encodings import name_pattern
 GROUPS: dict[str, type[BaseModel]] = {"model": settings.ModelSettings, "training": settings.TrainingSettings}
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    write_schema(arguments.write)
+
+
 def write_schema(path: Path | None) -> None:
-    """Write the schema to `path`, or print it when there is none; the same code always gives the same bytes."""
+    """Write the schema to `path`, or print it where that is None. The same code always gives the same bytes."""
     text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
     if path is None:
         sys.stdout.write(text)
@@ -24,7 +30,7 @@ def write_schema(path: Path | None) -> None:
 
 
 def study_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of a study file; the values of `model` and `training` may be lists, too."""
+    """JSON schema (draft 2020-12) of a study file; values of `model` and `training` may also be lists."""
     schema = settings.StudySettings.model_json_schema()
     definitions = schema["$defs"]
     for key, group in GROUPS.items():
@@ -36,7 +42,7 @@ def study_schema() -> dict[str, Any]:
     encodings = schema["properties"]["encodings"]
     encodings["items"]["anyOf"] = [{"enum": list(settings.ENCODINGS)}, {"pattern": f"^{name_pattern()}$"}]
     _drop_titles(schema)
-    for definition in definitions.values():  # a docstring that is wrapped in the code is one line here
+    for definition in definitions.values():  # wrapped docstrings become one line
         if "description" in definition:
             definition["description"] = " ".join(definition["description"].split())
     schema["$defs"] = dict(sorted(definitions.items()))
@@ -44,7 +50,7 @@ def study_schema() -> dict[str, Any]:
 
 
 def _grid(group: type[BaseModel]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema of a settings class where each value may also be a list of such values, and the definitions it needs."""
+    """Schema of a settings class whose values may also be lists of values, and the definitions that it needs."""
     schema = group.model_json_schema()
     properties = {key: _value_or_list(value) for key, value in schema["properties"].items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}, schema.get("$defs", {})
@@ -57,7 +63,7 @@ def _value_or_list(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_titles(node: Any) -> None:
-    """pydantic's titles repeat the key; a property that is itself called `title` stays."""
+    """Remove pydantic's titles, which repeat the key; a property called `title` is kept."""
     if isinstance(node, dict):
         if isinstance(node.get("title"), str):
             del node["title"]

@@ -1,5 +1,6 @@
-"""A finished study as a page of the documentation: tables, figures, what was run, on what, and how long it took."""
+"""`posrec snapshot`: a finished study as a page of the documentation: tables, figures, command, machine and time."""
 
+import argparse
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,23 @@ from posrec.analysis.tables.marker import check_marker
 from posrec.analysis.topics.captions import caption
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
-from posrec.plan import ids as planned
-from posrec.study.study import Study
+from posrec.plan.run import job_records, planned_runs
+from posrec.study.study import Study, load
 
 TABLE_HEADER = ("data set", "settings", "encoding", "seeds", "NDCG@10 full", "sd", "Hit@10 full", "Hit@10 sampled")
 COPIED = ("cells.csv", "datasets.csv", "correlation.csv", "diagnostics.csv", "runs.csv")
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """The verb."""
+    default = f"snakemake --cores all all --configfile {arguments.study}"
+    write_snapshot(load(arguments.study), arguments.command or default, arguments.to)
+
+
 def write_snapshot(study: Study, command: str, to: Path) -> None:
     """Copy tables and figures of a finished study to `to`/<study>/ and write README.md there.
 
-    command: the line that ran the study. Raises DataError where results or the sidecars of their trainings are missing.
+    command: the command that ran the study. Raises DataError where results or sidecars of trainings are missing.
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]
@@ -41,16 +48,13 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
 
 
 def costs(study: Study) -> dict[str, Any]:
-    """Seconds and machine of the study's trainings, from the sidecars under results/provenance/."""
-    ids = {planned.run_id(study, cell): cell.seeds for cell in study.cells}
-    paths = [
-        planned.PROVENANCE / study.name / name / f"seed={seed}.json" for name, seeds in ids.items() for seed in seeds
-    ]
+    """Time and machine of the study's trainings, from the sidecars in results/provenance/."""
+    paths = list(dict.fromkeys(planned.sidecar for planned in planned_runs(study)))
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained a study can say")
+        raise DataError(f"{missing[0]}: missing ({len(missing)} in all): only the machine that trained has these")
     runs = [read_json(path) for path in paths]
-    jobs = [read_json(path) for path in sorted((planned.PROVENANCE / study.name / "jobs").glob("*.json"))]
+    jobs = [read_json(path) for path in sorted(job_records(study).glob("*.json"))]
     spent = {kind: sum(run["seconds"].get(kind, 0.0) for run in runs) for kind in ("training", "evaluation")}
     began = min(run["finished"] - sum(run["seconds"].values()) for run in runs)
     return {
@@ -66,7 +70,7 @@ def costs(study: Study) -> dict[str, Any]:
 
 
 def page(tables: Tables, command: str, spent: dict[str, Any], notes: str = "") -> str:
-    """The snapshot's README as Markdown; `notes` is a line that leads to what people wrote beside it."""
+    """The snapshot's README as Markdown; `notes` is a line with a link to manual notes."""
     study = tables.inputs.study
     parts = [
         f"# {study.settings.report.title or study.name}",

@@ -1,8 +1,9 @@
-"""Check everything that a study rests on: checksums, ids, what is missing, and what doesn't belong there.
+"""`posrec verify`: check every file of a study: checksums, ids, missing files and files that don't belong there.
 
-Nothing is changed unless a repair is asked for; a repair moves files aside, so that the workflow makes them again.
+Only a repair changes anything: it moves files to .cache/repaired, so that the workflow makes them again.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from posrec import versions
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
 from posrec.data.prepare import candidates, prepare
@@ -19,16 +19,17 @@ from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.errors import DataError, ForeignError
 from posrec.files import read_checked_json, read_json
 from posrec.plan import ids
+from posrec.plan.run import PlannedRun, planned_runs
 from posrec.store import lock, places, results
-from posrec.study.study import Cell, Study
+from posrec.study.study import Study, load
 
-SHOWN = 3  # names in a line on missing files
+SHOWN = 3  # names per line of missing files
 MADE_AGAIN = "it is made again"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: `kind` is missing, damaged, foreign or disagrees; a repair moves `files` aside."""
+    """A problem: `kind` is missing, damaged, foreign or disagrees; a repair moves `files` to .cache/repaired."""
 
     kind: str
     path: Path
@@ -40,15 +41,26 @@ class Finding:
         return f"{self.kind:9} {self.path}: {self.text}; {self.remedy}"
 
 
+def run(arguments: argparse.Namespace) -> int:
+    """The verb."""
+    loaded = load(arguments.study)
+    status = verify(loaded, arguments.study, arguments.repair)
+    if arguments.retrain:
+        from posrec.model.runs import retrain  # loads torch
+
+        status |= retrain.retrain(loaded, arguments.retrain, arguments.choice)
+    return status
+
+
 def workflow_command(study_file: str) -> str:
     """The command that makes a study's missing files."""
     return "snakemake --cores all all" + ("" if study_file == "params.yaml" else f" --configfile {study_file}")
 
 
 def verify(study: Study, study_file: str, repair: bool = False) -> int:
-    """Print a line for each finding and a summary; with `repair` move what is wrong aside.
+    """Print a line per finding and a summary; with `repair` move wrong files to .cache/repaired.
 
-    Returns the exit status: 0 when nothing is wrong, or when the repair left only files for the workflow to make.
+    Returns the exit status: 0 when nothing is wrong, or after a repair.
     """
     if repair:
         lock.refuse_while_running(study.name)
@@ -61,25 +73,25 @@ def verify(study: Study, study_file: str, repair: bool = False) -> int:
     if findings and repair:
         _repair(findings)
     if findings:
-        option = "" if repair else "`posrec verify --repair` moves what is wrong aside; then "
+        option = "" if repair else "`posrec verify --repair` moves wrong files to .cache/repaired; then "
         print(f"posrec verify: {option}`{workflow_command(study_file)}` makes what is missing")
     return int(bool(findings) and not repair)
 
 
 def find(study: Study) -> list[Finding]:
-    """All findings: data sets, runs, tables, figures and report, then files that the study doesn't plan."""
+    """All findings: data sets, runs, tables, figures and report, then files that the study does not plan."""
     data = [finding for name in study.settings.datasets for finding in check_dataset(study, name)]
-    runs = [finding for cell in study.cells for seed in cell.seeds for finding in check_run(study, cell, seed)]
+    runs = [finding for planned in planned_runs(study) for finding in check_run(planned)]
     missing = [path for part in places.PARTS for path in places.planned_files(study, part) if not path.exists()]
     return [*_missing(missing), *data, *runs, *check_analysis(study), *check_foreign(study)]
 
 
 def _missing(paths: Iterable[Path]) -> Iterator[Finding]:
-    """One line a folder."""
+    """One finding per folder."""
     for folder, group in groupby(paths, key=lambda path: path.parent):
         names = [path.name for path in group]
         shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        yield Finding("missing", folder, f"{shown} not there", "the workflow makes it")
+        yield Finding("missing", folder, f"{shown} do not exist", "the workflow makes them")
 
 
 def check_dataset(study: Study, name: str) -> Iterator[Finding]:
@@ -91,7 +103,7 @@ def check_dataset(study: Study, name: str) -> Iterator[Finding]:
     if isinstance(prepared, Finding):
         yield prepared
         return
-    # Also what no id holds (the name of the source, the counts expected): what is prepared anew would say it.
+    # Includes facts outside the ids (name of the source, expected counts), as a new preparation would write them.
     about = {**prepare.describe(name, study.settings.datasets[name]), **prepared.counted()}
     both = (files.arrays, files.manifest)
     yield from _differing(files.manifest, _flat(read_json(files.manifest)), _flat(about), both)
@@ -112,7 +124,7 @@ def _read_prepared(arrays: Path, manifest: Path) -> Prepared | Finding:
 
 
 def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Each setting as a key of its own."""
+    """The manifest with each setting as a separate key."""
     settings = manifest.get("settings")
     named = {f"settings.{key}": value for key, value in settings.items()} if isinstance(settings, dict) else {}
     return {key: value for key, value in manifest.items() if key != "settings"} | named
@@ -129,7 +141,7 @@ def _check_candidates(study: Study, path: Path, prepared: Prepared) -> Iterator[
     planned = candidates.draw(prepared, study.settings.evaluation)
     if not (np.array_equal(found.test, planned.test) and np.array_equal(found.validation, planned.validation)):
         drawn = f"{planned.test.shape} from these data with the seed {study.settings.evaluation.candidates_seed}"
-        yield _foreign(path, f"holds other candidates ({found.test.shape}) than are drawn {drawn}", path)
+        yield _foreign(path, f"has other candidates ({found.test.shape}) than those drawn: {drawn}", path)
 
 
 def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
@@ -144,7 +156,7 @@ def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
-    folder = results.root() / "data" / dataset_id
+    folder = ids.store() / "data" / dataset_id
     stored = folder / "dataset.npz", folder / "dataset.json"
     if not folder.is_dir():
         return
@@ -152,42 +164,31 @@ def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
     if isinstance(found, Finding):
         yield found
     elif stored[0].read_bytes() != arrays.read_bytes():
-        text = f"holds other data than {arrays} under the same id; which is right cannot be told"
-        yield Finding("disagrees", stored[0], text, "a repair has both prepared again", (*_there(*stored), arrays))
+        text = f"has other data than {arrays} under the same id; it is unknown which is right"
+        yield Finding("disagrees", stored[0], text, "a repair prepares both again", (*_there(*stored), arrays))
 
 
-def check_run(study: Study, cell: Cell, seed: int) -> Iterator[Finding]:
-    """A run file: whole, of this run, and what the store says of it, too."""
-    path = ids.run_folder(study, cell) / f"seed={seed}.json"
-    run_id = ids.run_id(study, cell)
-    identity = {"run_id": run_id, "seed": seed, "training_version": versions.TRAINING_VERSION}
-    blocks = {
-        protocol.name: results.seed_folder(run_id, seed) / f"{ids.block_id(study, protocol.name)}.json"
-        for protocol in cell.protocols
-    }
-    stored = all(results.is_good(block, **identity) for block in blocks.values())
-    again = "it comes back from the store" if stored else "it is trained again"
-    if path.exists():
-        dataset_id = ids.dataset_id(cell.dataset, study.settings.datasets[cell.dataset])
-        names = {"dataset": cell.dataset, "dataset_id": dataset_id, "encoding": cell.encoding}
-        of_place = {"study_schema": versions.STUDY_SCHEMA, "evaluation_id": ids.evaluation_id(study, cell)}
-        wanted = {**of_place, **identity, **names}
-        yield from _check_run_file(path, wanted, again, blocks)
-    for block in blocks.values():
-        if block.exists() and not results.is_good(block, **identity):
-            text = "the store's result is damaged or another run's and is never used"
-            remedy = "a repair moves it aside"
+def check_run(run: PlannedRun) -> Iterator[Finding]:
+    """A run file: whole, of this run, and the same as the store's blocks."""
+    good = {block: results.is_good(block, run.block_must_say) for block in run.blocks.values()}
+    again = "it comes back from the store" if all(good.values()) else "it is trained again"
+    if run.path.exists():
+        yield from _check_run_file(run, again)
+    for block in good:
+        if block.exists() and not good[block]:
+            text = "the store's result is damaged or of another run, and is not used"
+            remedy = "a repair moves it away"
             yield Finding("damaged", block, text, remedy, _there(block, block.with_suffix(".npz")))
 
 
-def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict[str, Path]) -> Iterator[Finding]:
-    both = (path, path.with_suffix(".npz"))
+def _check_run_file(run: PlannedRun, again: str) -> Iterator[Finding]:
+    path, blocks, both = run.path, run.blocks, (run.path, run.npz)
     try:
         content, arrays = results.read_result(path)
     except DataError as error:
         yield _unusable(error, *both, again=again)
         return
-    differing = list(_differing(path, content, wanted, both, again))
+    differing = list(_differing(path, content, run.must_say, both, again))
     yield from differing
     if differing:
         return
@@ -198,15 +199,13 @@ def _check_run_file(path: Path, wanted: dict[str, Any], again: str, blocks: dict
         yield _foreign(path, text, *both, again=again)
         return
     for name, block in blocks.items():
-        if results.is_good(block, run_id=wanted["run_id"], seed=wanted["seed"]) and not _agree(
-            content, arrays, block, name
-        ):
-            text = f"says something else than the store's {block}; which is right cannot be told"
+        if results.is_good(block, run.block_must_say) and not _agree(content, arrays, block, name):
+            text = f"differs from the store's {block}; it is unknown which is right"
             yield Finding(
                 "disagrees",
                 path,
                 text,
-                "a repair has it trained again",
+                "after a repair it is trained again",
                 _there(*both, block, block.with_suffix(".npz")),
             )
 
@@ -220,25 +219,23 @@ def _agree(content: dict[str, Any], arrays: dict[str, np.ndarray], block: Path, 
 
 
 def check_analysis(study: Study) -> Iterator[Finding]:
-    """Tables, figures and report are those that their markers name."""
+    """Tables, figures and report are those in their markers."""
     for (step, paths), verb in zip(analysis_files(study).items(), ("analyse", "figures", "report"), strict=True):
         *files, last = paths
         try:
             marker.check_marker(last, files, f"posrec {verb}")
         except DataError as error:
             kind = "damaged" if last.exists() else "missing"
-            remedy = "the workflow makes them" if kind == "missing" else "a repair has it made again"
-            text = f"{step} of this state: not there" if kind == "missing" else str(error).split("; run")[0]
+            remedy = "the workflow makes them" if kind == "missing" else "after a repair it is made again"
+            text = f"{step} of the current state do not exist" if kind == "missing" else str(error).split("; run")[0]
             yield Finding(kind, last, text, remedy, _there(last))
 
 
 def check_foreign(study: Study) -> Iterator[Finding]:
-    """Files in the study's folders of data and runs that it doesn't plan."""
+    """Files in the study's folders of data and runs that it does not plan."""
     for part in places.PARTS:
-        known = set(places.planned_files(study, part))
-        for path in places.files_below(ids.STUDIES / study.name / part):
-            if path not in known:
-                yield Finding("foreign", path, "the study plans no such file", "a repair moves it aside", (path,))
+        for path in places.unplanned_files(study, part):
+            yield Finding("foreign", path, "the study does not plan this file", "a repair moves it away", (path,))
 
 
 def _differing(
@@ -248,7 +245,7 @@ def _differing(
     files: tuple[Path, ...],
     again: str = MADE_AGAIN,
 ) -> Iterator[Finding]:
-    """A file that says to be something else than its place says."""
+    """The first key in which a file's content does not match its path."""
     for key, value in wanted.items():
         if content.get(key) != value:
             yield _foreign(path, f"{key} is {content.get(key)!r}, the study plans {value!r}", *files, again=again)
@@ -273,6 +270,6 @@ def _repair(findings: Iterable[Finding]) -> None:
     moved = list(dict.fromkeys(path for finding in findings for path in finding.files))
     for path in moved:
         inside = path.is_relative_to(ids.STUDIES)
-        base = ids.STUDIES if inside else results.root()
+        base = ids.STUDIES if inside else ids.store()
         print(f"{path} -> {places.move_aside(path, base, places.REPAIRED)}")
     print(f"posrec verify: {len(moved)} files moved to {places.REPAIRED}")

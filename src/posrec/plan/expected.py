@@ -1,7 +1,7 @@
-"""The counts that a study declares (`expect`) against those of its prepared data.
+"""Check the counts that a study declares (`expect`) against those of its prepared data.
 
-`expect` is in no id, since it changes no byte of the data: so it is compared when data are prepared, and again whenever
-the workflow is read, also where the data have long been there.
+`expect` does not change the data, so it is not in any id. It is checked when data are prepared, and again whenever the
+workflow is read, for data that already exist.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,20 @@ from posrec.study.study import Study
 
 
 def check_counts(name: str, found: Mapping[str, int], expect: ExpectedCounts | None) -> None:
-    """Raise DataError where the counts of the data set `name` are not those that the study expects."""
+    """Raise DataError where the counts of the data set `name` differ from those that the study expects."""
     wanted: Mapping[str, int] = expect.model_dump() if expect else {}
     differing = [
         f"{key}: expected {number:,}, found {found[key]:,}" for key, number in wanted.items() if found[key] != number
     ]
     if differing:
         raise DataError(
-            f"datasets.{name}.expect: {'; '.join(differing)}: other raw data or other settings (k_core) than "
-            "the counts were written for; correct whichever is wrong"
+            f"datasets.{name}.expect: {'; '.join(differing)}: the raw data or the settings (k_core) are "
+            "not those of these counts; correct the wrong one"
         )
 
 
 def check_prepared(study: Study) -> None:
-    """Raise DataError where data that are already prepared have other counts than the study expects now."""
+    """Raise DataError where the counts of data already prepared differ from those that the study expects now."""
     for name, dataset in study.settings.datasets.items():
         found = _recorded(study, name)
         if found is not None:
@@ -35,7 +35,7 @@ def check_prepared(study: Study) -> None:
 
 
 def _recorded(study: Study, name: str) -> dict[str, int] | None:
-    """The counts in the manifest; None where there is none that can be read, which its readers say."""
+    """The counts in the manifest; None where it cannot be read, which is an error elsewhere."""
     try:
         counts: dict[str, int] = read_json(ids.dataset_files(study, name).manifest)["counts"]
     except (DataError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""sha256 of local files, computed once for a path, size and time stamps: planning a study reads no large file twice."""
+"""sha256 of local files, cached by path, size and time stamps, so that planning does not read a large file twice."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from posrec.errors import DataError
 from posrec.files import sha256, write_json
 
 CACHE = Path(".cache/hashes.json")
-SETTLED = 2.0  # seconds: a file that was written just now may change again within one tick of its clock
+SETTLED = 2.0  # seconds: a file written just now may change again within the resolution of its time stamp
 State = tuple[int, int, int]  # size, mtime and ctime in nanoseconds
-KNOWN: dict[tuple[str, State], str] = {}  # what this process has looked at
+KNOWN: dict[tuple[str, State], str] = {}  # computed in this process
 
 
 def sha256_of(path: str | Path) -> str:
-    """sha256 of a file, from the cache where path, size and time stamps are those of the last time.
+    """sha256 of a file, from the cache if path, size and time stamps have not changed.
 
     Raises DataError for a file that cannot be read.
     """
@@ -44,7 +44,7 @@ def _state(path: str) -> State:
 
 
 def _read_cache() -> dict[str, list[int | str]]:
-    """What is known; nothing where the file is absent or damaged, since all of it can be computed again."""
+    """The cached entries; empty where the file is missing or damaged, since all can be recomputed."""
     try:
         content = json.loads(CACHE.read_text(encoding="utf-8"))
     except (OSError, ValueError):

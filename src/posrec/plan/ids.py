@@ -1,9 +1,10 @@
-"""From a study to ids and paths: what the workflow needs to know before it runs.
+"""Ids of a study's data sets, trainings and evaluations, and the paths of its data sets.
 
-Ids are hashes of exactly what can change the bytes they name; they stand in paths, and existence decides. Importing
-this module imports neither torch nor pandas.
+An id is a hash of exactly what can change the bytes that it names. Ids are part of paths, so a file that exists is up
+to date. Importing this module imports neither torch nor pandas.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,20 @@ STUDIES = Path("results/studies")
 RAW = Path("results/raw")
 PROVENANCE = Path("results/provenance")
 LOGS = Path("logs")
-UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that nobody has recorded yet
+UNRECORDED = "unrecorded"  # in place of the sha256 of a raw file that is not recorded yet
 STORE = ".cache"  # POSREC_STORE overrides
 
 
-def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
-    """A data set's raw files and how to read them, for `posrec.data.raw.formats`: format, title, files with their
-    sha256 (None: any), bad_lines, options, and the remedy where a file is missing or changed.
+def store() -> Path:
+    """Root folder of the store."""
+    return Path(os.environ.get("POSREC_STORE") or STORE)
 
-    Raises StudyError for an unknown source, one without a recorded sha256, and a table that is not there.
+
+def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
+    """A data set's raw files and how `posrec.data.raw.formats` reads them: format, title, files with their sha256
+    (None: any), bad_lines, options, and the remedy where a file is missing or changed.
+
+    Raises StudyError for an unknown source, one without a recorded sha256, and a missing table.
     """
     source = planned_source(name, dataset)
     if missing := [file for file, checksum in source["files"].items() if checksum == UNRECORDED]:
@@ -42,10 +48,10 @@ def source_of(name: str, dataset: DatasetSettings) -> dict[str, Any]:
 
 
 def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
-    """As `source_of`, but for planning alone: a file without a recorded sha256 has UNRECORDED in its place.
+    """As `source_of`, but for planning only: UNRECORDED replaces a missing sha256.
 
-    The ids that follow from it are provisional: nothing is ever prepared under them, since `source_of` refuses.
-    Raises StudyError for an unknown source and a table that is not there.
+    The resulting ids are provisional: `source_of` refuses, so nothing is prepared under them. Raises StudyError for an
+    unknown source and a missing table.
     """
     common = {"bad_lines": dataset.bad_lines, "options": {}, "title": "simulated"}
     if dataset.table is not None:
@@ -67,7 +73,7 @@ def _known_source(name: str, source: str) -> dict[str, Any]:
     if source not in known:
         hint = nearest(source, list(known))
         raise StudyError(
-            f"datasets.{name}.source: '{source}' is not known{hint}; `posrec fetch --list` shows all that are"
+            f"datasets.{name}.source: '{source}' is not known{hint}; `posrec fetch --list` shows all known ones"
         )
     recorded = {file: record.sha256 for file, record in sources.locked(source).items()}
     files = {file: recorded.get(file, UNRECORDED) for file in sources.file_names(known[source])}
@@ -80,7 +86,7 @@ def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
         files = {part.path: part.sha256 or sha256_of(part.path) for part in parts}
     except DataError as error:
         raise StudyError(
-            f"datasets.{name}.table: {error}; put the file there, or correct the path (it counts from the folder in "
+            f"datasets.{name}.table: {error}; put the file there, or correct the path (it is relative to the folder in "
             "which you run posrec)"
         ) from None
     options = {"table": table.model_dump(exclude={"items"}), "items": table.items and table.items.model_dump()}
@@ -89,9 +95,9 @@ def _own_source(name: str, table: TableSettings) -> dict[str, Any]:
 
 
 def raw_folder(name: str, dataset: DatasetSettings) -> Path:
-    """Where the raw reviews lie: a source's under its name, simulated ones under the id of the simulation.
+    """Folder of the raw reviews: named after the source, or with the id of the simulation.
 
-    The paths of a user's own table count from the working folder.
+    Paths of a user's own table are relative to the working folder.
     """
     if dataset.table is not None:
         return Path()
@@ -105,7 +111,7 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
     Provisional where the source is not recorded (see `planned_source`).
     """
-    place: Any = {"path", "sha256"}  # a table is known by its content, wherever it lies
+    place: Any = {"path", "sha256"}  # a table is identified by its content, not its path
     without: Any = {"model", "training", "expect", "source"}
     settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
     source = planned_source(name, dataset)
@@ -116,7 +122,7 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
 
 def run_id(study: Study, cell: Cell) -> str:
-    """Id of a training but its seed."""
+    """Id of a training without its seed."""
     training = cell.training.model_dump(exclude={"keep_weights"})
     encoding = find(cell.encoding)
     parts = {
@@ -132,19 +138,19 @@ def run_id(study: Study, cell: Cell) -> str:
 
 
 def block_id(study: Study, protocol: str) -> str:
-    """Id of the evaluation under one protocol: what the store keeps a block of results for."""
+    """Id of the evaluation under one protocol; the store has one block of results per id."""
     switches = next(one.evaluation for one in study.protocols if one.name == protocol)
     return digest([switches.model_dump(), study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
 def evaluation_id(study: Study, cell: Cell | None = None) -> str:
-    """Id of the evaluations in a cell's run files (those of the protocols that share its training), or of all."""
+    """Id of the evaluations in a cell's run files (one per protocol of the cell), or of all protocols."""
     protocols = cell.protocols if cell else study.protocols
     return digest({protocol.name: block_id(study, protocol.name) for protocol in protocols})
 
 
 def candidates_id(study: Study) -> str:
-    """Id of the frozen candidates, beside the data set's own."""
+    """Id of the sampled candidates; it does not include the data set's."""
     return digest([study.settings.evaluation.model_dump(), versions.EVALUATION_VERSION])
 
 
@@ -161,7 +167,7 @@ class DatasetFiles:
 
 
 def dataset_files(study: Study, name: str) -> DatasetFiles:
-    """Where the prepared data set `name` of a study lies."""
+    """Paths of the prepared data set `name` of a study."""
     folder = STUDIES / study.name / "data" / name / dataset_id(name, study.settings.datasets[name])
     return DatasetFiles(
         folder,
@@ -171,25 +177,3 @@ def dataset_files(study: Study, name: str) -> DatasetFiles:
         card=folder / "card.json",
         baselines=folder / f"baselines={evaluation_id(study)}.json",
     )
-
-
-def run_folder(study: Study, cell: Cell) -> Path:
-    """Folder of a cell's run files."""
-    ids = Path(run_id(study, cell)) / evaluation_id(study, cell)
-    return STUDIES / study.name / "runs" / cell.dataset / cell.encoding / ids
-
-
-def progress_folder(study: Study) -> Path:
-    """Folder of the files that show trainings while they run."""
-    return LOGS / study.name / "progress"
-
-
-def progress_file(study: Study, cell: Cell, seed: int) -> Path:
-    """Lines of JSON, one an epoch, of a training that runs or was stopped; it goes when the run's file is written."""
-    return progress_folder(study) / f"{cell.dataset}-{cell.encoding}-{run_id(study, cell)}-seed={seed}.jsonl"
-
-
-def run_files(study: Study, cell: Cell) -> list[Path]:
-    """The json and npz of every seed of a cell."""
-    folder = run_folder(study, cell)
-    return [folder / f"seed={seed}.{kind}" for seed in cell.seeds for kind in ("json", "npz")]

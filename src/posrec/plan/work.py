@@ -1,7 +1,7 @@
-"""How much work a study is, from the counts that it declares, and how its runs are packed into jobs.
+"""The amount of work in a study, from the counts that it declares, and how its runs are packed into jobs.
 
-A job's runs are a function of the study alone: never of what is already there, nor of the machine (a cluster node
-parses the Snakefile again). `posrec plan` puts this machine's measured speed in the place of SPEED.
+The runs of a job depend on the study only, not on existing results nor on the machine (a cluster node parses the
+Snakefile again). `posrec plan` replaces SPEED by this machine's measured speed.
 """
 
 import math
@@ -13,29 +13,27 @@ from posrec.study.protocols import DRAWN_USERS
 from posrec.study.study import Cell, Study
 from posrec.study.twins import TWINS
 
-# Seconds of one core a unit of each kind of work (`Load`), measured by `posrec plan` on a machine of 2024 and rounded.
+# Core seconds per unit of each kind of work (`Load`), measured by `posrec plan` on a machine of 2024 and rounded.
 SPEED = {
     **{"runs": 0.07, "steps": 2.6e-3, "elements": 2.7e-9, "products": 4e-11},
     **{"requests": 5e-5, "tables": 5e-10, "scores": 3e-11},
 }
-# The same of a GPU, never measured: an A100's data sheet (1.5 TB/s; 9.7e12 multiply-adds a second in fp32) at a third
-# of its rates, 12 bytes moved an element, and 5 ms a step to launch its kernels.
+# The same for a GPU, not measured: a third of the rates in an A100's data sheet (1.5 TB/s; 9.7e12 multiply-adds per
+# second in fp32), 12 bytes moved per element, and 5 ms per step to launch the kernels.
 GPU_SPEED = {
     **{"runs": 0.07, "steps": 5e-3, "elements": 2.4e-11, "products": 3.1e-13},
     **{"requests": 5e-5, "tables": 2.4e-11, "scores": 3.1e-13},
 }
-TIMES = 1000  # different times of request at most: time features are those of a day, and many ask on the same
+TIMES = 1000  # maximum number of different request times: time features are those of a day, and requests share days
 LONGEST_JOB = 20 * 60  # seconds on that core
 SHORTEST_JOB = 15  # a job starts Python and torch, which takes seconds
-JOBS = (
-    32  # two a core of a laptop of 16: smaller studies have shorter jobs, so that all cores end at about the same time
-)
+JOBS = 32  # two per core of a laptop with 16: jobs of smaller studies are shorter, so that all cores end together
 START = 2.5  # seconds of that core that a job takes to start Python and torch
-HELD_OUT = 2  # interactions a user that are not trained on
+HELD_OUT = 2  # interactions per user that are not trained on
 STARTED = 500.0  # MB of a process that has loaded torch
 COMPILING = 180.0  # MB more in a process that compiles its kernels
-PREPARED = 60  # bytes an interaction of a prepared data set
-RECORDED = 16  # bytes a test user of a run's ranks
+PREPARED = 60  # bytes per interaction of a prepared data set
+RECORDED = 16  # bytes per test user of a run's ranks
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Load:
         return Load(*(mine + its for mine, its in zip(asdict(self).values(), asdict(other).values(), strict=True)))
 
     def times(self, factor: float) -> "Load":
-        """So many times this work."""
+        """This work, `factor` times."""
         return Load(*(value * factor for value in asdict(self).values()))
 
     def seconds(self, speed: Mapping[str, float] = SPEED) -> float:
@@ -77,10 +75,10 @@ class Load:
 
 
 def known_counts(study: Study, name: str) -> tuple[Counts, str] | None:
-    """The counts that the study gives of a data set, and whose they are; None where it says nothing.
+    """The counts that the study gives for a data set and their origin; None where it gives none.
 
     Declared (`expect`), simulated, or the paper's where the study says that the data set is one of the paper's
-    (`report.published`): those are for planning alone, and no preparation is held to them.
+    (`report.published`): those are used for planning only and never checked.
     """
     dataset = study.settings.datasets[name]
     if dataset.expect is not None:
@@ -95,17 +93,17 @@ def known_counts(study: Study, name: str) -> tuple[Counts, str] | None:
 
 
 def history_length(cell: Cell, counts: Counts) -> float:
-    """Mean number of a user's training items that count, at most L."""
+    """Mean number of training items per user, at most L."""
     return min(max(1.0, counts.interactions / counts.users - HELD_OUT), cell.model.max_length)
 
 
 def history_slots(cell: Cell, counts: Counts) -> float:
-    """Mean number of slots that a user's history takes in training: all L where histories are padded."""
+    """Mean number of slots per user's history in training: L where histories are padded."""
     return cell.model.max_length if cell.layout == "padded" else history_length(cell, counts)
 
 
 def epoch_load(cell: Cell, counts: Counts) -> Load:
-    """Work of one epoch of one run without its reading of the validation."""
+    """Work of one epoch of one run without its validation."""
     model, length = cell.model, history_slots(cell, counts)
     width, history = model.dimension, counts.users * length
     targets = history if cell.switches.targets == "all" else counts.users
@@ -122,7 +120,7 @@ def epoch_load(cell: Cell, counts: Counts) -> Load:
 
 
 def reading_load(cell: Cell, counts: Counts, requests: float, times: float = TIMES) -> Load:
-    """Work of ranking so many requests, of at most so many different times, on the full catalogue."""
+    """Work of ranking `requests` requests with at most `times` different times on the full catalogue."""
     model = cell.model
     length = history_length(cell, counts) if model.head == "carca" else 1.0
     timed = model.context and model.candidate_context != "none"
@@ -132,7 +130,7 @@ def reading_load(cell: Cell, counts: Counts, requests: float, times: float = TIM
 
 
 def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
-    """Work of one run of a cell when all of its epochs are trained, the test included."""
+    """Work of one run of a cell when all of its epochs are trained, including the test."""
     epochs = epochs or cell.training.epochs
     readings = math.ceil(epochs / cell.training.validate_every)
     validation = reading_load(cell, counts, min(cell.training.validation_users, counts.users))
@@ -145,7 +143,7 @@ def run_load(cell: Cell, counts: Counts, epochs: int | None = None) -> Load:
 
 
 def _test_load(cell: Cell, counts: Counts, readings: int) -> Load:
-    """Work of the test under every protocol; `selection: released` reads it as often as the validation."""
+    """Work of the test under every protocol; `selection: released` runs it as often as the validation."""
     total = Load()
     for protocol in cell.protocols:
         users = DRAWN_USERS if protocol.evaluation.eval_users == "released" else counts.users
@@ -179,7 +177,7 @@ def run_disk(cell: Cell, counts: Counts) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs of one data set that share a training job: cells, each with those of its seeds that belong to the job.
+    """Runs of one data set that share a training job: cells, each with its seeds that belong to the job.
 
     load and memory (MB): None where the study declares no counts.
     """
@@ -197,20 +195,20 @@ class Batch:
 
 
 def batches(study: Study) -> list[Batch]:
-    """Pack runs into jobs of about the same work: a function of the study alone, never of what is already there."""
+    """Pack runs into jobs of about the same work: this depends on the study only, not on existing results."""
     wanted = job_seconds(study)
     result: list[Batch] = []
     for dataset in study.settings.datasets:
         cells = [cell for cell in study.cells if cell.dataset == dataset]
         counts = _counts(study, dataset)
-        stacked = any(on_gpu(cell) for cell in cells)  # there the seeds of a cell are trained at once
+        stacked = any(on_gpu(cell) for cell in cells)  # there the seeds of a cell are trained together
         groups = [(cell,) for cell in cells] if counts is None or stacked else _packed(cells, counts, wanted)
         result += [_batch(f"{dataset}-{number}", group, counts) for number, group in enumerate(groups, 1)]
     return result
 
 
 def on_gpu(cell: Cell) -> bool:
-    """Whether the study names a GPU for it."""
+    """Whether the study trains this cell on a GPU."""
     return cell.training.numerics.device == "cuda"
 
 
@@ -220,7 +218,7 @@ def _counts(study: Study, name: str) -> Counts | None:
 
 
 def job_seconds(study: Study) -> float:
-    """Nominal length of the study's jobs: 20 minutes, less where a laptop's cores would else have too few jobs."""
+    """Nominal length of the study's jobs: 20 minutes, or less so that a laptop's cores have enough jobs."""
     total = sum(
         run_load(cell, counts).seconds() * len(cell.seeds)
         for cell in study.cells
@@ -230,7 +228,7 @@ def job_seconds(study: Study) -> float:
 
 
 def _packed(cells: list[Cell], counts: Counts, wanted: float) -> Iterator[tuple[Cell, ...]]:
-    """Cut a data set's runs, in their order, into jobs of equal work as near to `wanted` seconds as can be."""
+    """Cut a data set's runs, in their order, into jobs of equal work, as close to `wanted` seconds as possible."""
     runs = [(place, seed) for place, cell in enumerate(cells) for seed in cell.seeds]
     seconds = [run_load(cell, counts).seconds() for cell in cells]
     total = sum(seconds[place] for place, _ in runs)

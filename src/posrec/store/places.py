@@ -1,168 +1,34 @@
-"""What a study plans, what of it is there, and what lies in its folder that it no longer plans."""
+"""Which files a study plans in its folder, which others are there, and where commands move those."""
 
-import json
 import shutil
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from posrec.errors import PosrecError
-from posrec.files import read_json
-from posrec.plan import ids, work
-from posrec.store import lock, results
-from posrec.study.study import Cell, Study
+from posrec.plan import ids
+from posrec.plan.run import run_files
+from posrec.study.study import Study
 
 PARTS = ("data", "runs")
-PRUNED = Path(".cache/pruned")  # beside the study, whatever POSREC_STORE says: pruned files are this checkout's
-REPAIRED = Path(".cache/repaired")  # what `posrec verify --repair` moved: never taken back
-STATES = ("there", "failed", "in the store", "to evaluate", "to train")
-COLUMNS = ("data set", "cells", "runs", *STATES)
-SHOWN = 3  # examples in an error
-SHOWN_JOBS = 40
-
-
-def print_plan(study: Study) -> None:
-    """Print the cells and runs of a study, what of them is there, and what is still to be trained.
-
-    A run is `there` when its files are in the study's folder, or `failed` when they say so; `in the store` when the
-    store has its results under every evaluation protocol, or `posrec prune` moved its files aside; `to evaluate` when
-    the store has its weights; else it is to train. Checksums are not looked at.
-    """
-    states = {name: Counter[str]() for name in study.settings.datasets}
-    for cell in study.cells:
-        states[cell.dataset].update(_states(study, cell))
-    print(f"study {study.name}\n")
-    print(_table([_row(study, name, counts) for name, counts in states.items()], total=len(states) > 1))
-    print()
-    jobs = work.batches(study)
-    for batch in jobs[:SHOWN_JOBS]:
-        runs = sum(len(cell.seeds) for cell in batch.cells)
-        minutes = "" if batch.seconds is None else f", nominally {batch.seconds / 60:.1f} minutes"
-        print(f"batch {batch.name}: {len(batch.cells)} cells, {runs} runs{minutes}")
-    if len(jobs) > SHOWN_JOBS:
-        print(f"and {len(jobs) - SHOWN_JOBS} more, {len(jobs)} batches in all")
-    for line in _begun(study):
-        print(line)
-    if failed := sum(counts["failed"] for counts in states.values()):
-        print(f"{failed} runs failed: the report names step and reason; `posrec train --again-failed` trains them anew")
-    for warning in study.warnings:
-        print(f"warning: {warning}")
-
-
-def _begun(study: Study) -> Iterator[str]:
-    """A line a training that runs or was stopped, with its last epoch."""
-    found = sorted(ids.progress_folder(study).glob("*.jsonl"))
-    planned = {ids.progress_file(study, cell, seed) for cell in study.cells for seed in cell.seeds} if found else set()
-    for path in found:
-        try:
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # the last is empty, or being written
-            ago = max(0.0, time.time() - path.stat().st_mtime)
-        except FileNotFoundError:  # the run has just ended
-            continue
-        if path in planned and lines:
-            yield _reached(json.loads(lines[-1]), ago)
-
-
-def _reached(state: dict[str, Any], ago: float) -> str:
-    reading = "" if state["validation"] is None else f", validation NDCG@10 {state['validation']:.4f}"
-    return (
-        f"begun: {state['dataset']} {state['encoding']} seed {state['seed']}, epoch {state['epoch']} of "
-        f"{state['epochs']} {ago:.0f} s ago, loss {state['loss']:.4f}{reading}, "
-        f"at most {state['seconds_left']:.0f} s left"
-    )
-
-
-def _states(study: Study, cell: Cell) -> Iterator[str]:
-    """The state of each seed's run; ids are the cell's, so they are hashed once."""
-    folder, run_id = ids.run_folder(study, cell), ids.run_id(study, cell)
-    blocks = [ids.block_id(study, protocol.name) for protocol in cell.protocols]
-    for seed in cell.seeds:
-        yield _state(folder / f"seed={seed}.json", results.seed_folder(run_id, seed), blocks)
-
-
-def _state(placed: Path, stored: Path, blocks: list[str]) -> str:
-    if _readable(placed):
-        return "failed" if _says_failed(placed) else "there"
-    if all(_readable(stored / f"{block}.json") for block in blocks) or _readable(pruned_place(placed)):
-        return "in the store"
-    kept = _readable(stored / "curve.json") and next(stored.glob("weights-epoch=*.pt"), None)
-    return "to evaluate" if kept else "to train"
-
-
-def _readable(path: Path) -> bool:
-    """The json can be read and its npz lies beside it."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return path.with_suffix(".npz").exists()
-
-
-def _says_failed(path: Path) -> bool:
-    content = read_json(path)
-    return isinstance(content, dict) and content.get("status") == "failed"
-
-
-def _row(study: Study, name: str, counts: Counter[str]) -> list[str]:
-    cells = sum(cell.dataset == name for cell in study.cells)
-    return [name, *(str(number) for number in (cells, counts.total(), *(counts[state] for state in STATES)))]
-
-
-def _table(rows: list[list[str]], total: bool) -> str:
-    if total:
-        sums = [sum(int(row[column]) for row in rows) for column in range(1, len(COLUMNS))]
-        rows = [*rows, ["total", *map(str, sums)]]
-    lines = [list(COLUMNS), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return "\n".join("  ".join(_aligned(line, widths)) for line in lines)
-
-
-def _aligned(line: list[str], widths: list[int]) -> Iterator[str]:
-    yield line[0].ljust(widths[0])
-    yield from (text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))
-
-
-def prune(study: Study, only: str | None = None) -> None:
-    """Move what a study no longer plans from its `data` and `runs` folders to .cache/pruned.
-
-    only: "data" or "runs" for that part alone. Raises PosrecError while a workflow runs the study here, and when a
-    planned file is missing: then the study isn't complete, and what looks superfluous may still be what its report
-    rests on. Temporary files that a kill left are deleted: they are half files, never read.
-    """
-    lock.refuse_while_running(study.name)
-    parts = [only] if only else list(PARTS)
-    _remove_temporary(ids.STUDIES / study.name)
-    planned = {path for part in parts for path in planned_files(study, part)}
-    _refuse_incomplete(study, planned)
-    superfluous = [
-        path for part in parts for path in files_below(ids.STUDIES / study.name / part) if path not in planned
-    ]
-    moved = Counter((path.parent, move_aside(path).parent) for path in superfluous)
-    for (source, target), number in moved.items():
-        print(f"{source} -> {target} ({number} files)")
-    for part in parts:
-        _remove_empty(ids.STUDIES / study.name / part)
-    print(f"posrec prune: {len(superfluous)} files of {study.name} moved, {len(planned)} kept")
-
-
-def _refuse_incomplete(study: Study, planned: set[Path]) -> None:
-    missing = sorted(str(path) for path in planned if not path.exists())
-    if missing:
-        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        raise PosrecError(
-            f"study {study.name}: {len(missing)} planned files are missing ({shown}); nothing was moved: run "
-            "`snakemake --cores all trained` (with --configfile for a study other than params.yaml) first"
-        )
+PRUNED = Path(".cache/pruned")  # in the checkout even if POSREC_STORE is set: pruned files belong to this checkout
+REPAIRED = Path(".cache/repaired")  # moved by `posrec verify --repair`; never used again
 
 
 def planned_files(study: Study, part: str) -> list[Path]:
     """The files that a study plans in its folder `part`: data or runs."""
     if part == "runs":
-        return [path for cell in study.cells for path in ids.run_files(study, cell)]
+        return list(run_files(study))
     folders = [ids.dataset_files(study, name) for name in study.settings.datasets]
     return [path for f in folders for path in (f.arrays, f.manifest, f.candidates, f.card, f.baselines)]
+
+
+def unplanned_files(study: Study, part: str) -> list[Path]:
+    """The files and links in a study's folder `part` that it does not plan.
+
+    A link to a folder that planned files are in, such as a data set kept on another disk, is part of the plan.
+    """
+    planned = set(planned_files(study, part))
+    known = planned | {folder for path in planned for folder in path.parents}
+    return [path for path in files_below(ids.STUDIES / study.name / part) if path not in known]
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -171,7 +37,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def move_aside(path: Path, base: Path = ids.STUDIES, to: Path = PRUNED) -> Path:
-    """Move a file below `base` to the same place below `to`; an older one there is kept. Returns the place."""
+    """Move a file below `base` to the same place below `to`, without overwriting an older one. Returns the place."""
     target = to / path.relative_to(base)
     target.parent.mkdir(parents=True, exist_ok=True)
     free, number = target, 1
@@ -182,24 +48,12 @@ def move_aside(path: Path, base: Path = ids.STUDIES, to: Path = PRUNED) -> Path:
 
 
 def pruned_place(path: Path) -> Path:
-    """Where `prune` moves a file of a study (unless an older one is already there)."""
+    """Where `posrec prune` moves a file of a study (unless an older one is already there)."""
     return PRUNED / path.relative_to(ids.STUDIES)
 
 
 def take_back(path: Path) -> None:
-    """Bring a run that `prune` moved aside back into the study: its npz, then its json."""
+    """Move a pruned run back into the study: its npz, then its json."""
     for file in (path.with_suffix(".npz"), path):
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(pruned_place(file), file)
-
-
-def _remove_temporary(folder: Path) -> None:
-    """Delete what a kill left of atomic writes. A writer that outlived its workflow fails, and is run again."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
-
-
-def _remove_empty(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-            path.rmdir()

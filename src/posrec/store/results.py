@@ -1,11 +1,11 @@
-"""Where run files and the store's blocks lie, and how they are read: a damaged file is never taken for a result.
+"""Read and write run files and the store's blocks. Checksums ensure that a damaged file is never used as a result.
 
-The store (`.cache`, or POSREC_STORE) keeps every training ever made: one block a run id, seed and single evaluation
-protocol, `runs/<run_id>/seed=<s>/<block_id>.json` with its npz, and the weights that a study asks to keep. The run
-files of a study are put together from blocks, without training.
+The store (`.cache`, or POSREC_STORE) keeps every training: one block per run id, seed and evaluation protocol,
+`runs/<run_id>/seed=<s>/<block_id>.json` with its npz, and the weights that a study keeps. A study's run files are
+assembled from blocks, without training.
 """
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,24 @@ import numpy as np
 
 from posrec.errors import DataError
 from posrec.files import REMEDY, digest, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json
-from posrec.plan import ids
 
 Result = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
-def root() -> Path:
-    """The folder of the store."""
-    return Path(os.environ.get("POSREC_STORE") or ids.STORE)
-
-
-def seed_folder(run_id: str, seed: int) -> Path:
-    """Where the store keeps one training."""
-    return root() / "runs" / run_id / f"seed={seed}"
-
-
 def write_result(path: Path, content: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write `path` (.json) and the .npz beside it, the npz first; the checksum in the json covers both."""
+    """Write `path` (.json) and the .npz beside it, npz first. The checksum in the json covers both."""
     npz = path.with_suffix(".npz")
     write_bytes(npz, npz_bytes(arrays, compress=True))
     write_json(path, {**content, "checksum": _checksum(content, npz)})
 
 
 def read_result(path: Path) -> Result:
-    """Read a json and its npz. Raises DataError when either is missing, damaged or not what the checksum covers."""
+    """Read a json and its npz. Raises DataError where either is missing or damaged."""
     return read_content(path), read_npz(path.with_suffix(".npz"))
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read the json alone; the checksum of both is checked all the same. Raises DataError as `read_result`."""
+    """Read the json only; the checksum of both files is verified. Raises DataError as `read_result`."""
     content = read_json(path)
     npz = path.with_suffix(".npz")
     if not isinstance(content, dict) or not npz.exists():
@@ -52,25 +41,25 @@ def read_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def is_good(path: Path, **identity: object) -> bool:
-    """Whether `path` holds an undamaged result with this identity (run_id, seed, ...)."""
-    return status_of(path, **identity) is not None
+def is_good(path: Path, must_say: Mapping[str, Any]) -> bool:
+    """Whether `path` holds an undamaged result that says this (run_id, seed, ...)."""
+    return status_of(path, must_say) is not None
 
 
-def status_of(path: Path, **identity: object) -> str | None:
-    """The status in an undamaged result with this identity; None where there is no such result."""
+def status_of(path: Path, must_say: Mapping[str, Any]) -> str | None:
+    """The status in an undamaged result that says this; None where there is no such result."""
     try:
         content = read_content(path)
     except DataError:
         return None
-    same = all(content.get(key) == value for key, value in identity.items())
+    same = all(content.get(key) == value for key, value in must_say.items())
     return str(content.get("status")) if same else None
 
 
 def _matches(content: dict[str, Any], npz: Path, expected: object) -> bool:
     try:
         return _checksum(content, npz) == expected
-    except (OSError, ValueError):  # unreadable, or NaN in the json, which nothing here writes
+    except (OSError, ValueError):  # unreadable, or NaN in the json, which is never written here
         return False
 
 

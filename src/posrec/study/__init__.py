@@ -1,1 +1,1 @@
-"""What a study says: its file, checked and expanded into cells."""
+"""Study files: read, checked and expanded into cells."""

@@ -1,9 +1,9 @@
 """Which encodings exist, without importing torch: read from the `@register(...)` lines of their files.
 
 An encoding's name in a study is a kind (`rope`), a kind with a number (`rmha7`), or a kind with parameters that differ
-from their defaults (`rope-base=100`). A user's own kinds lie in the folder that the environment variable
-POSREC_ENCODINGS names, and nowhere else: a study holds names only, and a file of that folder runs when a study trains
-the encoding that it registers, not before.
+from their defaults (`rope-base=100`). A user's own kinds are in the folder that the environment variable
+POSREC_ENCODINGS names. A study contains names only: a file of that folder is executed only when a study trains the
+encoding that it registers.
 
     >>> find("rope-base=100").parameters["base"]
     100.0
@@ -46,7 +46,7 @@ class Kind:
 
     @property
     def pattern(self) -> str | None:
-        """The parameter that stands in the name (`clip` of `rmha{clip}`), or None."""
+        """The parameter in the name (`clip` of `rmha{clip}`), or None."""
         found = re.search(r"\{(\w+)\}", self.name)
         return found.group(1) if found else None
 
@@ -60,7 +60,7 @@ class Choice:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of it is in a run id: kind, parameters, and for a user's own the hash of its file."""
+        """Its part of a run id: kind, parameters, and for a user's own encoding the hash of its file."""
         own = {"file": sha256(self.kind.path)} if self.kind.own else {}
         return {"kind": self.kind.name, "parameters": self.parameters, **own}
 
@@ -71,21 +71,21 @@ def kinds() -> dict[str, Kind]:
     paths = [(BUILT_IN / f"{name}.py", False) for name in FILES]
     if folder:
         if not Path(folder).is_dir():
-            raise StudyError(f"{FOLDER}={folder}: is no folder; name the folder of your own encodings, or unset it")
+            raise StudyError(f"{FOLDER}={folder}: is not a folder; correct or unset it")
         paths += [(path, True) for path in sorted(Path(folder).glob("*.py"))]
     found: dict[str, Kind] = {}
     for path, own in paths:
         for kind in _registered(path, path.stat().st_mtime_ns, own):
             if kind.name in found or (own and kind.pattern):
                 if kind.pattern:
-                    raise StudyError(f"{path}: '{kind.name}': a pattern is for the built-in ones; use a parameter")
-                raise StudyError(f"{path}: '{kind.name}' is registered in {found[kind.name].path} too; rename one")
+                    raise StudyError(f"{path}: '{kind.name}': patterns are for built-in encodings; use a parameter")
+                raise StudyError(f"{path}: '{kind.name}' is also registered in {found[kind.name].path}; rename one")
             found[kind.name] = kind
     return found
 
 
 def find(name: str) -> Choice:
-    """The encoding that a study calls `name`. Raises StudyError with what is allowed and the nearest name."""
+    """The encoding with this name in a study. Raises StudyError with the allowed names and the nearest one."""
     known, match = kinds(), NAME.fullmatch(name)
     if not match:
         raise StudyError(f"'{name}' does not exist{nearest(name, list(known))}; allowed: {allowed()}")
@@ -121,7 +121,7 @@ def name_pattern() -> str:
 
 
 def allowed() -> str:
-    """What a study may name, in words."""
+    """The encodings that a study may use, in words."""
     return ", ".join(f"{k.name}{'' if not k.own else ' (own)'}" for k in kinds().values()) + (
         "; parameters as in rope-base=100 (docs/reference/encodings.md)"
     )
@@ -145,11 +145,11 @@ def _value(name: str, kind: Kind, key: str, text: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _registered(path: Path, changed: int, own: bool) -> tuple[Kind, ...]:
-    """The kinds that a file registers; its code isn't run. changed: time of its last change, for the cache alone."""
+    """The kinds that a file registers, without running its code. changed: its modification time, for the cache."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except (SyntaxError, ValueError, OSError) as error:
-        raise StudyError(f"{path}: is no Python file that can be read ({error})") from None
+        raise StudyError(f"{path}: not a readable Python file ({error})") from None
     return tuple(_kind(path, call, own) for call in _registrations(tree))
 
 
@@ -169,7 +169,7 @@ def _kind(path: Path, call: ast.Call, own: bool) -> Kind:
     except ValueError:
         raise StudyError(f"{where}: write @register(name, family, parameter=default, ...), all plain values") from None
     if not (isinstance(name, str) and _KIND.fullmatch(name)):
-        raise StudyError(f"{where}: a name is made of a-z, 0-9 and _ (given: {name!r})")
+        raise StudyError(f"{where}: a name consists of a-z, 0-9 and _ (given: {name!r})")
     if family not in FAMILIES:
         raise StudyError(f"{where}: family {family!r} does not exist; allowed: {', '.join(FAMILIES)}")
     wrong = [key for key, value in parameters.items() if not isinstance(value, bool | int | float)]

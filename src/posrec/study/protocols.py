@@ -1,7 +1,7 @@
-"""Protocols: how training and evaluation are done, each difference of the authors' released code as a switch.
+"""Protocols: how training and evaluation are done. Each difference of the authors' released code is a switch.
 
-A preset or a mixture of switches; the training part is in the run id, the evaluation part in the evaluation's id, so
-that one training serves every evaluation. What each switch does and the evidence: docs/reference/released-code.md.
+A protocol is a preset or a mixture of switches. Its training part is in the run id and its evaluation part in the
+evaluation id, so that one training serves every evaluation. docs/reference/released-code.md explains each switch.
 """
 
 import itertools
@@ -24,9 +24,9 @@ def _switch(description: str) -> Any:
 
 
 class TrainingSwitches(Settings):
-    """What of a protocol can change a trained parameter: in the run id."""
+    """The switches that can change a trained parameter. They are in the run id."""
 
-    targets: Literal["all", "last"] = Field(default="all", description="every step is a target, or one a sample")
+    targets: Literal["all", "last"] = Field(default="all", description="every step is a target, or one per sample")
     causal: Switch = _switch("sound: a causal mask where all steps are targets; released: never")
     candidate_position_training: Switch = Field(
         default="sound",
@@ -38,8 +38,8 @@ class TrainingSwitches(Settings):
     ff_residual: Switch = _switch("s * FF(s); released: mul falls through to FF(s * FF(s))")
     seeding: Switch = _switch("named streams of one seed; released: weights and dropout unrelated")
     dot_head: Switch = _switch("one sigmoid on the last item; released: three, slot by slot")
-    batch_none: Switch = _switch("one batch size for all; released: none trains at half of it")
-    sampling: Switch = _switch("every user once an epoch; released: with replacement, never the last user or item")
+    batch_none: Switch = _switch("one batch size for all encodings; released: `none` trains with half of it")
+    sampling: Switch = _switch("every user once per epoch; released: with replacement, never the last user or item")
     early_stopping: Switch = _switch("patience ends a training; released: all epochs are trained")
 
     @property
@@ -49,7 +49,7 @@ class TrainingSwitches(Settings):
 
 
 class EvaluationSwitches(Settings):
-    """How a trained model is scored: in the evaluation's id, no training differs."""
+    """How a trained model is scored. These switches are in the evaluation id and change no training."""
 
     selection: Switch = _switch("one epoch, by validation; released: the best test value of any")
     eval_users: Switch = _switch("all test users once; released: 10,000 drawn with replacement")
@@ -83,7 +83,7 @@ PRESETS = {
     ),
 }
 DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
-# One row of the comparison may have a half in training and a half in evaluation: its name sets both.
+# A switch that has a half in training and a half in evaluation: its name sets both.
 HALVES = {
     "candidate_position": ("candidate_position_training", "candidate_position_test"),
     "dot_head": ("dot_head", "dot_head_test"),
@@ -92,7 +92,7 @@ SWITCHES = (*TrainingSwitches.model_fields, *EvaluationSwitches.model_fields)
 
 
 def parse(entries: Sequence[str | dict[str, Any]], where: str) -> tuple[Protocol, ...]:
-    """The protocols of a study's list: names of presets, and mixtures {name, base, switch: value, ...}.
+    """The protocols in a study's list: names of presets, and mixtures {name, base, switch: value, ...}.
 
     Raises StudyError naming the entry, what is allowed and the nearest valid name.
     """
@@ -101,7 +101,7 @@ def parse(entries: Sequence[str | dict[str, Any]], where: str) -> tuple[Protocol
     names: set[str] = set()
     for protocol in protocols:
         if protocol.name in names:
-            raise StudyError(f"{where}: protocols: {protocol.name} stands twice; remove one or name it otherwise")
+            raise StudyError(f"{where}: protocols: {protocol.name} is listed twice; remove or rename one")
         names.add(protocol.name)
         same = seen.setdefault((protocol.training, protocol.evaluation), protocol.name)
         if same != protocol.name:
@@ -110,7 +110,7 @@ def parse(entries: Sequence[str | dict[str, Any]], where: str) -> tuple[Protocol
 
 
 def single_switches(protocols: tuple[Protocol, ...]) -> list[tuple[str, str, Protocol, Protocol]]:
-    """(switch, preset of the others, sound side, released side) of each protocol that is one switch off a preset."""
+    """(switch, preset of the others, sound side, released side) of each protocol one switch away from a preset."""
     found = []
     for base, other in itertools.permutations(protocols, 2):
         switch = one_switch(base, other)
@@ -160,7 +160,7 @@ def _protocol(entry: str | dict[str, Any], where: str) -> Protocol:
 def _preset(name: str, where: str) -> Protocol:
     if name not in PRESETS:
         raise StudyError(
-            f"{where}: '{name}' is no preset{nearest(name, list(PRESETS))}; allowed: {', '.join(PRESETS)}, or a "
+            f"{where}: '{name}' is not a preset{nearest(name, list(PRESETS))}; allowed: {', '.join(PRESETS)}, or a "
             "mixture {name: ..., base: sound, ties: released}"
         )
     return PRESETS[name]
@@ -176,7 +176,7 @@ def _check_name(name: str, where: str) -> None:
     except ValidationError:
         raise StudyError(f"{where}.name: '{name}' must be letters, digits, _ and - (at most 64)") from None
     if name in PRESETS:
-        raise StudyError(f"{where}.name: '{name}' is a preset; name the mixture otherwise")
+        raise StudyError(f"{where}.name: '{name}' is the name of a preset; choose another name for the mixture")
 
 
 def _validated(switches: type[SwitchesType], values: dict[str, Any], where: str) -> SwitchesType:

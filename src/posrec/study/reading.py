@@ -1,12 +1,15 @@
-"""The raw content of a study file against the classes of its settings.
+"""Read a YAML file, and check its content against the classes of the settings.
 
-Every complaint names the key, what is allowed and the nearest valid name.
+Every error names the key, what is allowed and the nearest valid name.
 """
 
 import difflib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from posrec.errors import StudyError
@@ -15,8 +18,54 @@ SettingsType = TypeVar("SettingsType", bound=BaseModel)
 MAX_VALUES = 100_000  # in a study file
 
 
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML or JSON file: plain values, and each key once.
+
+    Duplicate keys are rejected; YAML's own readers would silently keep the last one. Raises StudyError that names the
+    file, and for a duplicate key both lines.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read ({error})") from None
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        twice = sorted(_duplicates(node)) if node else []
+        content = loader.construct_document(node) if node and not twice else None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date or number
+        raise StudyError(f"{path}: not valid YAML: {error}") from None
+    if twice:
+        lines = [
+            f"{path}: line {line}: duplicate key {key}, first in line {first}; remove one" for line, key, first in twice
+        ]
+        raise StudyError("\n".join(lines))
+    return content
+
+
+def _duplicates(root: yaml.Node) -> Iterator[tuple[int, str, int]]:
+    """Line, key and line of the first occurrence of each duplicate key; nodes are visited once in spite of aliases."""
+    waiting, seen = [(root, "")], set()
+    while waiting:
+        node, key = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(child, key) for child in node.value]
+        if isinstance(node, yaml.MappingNode):
+            named = [(child, f"{key}.{name.value}" if key else str(name.value), name) for name, child in node.value]
+            waiting += [(child, path) for child, path, _ in named]
+            first: dict[str, int] = {}
+            for _, path, name in named:
+                line = name.start_mark.line + 1
+                if path in first:
+                    yield line, path, first[path]
+                first.setdefault(path, line)
+
+
 def check_size(raw: Any, where: str) -> None:
-    """Refuse what aliases (`&a`, `*a`) blow up: values are counted as often as they are named, cycles without end."""
+    """Refuse content that aliases (`&a`, `*a`) blow up: each use of a value counts, and a cycle never ends."""
     waiting, count = [raw], 0
     while waiting and count <= MAX_VALUES:
         value = waiting.pop()
@@ -24,11 +73,11 @@ def check_size(raw: Any, where: str) -> None:
         if isinstance(value, dict | list):
             waiting.extend(value.values() if isinstance(value, dict) else value)
     if waiting:
-        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; a study names far fewer, and no alias of itself")
+        raise StudyError(f"{where}: more than {MAX_VALUES:,} values; check for an alias that contains itself")
 
 
 def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> SettingsType:
-    """The settings in the raw content under the key `prefix` of the file `where`. Raises StudyError."""
+    """The settings in `raw`, which is under the key `prefix` of the file `where`. Raises StudyError."""
     try:
         return model.model_validate_json(json.dumps(raw))
     except TypeError as error:
@@ -54,7 +103,7 @@ def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
 
 
 def nearest(word: str, allowed: list[str]) -> str:
-    """A hint at the allowed name that is most like `word`, or nothing."""
+    """A hint at the allowed name most similar to `word`, or an empty string."""
     match = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
     return f"; did you mean '{match[0]}'?" if match else ""
 

@@ -1,6 +1,6 @@
 """The schema of a study file: every key, its type, its default and its meaning.
 
-Only plain values live here, so that the workflow can read a study without importing torch or pandas. `posrec schema`
+It has plain values only, so that the workflow can read a study without importing torch or pandas. `posrec schema`
 turns these classes into workflow/schemas/study.schema.json.
 """
 
@@ -58,12 +58,12 @@ def _twin_first(schema: dict[str, Any]) -> None:
 class SimulationSettings(Settings):
     """A synthetic counterpart (twin) of an Amazon data set: reviews with known truth.
 
-    `twin` and `scale` give the counts, lengths, categories and features; what stands beside them counts instead.
+    `twin` and `scale` give the counts, lengths, categories and features; settings given beside them override these.
     """
 
     model_config = ConfigDict(json_schema_extra=_twin_first)
 
-    twin: PaperDataset | None = Field(None, description="the paper's data set whose statistics are taken")
+    twin: PaperDataset | None = Field(None, description="the paper's data set whose statistics are used")
     scale: Number | None = Field(None, ge=0.01, le=1, description="of the twin: share of its users, items, categories")
     users: int = Field(ge=10, description="number of users")
     items: int = Field(ge=10, description="number of items")
@@ -115,14 +115,14 @@ class SimulationSettings(Settings):
         if self.noise + self.season + self.trend + self.recency > 1:
             raise ValueError("noise, season, trend and recency are shares of the same reviews: together at most 1")
         if not sum(self.lag_weights):
-            raise ValueError("lag_weights are all 0: give one that is more, or set order to 0")
+            raise ValueError("lag_weights are all 0: give at least one above 0, or set order to 0")
         if self.scale is not None and self.twin is None:
-            raise ValueError("scale is that of a twin: name it, or remove scale")
+            raise ValueError("scale needs a twin: set twin, or remove scale")
         return self
 
 
 class ItemTableSettings(Settings):
-    """A table of your own with the items' attributes, one item a row."""
+    """A table of your own with the items' attributes, one item per row."""
 
     path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
@@ -133,12 +133,12 @@ class ItemTableSettings(Settings):
 
 
 class TableSettings(Settings):
-    """A table of your own, one review a row. Columns are found by their names; others are ignored."""
+    """A table of your own, one review per row. Columns are found by name; others are ignored."""
 
     path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
     user: str = Field("user_id", min_length=1, description="column of the user's id")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
-    time: str | None = Field("timestamp", description="column of the time; null: the order of the rows is all there is")
+    time: str | None = Field("timestamp", description="column of the time; null: no times, only the order of the rows")
     time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
         "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
     )
@@ -148,7 +148,7 @@ class TableSettings(Settings):
 
 
 class SubsetSettings(Settings):
-    """A part of a data set: the reviews of so many users of so many items, each chosen from all of the data."""
+    """A part of a data set: the reviews by some users of some items, both chosen from all of the data."""
 
     users: int | None = Field(None, ge=1, description="how many users; null: all")
     items: int | None = Field(None, ge=1, description="how many items; null: all")
@@ -159,7 +159,7 @@ class SubsetSettings(Settings):
 
 
 class ControlSettings(Settings):
-    """Controls: a finding about order or time must go away with it."""
+    """Controls: an effect of order or time must disappear under them."""
 
     histories: Literal["keep", "shuffle"] = Field(
         default="keep", description="shuffle: each user's training interactions in random order, each with its time"
@@ -171,7 +171,7 @@ class ControlSettings(Settings):
 
 
 class DatasetSettings(Settings):
-    """One data set of a study: where it comes from and how it is prepared. All of it is in the data set's id."""
+    """One data set of a study: its origin and its preparation. All of it is in the data set id."""
 
     source: Name | None = Field(None, description="a known source (`posrec fetch --list`); or `table`, or `simulate`")
     table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
@@ -186,18 +186,18 @@ class DatasetSettings(Settings):
         description="iterative k-core: every user and item keeps at least k reviews (1: off)",
     )
     filter: Literal["k_core", "one_pass"] = Field(
-        "k_core", description="how k_core is meant: iteratively, or in one pass over the raw counts, as CARCA does"
+        "k_core", description="k_core iteratively, or in one pass over the raw counts as in CARCA"
     )
     subset: SubsetSettings | None = Field(None, description="a part of the users and items, taken after the filter")
     tied_times: Literal["shuffle", "file", "item"] = Field(
         "shuffle",
-        description="order of a user's reviews with equal times: seeded shuffle, or as they lie in the file or by item "
+        description="order of a user's reviews with equal times: seeded shuffle, or their order in the file or by item "
         "id (controls)",
     )
     tied_times_seed: Seed = Field(0, description="seed of that shuffle")
     split: Literal["leave_one_out", "global_time"] = Field(
         "leave_one_out",
-        description="hold out each user's last two interactions, or a user's first after a point in time for all",
+        description="hold out each user's last two interactions, or each user's first after a common point in time",
     )
     held_out_share: Number = Field(
         0.1, gt=0, lt=0.5, description="global_time: share of all interactions after each of the two points in time"
@@ -210,16 +210,16 @@ class DatasetSettings(Settings):
         ["categories", "brand", "price"], min_length=1, description="which of them"
     )
     attribute_min_count: int = Field(1, ge=1, description="leave out attributes that fewer items have")
-    price_bins: int = Field(10, ge=2, le=100, description="prices are sorted into so many bins of equally many items")
+    price_bins: int = Field(10, ge=2, le=100, description="number of price bins, with equally many items in each")
     dense_features: bool = Field(False, description="use the items' dense features, such as those of images")
-    control: ControlSettings = Field(default_factory=ControlSettings, description="what is broken on purpose")
+    control: ControlSettings = Field(default_factory=ControlSettings, description="what is removed on purpose")
     expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
-    model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
-    training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")
+    model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set only")
+    training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set only")
 
 
 class ExpectedCounts(Settings):
-    """What a data set must count after preparation."""
+    """Counts that a data set must have after preparation."""
 
     users: int = Field(ge=1, description="users")
     items: int = Field(ge=1, description="items")
@@ -253,32 +253,32 @@ class ModelSettings(Settings):
         "mul", description="residual of the decoder's cross-attention"
     )
     position_start: Literal["end", "begin"] = Field(
-        "end", description="count positions from the end of the history, or from its begin"
+        "end", description="count positions from the end of the history, or from its beginning"
     )
-    context: bool = Field(True, description="feed the six time features")
+    context: bool = Field(True, description="use the six time features as input")
     candidate_context: Literal["request_time", "last_interaction", "none"] = Field(
-        "request_time", description="time that a candidate carries: the request's, the last interaction's, or none"
+        "request_time", description="time of a candidate: the request's, the last interaction's, or none"
     )
     decoder_positions: bool = Field(
         False, description="let relative encodings (not by time) act in the decoder's cross-attention as well"
     )
 
     def identity(self) -> dict[str, Any]:
-        """The settings as ids and run files name them: one that came later only where it isn't its default.
+        """The settings in ids and run files. A setting added later is included only if it is not its default.
 
-        So what was trained before it existed keeps its id and its bytes.
+        So results from before it existed keep their ids and bytes.
         """
         return self.model_dump(exclude=set() if self.decoder_positions else {"decoder_positions"})
 
 
 class NumericsSettings(Settings):
-    """The numerics class: bytes are promised within one class on one processor type. Never detected."""
+    """The numerics class: bytes are the same within one class on one processor type. Never detected."""
 
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="cpu, or cuda: one NVIDIA GPU, all seeds of a cell at once"
     )
     precision: Literal["fp32", "fp64", "bf16"] = Field(
-        default="fp32", description="floating-point type; bf16: that of training's matrix products alone, the rest fp32"
+        default="fp32", description="floating-point type; bf16: for the matrix products of training only, the rest fp32"
     )
     engine: Literal["torch", "numba"] = Field(
         default="torch", description="torch, or numba: parts of training compiled (the package's extra `compiled`)"
@@ -287,7 +287,7 @@ class NumericsSettings(Settings):
     @model_validator(mode="after")
     def _compiled_types(self) -> "NumericsSettings":
         if self.engine == "numba" and (self.device == "cuda" or self.precision == "bf16"):
-            raise ValueError("engine numba is for device cpu in fp32 or fp64; with cuda or bf16 set engine: torch")
+            raise ValueError("engine numba needs device cpu and fp32 or fp64; with cuda or bf16 set engine: torch")
         return self
 
 
@@ -295,28 +295,28 @@ class TrainingSettings(Settings):
     """How a cell is trained, and how its epoch is selected."""
 
     learning_rate: Number = Field(1e-3, gt=0, description="AdamW's learning rate after warm-up")
-    batch_size: int = Field(256, ge=1, description="users a batch")
-    epochs: int = Field(50, ge=1, description="most epochs; one epoch = every training user once, in random order")
+    batch_size: int = Field(256, ge=1, description="users per batch")
+    epochs: int = Field(50, ge=1, description="maximum number of epochs; an epoch has every training user once")
     patience: int = Field(
         5,
         ge=1,
-        description="readings of the validation metric without a better one before training ends",
+        description="validations without improvement before training stops",
     )
-    validate_every: int = Field(1, ge=1, description="epochs between two readings")
-    validation_users: int = Field(2000, ge=1, description="fixed sample of validation users that is read")
+    validate_every: int = Field(1, ge=1, description="epochs between two validations")
+    validation_users: int = Field(2000, ge=1, description="size of the fixed sample of validation users")
     warmup_steps: int = Field(300, ge=0, description="linear warm-up")
     schedule: Literal["constant", "linear"] = Field(
         "constant", description="learning rate after warm-up: constant, or linear to 0 at the last epoch"
     )
     weight_decay: Number = Field(0.0, ge=0, description="AdamW's weight decay")
     held_streams: dict[Literal["trunk", "encoding", "dropout", "order", "negatives"], Seed] = Field(
-        default_factory=dict, description="random streams that keep this seed whatever the run's seed"
+        default_factory=dict, description="random streams that use this seed instead of the run's"
     )
     numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
     loss: Literal["bce", "gbce", "ce"] = Field(
         "bce", description="binary cross-entropy, gBCE (gSASRec, RecSys 2023), or cross-entropy over the candidates"
     )
-    negatives: int = Field(1, ge=1, description="training negatives a target")
+    negatives: int = Field(1, ge=1, description="training negatives per target")
     gbce_calibration: Number = Field(0.75, ge=0, le=1, description="gBCE's t: 0 is bce, 1 is fully calibrated")
     keep_weights: bool = Field(
         False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
@@ -324,16 +324,14 @@ class TrainingSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """How a trained model is scored. In the evaluation id, not in the run id: a change retrains nothing that has
-    weights.
-    """
+    """How a trained model is scored. Part of the evaluation id, not of the run id: kept weights are reused."""
 
-    negatives: int = Field(default=100, ge=1, description="sampled negatives a user, outside all of its items")
+    negatives: int = Field(default=100, ge=1, description="sampled negatives per user, none from the user's items")
     candidates_seed: Seed = Field(default=0, description="seed of the frozen candidates")
 
 
 class ReportSettings(Settings):
-    """What the report shows; changing it renders anew and trains nothing."""
+    """What the report shows. A change redraws it and trains nothing."""
 
     title: str = Field(default="", description="title of the report; default: the study's name")
     stability: bool = Field(
@@ -344,7 +342,7 @@ class ReportSettings(Settings):
     )
     published: dict[Name, PaperDataset] = Field(
         default_factory=dict,
-        description="data sets of the study that are the paper's, by its names: its figures are shown beside ours",
+        description="data set of the study -> its name in the paper, whose figures are shown beside ours",
     )
     smallest_ratio: Number = Field(
         default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
@@ -368,7 +366,7 @@ class StudySettings(Settings):
         default_factory=dict, description="training settings; a list is a dimension of the grid"
     )
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="evaluation")
-    seeds: list[Seed] = Field(min_length=1, description="seeds that score the encodings")
+    seeds: list[Seed] = Field(min_length=1, description="seeds for the scores of the encodings")
     deviation_seeds: list[Seed] = Field(
         default_factory=list,
         description="seeds of `none` that estimate each data set's deviation; disjoint from `seeds`",

@@ -1,6 +1,6 @@
-"""What is known of sources: their files and addresses, and the lock file of sizes and checksums.
+"""Known sources: their files and addresses, and the lock file of sizes and checksums.
 
-Light: a study is planned with it, without pandas or torch.
+Planning uses it, so it imports neither pandas nor torch.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from posrec.errors import DataError
+from posrec.errors import DataError, StudyError
 from posrec.files import write_text
+from posrec.study.reading import read_yaml
 from posrec.study.settings import DatasetSettings
 
 FOLDER = Path(__file__).parent
@@ -41,19 +42,19 @@ def file_names(source: Mapping[str, Any]) -> list[str]:
 
 
 def addresses(source: Mapping[str, Any], path: str) -> list[str]:
-    """Official addresses of a file of a source, in the order in which they are tried."""
+    """Official addresses of a source's file, in the order in which they are tried."""
     bases: list[str] = _read_yaml(FOLDER / "publishers.yaml")[source["publisher"]] if "publisher" in source else []
     return [base + path for base in bases]
 
 
 def locked(name: str) -> dict[str, FileRecord]:
-    """What the lock file says of the files of the source `name`; a file that was never recorded is left out."""
+    """The records of the source `name` in the lock file; files that were never recorded are left out."""
     entry: dict[str, dict[str, Any]] = _read_lock(LOCK).get(name, {})
     return {file: FileRecord(int(known["size"]), str(known["sha256"])) for file, known in entry.items()}
 
 
 def unrecorded(name: str) -> list[str]:
-    """The files of a known source that the lock file does not have."""
+    """The files of a known source that are not in the lock file."""
     known = locked(name)
     return [file for file in file_names(sources()[name]) if file not in known]
 
@@ -96,6 +97,6 @@ def _read_yaml(path: Path) -> Any:
 
 def _parse(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); `git checkout {path}` brings it back") from None
+        return read_yaml(path)
+    except StudyError as error:
+        raise DataError(f"{error}; restore it with `git checkout {path}`") from None

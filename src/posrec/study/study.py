@@ -1,7 +1,6 @@
 """Read and check a study file, and expand it into cells.
 
-A study is checked whole before anything runs; every complaint names the key, what is allowed and the nearest valid
-name.
+The whole study is checked before anything runs. Every error names the key, what is allowed and the nearest valid name.
 """
 
 import itertools
@@ -16,16 +15,15 @@ from posrec.study import settings as schema
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.protocols import Protocol, TrainingSwitches, parse
-from posrec.study.reading import SettingsType, check_size, nearest, validated
-from posrec.study.yaml_file import read_yaml
+from posrec.study.reading import SettingsType, check_size, nearest, read_yaml, validated
 
-MIN_SEEDS = 3  # fewer cannot show a spread at all
+MIN_SEEDS = 3  # the smallest number that can show a spread
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Everything of a training but its seed, and the protocols that share it: they differ in evaluation alone."""
+    """A training without its seed, and the protocols that share it, which differ only in their evaluation."""
 
     dataset: str
     encoding: str
@@ -46,14 +44,14 @@ class Cell:
 
     @property
     def layout(self) -> str:
-        """Packed tokens, or every history padded to L where a released quirk gives padding a weight."""
+        """Packed tokens, or every history padded to L where the released code gives padding a weight."""
         padded = self.switches.rmha_softmax == "released" and find(self.encoding).kind.name in SECOND_SOFTMAX
         return "padded" if padded else "packed"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study and the cells it asks for."""
+    """A checked study and its cells."""
 
     settings: schema.StudySettings
     cells: tuple[Cell, ...]
@@ -62,7 +60,7 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Name of the study, and of its folder under results/studies."""
+        """Name of the study and of its folder under results/studies."""
         return self.settings.study
 
 
@@ -102,7 +100,7 @@ def _check_seeds(settings: schema.StudySettings, where: str) -> None:
     if common:
         raise StudyError(
             f"{where}: deviation_seeds: {common} are also in seeds; a deviation estimated on the seeds that score the "
-            "encodings would be correlated with itself: use other seeds"
+            "encodings would be correlated with itself; use other seeds"
         )
     if settings.deviation_seeds and "none" not in settings.encodings:
         raise StudyError(
@@ -124,7 +122,7 @@ def _check_datasets(settings: schema.StudySettings, where: str) -> None:
             raise StudyError(f"{where}: datasets.{name}: give one of `source`, `table` and `simulate` (and no other)")
         if dataset.model.get("context", False) is not False and not sources.has_times(dataset):
             raise StudyError(
-                f"{where}: datasets.{name}.model.context: the data have no times to make a context of; remove it"
+                f"{where}: datasets.{name}.model.context: the data have no times, which context needs; remove it"
             )
 
 
@@ -143,7 +141,7 @@ def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
         values = getattr(settings, key)
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
-            raise StudyError(f"{where}: {key}: {', '.join(twice)} stands twice; remove one")
+            raise StudyError(f"{where}: {key}: {', '.join(twice)} is listed twice; remove one")
 
 
 def _cells(settings: schema.StudySettings, protocols: tuple[Protocol, ...], where: str) -> Iterator[Cell]:
@@ -159,7 +157,7 @@ def _cells(settings: schema.StudySettings, protocols: tuple[Protocol, ...], wher
 
 
 def _sharing(protocols: tuple[Protocol, ...]) -> list[list[Protocol]]:
-    """Protocols with equal training parts together: one training serves them all."""
+    """Protocols grouped by their training part: one training serves a whole group."""
     groups: dict[TrainingSwitches, list[Protocol]] = {}
     for protocol in protocols:
         groups.setdefault(protocol.training, []).append(protocol)
@@ -167,7 +165,7 @@ def _sharing(protocols: tuple[Protocol, ...]) -> list[list[Protocol]]:
 
 
 def _seeds(settings: schema.StudySettings, encoding: str, first: bool) -> tuple[int, ...]:
-    """Deviation is that of `none` under the study's first protocol."""
+    """The deviation is measured with `none` under the study's first protocol."""
     return tuple(settings.seeds) + (tuple(settings.deviation_seeds) if encoding == "none" and first else ())
 
 
@@ -188,14 +186,14 @@ def _grid(
         } and model.dimension // model.heads % 2:
             raise StudyError(
                 f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
-                f"{model.heads} heads is odd; choose an even width a head"
+                f"{model.heads} heads is odd; choose an even width per head"
             )
     pairs = {json.dumps([m.model_dump(), t.model_dump()]): (m, t) for m in models for t in trainings}
-    return list(pairs.values())  # a value that is listed twice is one cell
+    return list(pairs.values())  # a value listed twice gives one cell
 
 
 def _expand(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> list[SettingsType]:
-    """All combinations of the listed values; every single value is checked under its own name."""
+    """All combinations of the listed values; each value is checked under its own key."""
     axes = [
         [(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in raw.items()
     ]
@@ -225,7 +223,7 @@ def _wanted(cell: Cell, only: list[dict[str, Any]]) -> bool:
 def _check_only(
     settings: schema.StudySettings, protocols: tuple[Protocol, ...], grids: dict[str, Any], where: str
 ) -> None:
-    """Every key and value of `only` must exist in the grid, or a misspelt one would silently drop cells."""
+    """Every key and value of `only` must be in the grid: a misspelt one would silently drop cells."""
     pairs = [pair for grid in grids.values() for pair in grid]
     named: dict[str, list[Any]] = {
         "dataset": list(grids),
@@ -248,27 +246,27 @@ def _check_only(
 
 
 def padded_note(cells: Sequence[Cell]) -> str:
-    """Says which cells the packed engine does not support, and what is done instead; empty where it supports all."""
+    """A note on the cells that the packed engine does not support; empty where it supports all."""
     names = dict.fromkeys(f"{c.encoding} under protocol {c.protocol.name}" for c in cells if c.layout == "padded")
     if not names:
         return ""
     return (
         f"{', '.join(names)}: the second softmax (rmha_softmax: released) gives padding a weight, which packed tokens "
-        "do not have; every history is padded to L slots there, which is slower and a numerics class of its own"
+        "do not have; there every history is padded to L slots, which is slower and a separate numerics class"
     )
 
 
 def numerics_note(cells: Sequence[Cell]) -> str:
-    """Says which cells are trained on a GPU, with bfloat16 products or with compiled kernels; empty where none is."""
+    """A note on the cells trained on a GPU, with bfloat16 products or compiled kernels; empty where there are none."""
     every = dict.fromkeys(cell.training.numerics for cell in cells)
     special = [one for one in every if one.device == "cuda" or one.precision == "bf16" or one.engine == "numba"]
     if not special:
         return ""
     named = [f"{one.device}, {one.precision}{', numba' * (one.engine == 'numba')}" for one in special]
     gpu = any(one.device == "cuda" for one in special)
-    where = " On a GPU no bytes are promised: see docs/guide/gpu.md." if gpu else ""
+    where = " On a GPU the bytes may differ between runs: see docs/guide/gpu.md." if gpu else ""
     each = "each a" if len(named) > 1 else "a"
-    return f"training.numerics: {' and '.join(named)}: {each} numerics class of its own, with other run ids.{where}"
+    return f"training.numerics: {' and '.join(named)}: {each} separate numerics class with its own run ids.{where}"
 
 
 def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
@@ -276,15 +274,15 @@ def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterat
     for name, dataset in settings.datasets.items():
         if dataset.source in sources.sources() and sources.unrecorded(dataset.source):
             yield (
-                f"datasets.{name}: source '{dataset.source}' was never recorded, so this is a plan alone, with ids "
-                f"that will change: `posrec fetch {dataset.source} --record` once, and commit {sources.LOCK.name}"
+                f"datasets.{name}: source '{dataset.source}' is not recorded yet, so this is only a plan, and its ids "
+                f"will change: run `posrec fetch {dataset.source} --record` once, and commit {sources.LOCK.name}"
             )
         if not sources.has_times(dataset):
             bare = not sources.has_attributes(dataset) and any(
                 c.dataset == name and c.model.head == "carca" for c in cells
             )
             dot = (
-                "; nor are there attributes, so CARCA's decoder compares bare item ids: the dot head suits such data, "
+                "; there are no attributes either, so CARCA's decoder compares item ids only: use the dot head, "
                 f"datasets.{name}.model: {{head: dot}}"
             )
             yield f"datasets.{name}: the data have no times, so context is switched off" + (dot if bare else "")
@@ -293,5 +291,5 @@ def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterat
         if blind and not (sources.has_attributes(dataset) or dataset.dense_features):
             yield (
                 f"datasets.{name}: upper bound {blind[0]:g} shrinks every item embedding to almost nothing, and "
-                "without attributes the model is blind to which item it sees: expect chance level"
+                "without attributes the model cannot distinguish items: expect chance level"
             )

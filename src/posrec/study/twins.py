@@ -1,9 +1,9 @@
 """Simulated twins of the paper's data sets: settings of the simulator that follow from their published statistics.
 
-Light: settings are read with it. Users, items and lengths: arXiv 2405.10436 and its authors' logs, whose mean length
-counts training interactions, two fewer than a user's all. Nothing is printed of Men's length: it has that of its subset
-Submen2. Features: 506 or 6,507 multi-hot attributes, or image vectors. 44 % of a user's consecutive reviews share their
-day in the 5-core of Beauty; of the others nothing is printed, and they have 30 %.
+Settings import it, so it is light. Users, items and lengths: arXiv 2405.10436 and its authors' logs, whose mean length
+counts training interactions, two fewer than all of a user's. Men's length is not published: that of its subset Submen2
+is used. Features: 506 or 6,507 multi-hot attributes, or image vectors. 44 % of a user's consecutive reviews share their
+day in the 5-core of Beauty; for the others the share is not published, and 30 % is assumed.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Published:
-    """What is printed of a data set: counts, mean number of reviews a user, and width of the items' features."""
+    """Published statistics of a data set: counts, mean number of reviews per user, and width of the items' features."""
 
     users: int
     items: int
@@ -39,7 +39,7 @@ IMAGE_CATEGORIES = 100  # where there are no attributes to count
 def calibrate(twin: str, scale: float) -> dict[str, Any]:
     """Settings of the simulator for a twin with `scale` (1/100 to 1) of its users, items and categories.
 
-    The length of histories stays, and so do the items of a category: fewer users have fewer items to choose from.
+    The length of histories and the number of items per category do not change.
     """
     known = TWINS[twin]
     categories = known.width / (1 + BRANDS) if known.features == "multi_hot" else IMAGE_CATEGORIES

@@ -1,4 +1,4 @@
-"""Which settings differ between the cells of a study, and what each cell is called by them."""
+"""Which settings differ between the cells of a study, and the label that they give each cell."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ def settings_of(cell: Cell) -> dict[str, Any]:
 def varied_settings(cells: Iterable[Cell]) -> list[str]:
     """Names of the settings that differ between cells of one data set, in the order of the schema.
 
-    A setting that differs only from data set to data set belongs to the data set and isn't named.
+    A setting that differs only from data set to data set belongs to the data set and is left out.
     """
     values: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
@@ -31,7 +31,7 @@ def settings_label(cell: Cell, varied: list[str]) -> str:
 
 
 def format_setting(value: Any) -> str:
-    """A setting's value as it would stand in a study file."""
+    """A setting's value as written in a study file."""
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

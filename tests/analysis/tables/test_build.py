@@ -15,6 +15,7 @@ from posrec.analysis.topics import levels
 from posrec.errors import DataError
 from posrec.files import read_json, write_json
 from posrec.plan import ids
+from posrec.plan.run import run_files
 from posrec.study.study import Cell
 from tests.analysis import made_up
 
@@ -270,7 +271,7 @@ def test_same_files_same_bytes_and_old_markers_go(here: Path) -> None:
 def test_missing_runs_name_files_and_command(here: Path) -> None:
     study = made_up.make_study()
     made_up.write_study(study, made_up.plain_score)
-    gone = ids.run_files(study, study.cells[0])[:5]
+    gone = list(run_files(study))[:5]
     for path in gone:
         path.unlink()
     with pytest.raises(DataError) as error:
@@ -286,7 +287,7 @@ def test_missing_runs_name_files_and_command(here: Path) -> None:
 def test_a_foreign_or_broken_run_is_an_error(here: Path, key: str) -> None:
     study = made_up.make_study()
     made_up.write_study(study, made_up.plain_score)
-    path = ids.run_files(study, study.cells[0])[0]
+    path = next(run_files(study))
     record = read_json(path)
     write_json(
         path, {**record, key: "other"} if key in ("run_id", "seed") else {k: v for k, v in record.items() if k != key}

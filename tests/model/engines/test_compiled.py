@@ -250,7 +250,7 @@ def test_a_job_says_what_is_left_to_torch(place: Path, capsys: pytest.CaptureFix
     loaded = make_study(training={"epochs": 1, "numerics": {"engine": "numba"}}, encodings=["rope", "rmha4", "alibi"])
     jobs.train_cells(loaded, loaded.cells, [1])
     said = capsys.readouterr().out
-    assert "training.numerics: cpu, fp32, numba: a numerics class of its own, with other run ids." in said
+    assert "training.numerics: cpu, fp32, numba: a separate numerics class with its own run ids." in said
     assert "attention by torch, the rest by numba: rmha4, alibi act on its scores or values" in said
     assert attention_note(make_study().cells) == ""
 
@@ -269,7 +269,7 @@ def test_without_numba_the_error_names_the_key_and_the_way_out(place: Path, monk
 
 @pytest.mark.parametrize("numerics", [{"device": "cuda"}, {"precision": "bf16"}])
 def test_the_engine_is_for_the_cpu_in_full_precision(numerics: dict[str, str]) -> None:
-    with pytest.raises(StudyError, match=r"training.numerics: .*engine numba is for device cpu in fp32 or fp64"):
+    with pytest.raises(StudyError, match=r"training.numerics: .*engine numba needs device cpu and fp32 or fp64"):
         make_study(training={"numerics": {"engine": "numba", **numerics}})
 
 

@@ -13,6 +13,7 @@ from posrec.model.engines.stacked import model
 from posrec.model.runs import jobs
 from posrec.model.runs.jobs import Run
 from posrec.model.train import Training
+from posrec.plan.run import planned_runs
 from posrec.store import results
 from posrec.study.study import Cell
 from tests.model.conftest import make_cell
@@ -27,7 +28,7 @@ EXACT: dict[str, Any] = {
 def runs_of(encoding: str = "learnt", **changes: Any) -> list[Run]:
     loaded = make_study(**changes)
     cell = next(cell for cell in loaded.cells if cell.encoding == encoding)
-    return [Run(loaded, cell, seed) for seed in cell.seeds]
+    return [Run(planned) for planned in planned_runs(loaded, [cell])]
 
 
 def contents(runs: list[Run]) -> list[tuple[bytes, bytes]]:
@@ -93,13 +94,13 @@ def test_killed_and_resumed_to_the_same_bytes(place: Path, monkeypatch: pytest.M
         patch.setattr(model, "train_epoch", dies)
         with pytest.raises(KeyboardInterrupt):
             stacked_jobs.bring_stacked(killed, again_failed=False)
-    assert all(run.checkpoint.exists() for run in killed)
+    assert all(run.planned.checkpoint.exists() for run in killed)
     with monkeypatch.context() as patch:
         patch.setattr(model, "train_epoch", lambda trainings: (epochs.append(1), train_epoch(trainings))[1])
         stacked_jobs.bring_stacked(killed, again_failed=False)
     assert len(epochs) == 2
     assert contents(killed) == whole
-    assert not any(run.checkpoint.exists() for run in killed)
+    assert not any(run.planned.checkpoint.exists() for run in killed)
 
 
 def test_seeds_that_are_behind_catch_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

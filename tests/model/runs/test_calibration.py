@@ -6,8 +6,7 @@ import pytest
 
 from posrec.files import write_checked_json
 from posrec.model.runs import calibration
-from posrec.plan import work
-from posrec.store import results
+from posrec.plan import ids, work
 
 TINY = ((120, 40, 5, 8, 1, 8, 16, "carca"), (120, 60, 5, 16, 2, 8, 32, "dot"), (60, 400, 4, 16, 1, 8, 32, "carca"))
 
@@ -32,6 +31,6 @@ def test_a_record_of_another_kind_is_measured_anew(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("POSREC_STORE", str(tmp_path))
     monkeypatch.setattr(calibration, "measure", lambda: dict.fromkeys(work.SPEED, 2.0))
     calibration.speed()
-    (path,) = (results.root() / "calibration").iterdir()
+    (path,) = (ids.store() / "calibration").iterdir()
     write_checked_json(path, {"runs": 1.0})  # as an older version wrote it
     assert calibration.speed() == dict.fromkeys(work.SPEED, 2.0)

@@ -14,13 +14,13 @@ import pytest
 import torch
 import yaml
 
+from posrec.commands import plan
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model.runs import checkpoints, jobs
 from posrec.model.runs.checkpoints import Checkpoint
 from posrec.model.runs.scoring import Scores
 from posrec.model.train import Training, train_run
-from posrec.store import places
 from tests.model.conftest import make_candidates, make_cell
 from tests.model.toy import RAW, make_study, run
 
@@ -101,8 +101,11 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bytes(
     again = run(loaded, "learnt")
     for _ in range(3):
         process = start({**RAW, **changes})
-        before, end = again.checkpoint.exists() and again.checkpoint.stat().st_mtime_ns, time.monotonic() + 60
-        while not again.checkpoint.exists() or again.checkpoint.stat().st_mtime_ns == before:
+        before, end = (
+            again.planned.checkpoint.exists() and again.planned.checkpoint.stat().st_mtime_ns,
+            time.monotonic() + 60,
+        )
+        while not again.planned.checkpoint.exists() or again.planned.checkpoint.stat().st_mtime_ns == before:
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < end, "no checkpoint"
             time.sleep(0.01)
@@ -116,7 +119,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bytes(
     assert "warning" not in output
     assert "epoch 12/12" in output
     assert contents(again) == expected
-    assert not again.checkpoint.exists()
+    assert not again.planned.checkpoint.exists()
 
 
 def stopped_training(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> jobs.Run:
@@ -126,7 +129,7 @@ def stopped_training(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> jobs.Run:
         one = run(loaded)
         with pytest.raises(PosrecError, match="time is nearly over; saved in"):
             one.bring()
-    assert one.checkpoint.exists()
+    assert one.planned.checkpoint.exists()
     return one
 
 
@@ -151,13 +154,13 @@ def test_stopped_after_every_step_it_ends_with_the_same_bytes(
         except PosrecError:
             stops += 1
         capsys.readouterr()
-        places.print_plan(make_study())
+        plan.print_plan(make_study())
         seen += re.findall(r"begun: toy learnt seed 1, epoch (\d) of 2 \d+ s ago, loss 0\.\d+", capsys.readouterr().out)
     assert stops > 6
     assert sorted(set(seen)) == ["1", "2"]
     assert contents(one) == expected
-    assert not one.checkpoint.exists()
-    assert not one.progress.exists()
+    assert not one.planned.checkpoint.exists()
+    assert not one.planned.progress.exists()
 
 
 def test_killed_between_any_two_files_it_ends_with_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,11 +205,11 @@ def test_a_bad_checkpoint_is_ignored_with_a_warning(
     whole.path.unlink()
     monkeypatch.delenv("POSREC_STORE")
     one = stopped_training(make_study(), monkeypatch)
-    content = one.checkpoint.read_bytes()
+    content = one.planned.checkpoint.read_bytes()
     if damage == "cut":
-        one.checkpoint.write_bytes(content[:-10])
+        one.planned.checkpoint.write_bytes(content[:-10])
     elif damage == "edited":
-        one.checkpoint.write_bytes(content[:-500] + bytes([content[-500] ^ 1]) + content[-499:])
+        one.planned.checkpoint.write_bytes(content[:-500] + bytes([content[-500] ^ 1]) + content[-499:])
     elif damage == "foreign":
         Checkpoint(one.checkpoint, {"run_id": "another"}).save({})
     else:
@@ -214,7 +217,7 @@ def test_a_bad_checkpoint_is_ignored_with_a_warning(
     assert run(make_study()).bring()
     assert "it is ignored, and the run begins anew" in capfd.readouterr().err
     assert contents(whole) == expected
-    assert not one.checkpoint.exists()
+    assert not one.planned.checkpoint.exists()
 
 
 def test_the_end_of_the_jobs_time(monkeypatch: pytest.MonkeyPatch) -> None:

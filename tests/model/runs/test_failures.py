@@ -10,7 +10,7 @@ from torch import Tensor
 
 from posrec import cli
 from posrec.analysis.tables import load
-from posrec.commands import verify
+from posrec.commands import plan, verify
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.files import write_json
@@ -19,7 +19,7 @@ from posrec.model.carca import Carca
 from posrec.model.encodings.added import Learnt
 from posrec.model.runs import failures, jobs, scoring
 from posrec.model.train import TrainingFailed, train_run
-from posrec.store import places, results
+from posrec.store import results
 from tests.model.conftest import make_cell
 from tests.model.toy import RAW, make_study, run
 
@@ -60,7 +60,7 @@ def test_an_encoding_that_raises_is_a_result_and_the_others_go_on(
     }
     failure = {"step": 1, "reason": "ValueError: angles of <Table at 0x...> do not fit"}
     assert statuses["learnt", 1]["failure"] == failure
-    places.print_plan(loaded)
+    plan.print_plan(loaded)
     shown = capsys.readouterr().out
     assert "3 runs failed" in shown
     assert shown.splitlines()[3].split() == ["toy", "2", "6", "3", "3", "0", "0", "0"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from posrec import versions
 from posrec.errors import DataError
 from posrec.files import REMEDY, read_checked_json
 from posrec.plan import ids
+from posrec.plan.run import PlannedRun, planned_runs, run_files
 from posrec.store import results
 from posrec.study.encodings import family_of
-from posrec.study.study import Cell, Study
+from posrec.study.study import Study
 from posrec.study.variation import settings_label, varied_settings
 
 GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
@@ -62,10 +62,10 @@ KEPT = [*RUN_COLUMNS, "diagnostics"]  # diagnostics: what the run file says, for
 def load_inputs(study: Study) -> Inputs:
     """Read all run files, cards and baselines of a study. Raises DataError where one is missing or of another run."""
     files = {name: ids.dataset_files(study, name) for name in study.settings.datasets}
-    needed = [path for cell in study.cells for path in ids.run_files(study, cell)]
+    needed = run_files(study)
     _check_present([*needed, *(path for entry in files.values() for path in (entry.card, entry.baselines))])
     varied = varied_settings(study.cells)
-    rows = [row for cell in study.cells for row in _cell_rows(study, cell, varied)]
+    rows = [row for run in planned_runs(study) for row in _run_rows(run, varied)]
     runs = pd.DataFrame(rows, columns=KEPT).astype({"selected_epoch": "Int64", "epochs_trained": "Int64"})
     baselines = {name: _baselines(entry.baselines) for name, entry in files.items()}
     return Inputs(study, runs, baselines, {name: _card(entry.card) for name, entry in files.items()})
@@ -79,37 +79,31 @@ def _check_present(paths: Iterable[Path]) -> None:
         raise DataError(f"{len(missing)} result files are missing:\n  {first}{more}\nmake them with `{COMMAND}`")
 
 
-def _cell_rows(study: Study, cell: Cell, varied: list[str]) -> list[dict[str, Any]]:
-    run_id = ids.run_id(study, cell)
-    folder = ids.run_folder(study, cell)
+def _run_rows(run: PlannedRun, varied: list[str]) -> list[dict[str, Any]]:
+    """A row per protocol of the run's cell."""
+    study, cell, scoring = run.study, run.cell, run.seed in run.study.settings.seeds
     common = {
         "dataset": cell.dataset,
         "settings": settings_label(cell, varied),
         "encoding": cell.encoding,
         "family": family_of(cell.encoding),
-        "run_id": run_id,
+        "run_id": run.run_id,
+        "role": "scoring" if scoring else "deviation",
     }
-    scoring = set(study.settings.seeds)
     first = study.protocols[0].name  # its runs alone estimate the deviation
-    return [
-        {**common, "protocol": name, "role": "scoring" if seed in scoring else "deviation", **row}
-        for seed in cell.seeds
-        for name, row in _run(folder, seed, run_id, cell).items()
-        if seed in scoring or name == first
-    ]
+    return [{**common, "protocol": name, **row} for name, row in _run(run).items() if scoring or name == first]
 
 
-def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, dict[str, Any]]:
+def _run(run: PlannedRun) -> dict[str, dict[str, Any]]:
     """A row of a run's results under each of its cell's protocols."""
-    path = folder / f"seed={seed}.json"
-    record = results.read_content(path)
+    record = results.read_content(run.path)
+    found = {key: record.get(key) for key, value in run.must_say.items() if record.get(key) != value}
+    if found:
+        raise DataError(f"{run.path}: holds another run ({found}); {REMEDY}")
     try:
-        found = (record["run_id"], record["evaluation_id"], record["seed"], record["study_schema"])
-        if found != (run_id, folder.name, seed, versions.STUDY_SCHEMA):
-            raise DataError(f"{path}: holds another run (run and evaluation id, seed, schema: {found}); {REMEDY}")
-        return {protocol.name: _row(record, protocol.name) for protocol in cell.protocols}
+        return {protocol.name: _row(record, protocol.name) for protocol in run.cell.protocols}
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
+        raise DataError(f"{run.path}: lacks {error}; {REMEDY}") from None
 
 
 def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:

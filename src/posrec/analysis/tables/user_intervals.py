@@ -12,7 +12,7 @@ from posrec.analysis.tables.cells import POINTS
 from posrec.analysis.tables.load import GROUP
 from posrec.files import read_npz
 from posrec.model.evaluate import metrics
-from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.study.study import Cell
 from posrec.study.variation import settings_label, varied_settings
 
@@ -56,8 +56,10 @@ def user_table(tables: Tables) -> pd.DataFrame:
 
 def _scores(tables: Tables, cell: Cell) -> dict[int, np.ndarray]:
     """Seed -> (U,) NDCG@10 of each test user on the full catalogue, of the finished runs."""
-    folder = ids.run_folder(tables.inputs.study, cell)
-    found = {seed: _of_users(folder / f"seed={seed}.npz", cell) for seed in tables.inputs.study.settings.seeds}
+    study = tables.inputs.study
+    found = {
+        run.seed: _of_users(run.npz, cell) for run in planned_runs(study, [cell]) if run.seed in study.settings.seeds
+    }
     return {seed: values for seed, values in found.items() if values is not None}
 
 

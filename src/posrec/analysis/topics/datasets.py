@@ -15,7 +15,7 @@ from posrec.analysis.tables.load import GROUP
 from posrec.analysis.topics import style
 from posrec.analysis.topics.seeds import NO_SPREAD, Drawn, groups, panel_title, plain_log_axis
 from posrec.files import read_npz
-from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.study.variation import settings_label, varied_settings
 
 SCALES = {"deviation_points": "deviation (points)", "density": "density (right: sparser)"}
@@ -55,8 +55,10 @@ def _curves(tables: Tables) -> dict[tuple[str, ...], list[tuple[str, "pd.Series[
     curves: dict[tuple[str, ...], list[tuple[str, pd.Series[float]]]] = {}
     for cell in study.cells:
         key = (cell.dataset, cell.protocol.name, settings_label(cell, varied))
-        for seed in study.settings.seeds:
-            arrays = read_npz(ids.run_folder(study, cell) / f"seed={seed}.npz")
+        for run in planned_runs(study, [cell]):
+            if run.seed not in study.settings.seeds:
+                continue
+            arrays = read_npz(run.npz)
             epochs = arrays.get("curve_epoch", np.empty(0))
             curve = pd.Series(POINTS * arrays.get("curve_validation", np.empty(0)), index=epochs, dtype=float).dropna()
             curves.setdefault(key, []).append((cell.encoding, curve))

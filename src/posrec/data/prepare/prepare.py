@@ -17,7 +17,6 @@ from posrec.data.raw import formats
 from posrec.data.raw.sources import check_raw_files
 from posrec.errors import DataError
 from posrec.plan import expected, ids
-from posrec.store import results
 from posrec.study.settings import DatasetSettings
 from posrec.study.study import Study
 
@@ -53,7 +52,7 @@ def prepare_dataset(study: Study, name: str) -> None:
 
 def store_folder(dataset_id: str) -> Path:
     """Where the store ($POSREC_STORE, default .cache) keeps a prepared data set."""
-    return results.root() / "data" / dataset_id
+    return ids.store() / "data" / dataset_id
 
 
 def build(name: str, dataset: DatasetSettings) -> Prepared:

@@ -27,9 +27,9 @@ class Attempt:
 
     def __init__(self, run: "Run", scores: Mapping[str, Scores], stacked: bool = False) -> None:
         self.scores = scores
-        identity = {**run.identity, "blocks": [run.blocks[name].name for name in scores]}
-        self.checkpoint = Checkpoint(run.checkpoint, {**identity, "stacked": True} if stacked else identity)
-        self.live = LiveProgress(run.cell, run.seed, run.label, run.progress)
+        identity = {**run.planned.block_must_say, "blocks": [run.blocks[name].name for name in scores]}
+        self.checkpoint = Checkpoint(run.planned.checkpoint, {**identity, "stacked": True} if stacked else identity)
+        self.live = LiveProgress(run.cell, run.seed, run.planned.label, run.planned.progress)
 
     def at_reading(self, model: Carca, epoch: int) -> None:
         """Read the test where a protocol reads it at every epoch whose validation is read."""

@@ -25,8 +25,8 @@ from posrec.model.evaluate.score import Requests, model_scores, rank_requests, r
 from posrec.model.runs.sidecars import machine_facts
 from posrec.model.threads import one_thread
 from posrec.model.train import Curve, build_model, train_run
+from posrec.plan import ids
 from posrec.plan.work import SPEED, Counts, Load, epoch_load, reading_load
-from posrec.store import results
 from posrec.study import study
 from posrec.study.study import Cell
 
@@ -47,7 +47,7 @@ def speed() -> dict[str, float]:
     """Seconds of one core a unit of each kind of work, measured once for each machine and version."""
     facts = machine_facts()
     about = [facts["processor"], facts["kernels"], platform.node(), __version__, torch.__version__]
-    path = results.root() / "calibration" / f"{digest(about)}.json"
+    path = ids.store() / "calibration" / f"{digest(about)}.json"
     try:
         measured: dict[str, float] = read_checked_json(path)
         return {kind: measured[kind] for kind in SPEED}

@@ -30,12 +30,12 @@ from posrec.model.runs.scoring import Scores
 from posrec.model.runs.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.model.threads import one_thread
 from posrec.model.train import Curve, Trained, Training, Weights, build_model, train_run
-from posrec.plan import ids, work
+from posrec.plan import work
+from posrec.plan.run import PlannedRun, planned_runs
 from posrec.store import places, results
 from posrec.store.results import Result
 from posrec.study.encodings import find
 from posrec.study.study import Cell, Study, numerics_note, padded_note
-from posrec.versions import STUDY_SCHEMA, TRAINING_VERSION
 
 
 def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
@@ -63,8 +63,7 @@ def train_cells(
     """
     began = time.perf_counter()
     check_devices(cells)
-    seeds = [(cell, seed) for cell in cells for seed in cell.seeds if only_seeds is None or seed in only_seeds]
-    runs = [Run(study, cell, seed) for cell, seed in seeds]
+    runs = [Run(planned) for planned in planned_runs(study, cells) if only_seeds is None or planned.seed in only_seeds]
     if again_failed:
         runs = [job for job in runs if job.status() == "failed"]
     if note := padded_note(cells):
@@ -93,39 +92,24 @@ def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Can
 
 
 class Run:
-    """One run of a study: a cell and a seed, its place in the study and in the store."""
+    """One planned run, brought into place."""
 
-    def __init__(self, study: Study, cell: Cell, seed: int) -> None:
-        self.study, self.cell, self.seed = study, cell, seed
-        self.version: str | None = find(cell.encoding).identity.get("file")  # of an own encoding
-        self.run_id = ids.run_id(study, cell)
-        self.path = ids.run_folder(study, cell) / f"seed={seed}.json"
-        self.progress = ids.progress_file(study, cell, seed)
-        self.stored = results.seed_folder(self.run_id, seed)
-        names = [protocol.name for protocol in cell.protocols]
-        self.blocks = {name: self.stored / f"{ids.block_id(study, name)}.json" for name in names}
-        self.label = f"{cell.dataset} {cell.encoding} seed {seed}"
+    def __init__(self, planned: PlannedRun) -> None:
+        self.planned = planned
+        self.cell, self.seed, self.run_id = planned.cell, planned.seed, planned.run_id
+        self.path, self.stored, self.blocks = planned.path, planned.stored, planned.blocks
+        self.version: str | None = find(planned.cell.encoding).identity.get("file")  # of an own encoding
         self.seconds: dict[str, float] = {}  # of the wall clock
         self.cpu_seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
         self.failed = False
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a run file or block must say to be this run's."""
-        return {"run_id": self.run_id, "seed": self.seed, "training_version": TRAINING_VERSION}
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the training's checkpoint lies until its blocks are written."""
-        return self.stored / "checkpoint"
 
     def status(self) -> str | None:
         """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
         return self._status_at(self.path)
 
     def _status_at(self, path: Path) -> str | None:
-        return results.status_of(path, **self.identity, evaluation_id=ids.evaluation_id(self.study, self.cell))
+        return results.status_of(path, self.planned.must_say)
 
     def bring(self, again_failed: bool = False) -> bool:
         """Bring the run file into place. Returns whether anything was trained or evaluated for it.
@@ -149,23 +133,20 @@ class Run:
             status = self.status()
         if status in wanted:
             self.failed = status == "failed"
-            self.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
+            self.planned.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
             return None
-        return [name for name, path in self.blocks.items() if results.status_of(path, **self.identity) not in wanted]
+        must_say = self.planned.block_must_say
+        return [name for name, path in self.blocks.items() if results.status_of(path, must_say) not in wanted]
 
     def complete(self, computed: bool) -> None:
         """The run file from the store's blocks, and a record of how they were computed."""
         self._assemble()
         if computed:
-            sidecars.write_run(self.study, self.cell, self.seed, self.seconds, self.cpu_seconds)
+            sidecars.write_run(self.planned, self.seconds, self.cpu_seconds)
 
     def beside(self, folder: Path) -> "Run":
         """The same run with its file and its store in another folder."""
-        other = Run(self.study, self.cell, self.seed)
-        other.path, other.stored = folder / self.path.name, folder / "store"
-        other.progress = folder / self.progress.name
-        other.blocks = {name: other.stored / path.name for name, path in self.blocks.items()}
-        return other
+        return Run(self.planned.beside(folder))
 
     def make(self) -> None:
         """Train and evaluate whatever is there, and write the run file; no record of it is kept."""
@@ -181,15 +162,12 @@ class Run:
         arrays = {name: value for name, value in curve.items() if name.startswith("curve_")}
         for name, (_, block) in blocks.items():
             arrays |= {f"{name}.{key}": value for key, value in block.items() if not key.startswith("curve_")}
-        content["study_schema"] = STUDY_SCHEMA
-        content["evaluation_id"] = ids.evaluation_id(self.study, self.cell)
-        content["dataset"] = self.cell.dataset
-        content["encoding"] = self.cell.encoding
+        content |= self.planned.must_say  # a block may come from a study with other names
         del content["evaluation"]
         self.failed = content["status"] == "failed"
         results.write_result(self.path, content, arrays)
-        self.checkpoint.unlink(missing_ok=True)
-        self.progress.unlink(missing_ok=True)
+        self.planned.checkpoint.unlink(missing_ok=True)
+        self.planned.progress.unlink(missing_ok=True)
 
     @one_thread()
     def _compute(self, missing: Sequence[str]) -> None:
@@ -206,7 +184,7 @@ class Run:
 
     def load(self) -> tuple[Prepared, Candidates]:
         """The prepared data and the candidates."""
-        files = ids.dataset_files(self.study, self.cell.dataset)
+        files = self.planned.data
         return _load(files.arrays, files.manifest, files.candidates)
 
     def scores(self, missing: Sequence[str]) -> dict[str, Scores]:
@@ -286,11 +264,8 @@ class Run:
         cell = self.cell
         evaluation, ranks = block if block else (None, {})
         content = {
-            "study_schema": STUDY_SCHEMA,
-            **self.identity,
-            "dataset": cell.dataset,
-            "dataset_id": ids.dataset_id(cell.dataset, self.study.settings.datasets[cell.dataset]),
-            "encoding": cell.encoding,
+            **self.planned.block_must_say,
+            **self.planned.described,
             "settings": {
                 "model": cell.model.identity(),
                 "training": cell.training.model_dump(exclude={"keep_weights"}),

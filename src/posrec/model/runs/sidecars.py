@@ -19,6 +19,7 @@ from posrec import __version__
 from posrec.files import digest, read_json, sha256, write_json
 from posrec.model.ops.products import onednn_is_float32
 from posrec.plan import ids
+from posrec.plan.run import PlannedRun, job_records
 from posrec.study.study import Cell, Study
 
 PACKAGES = ("torch", "numba", "numpy", "scipy", "pandas", "snakemake", "dvc")
@@ -44,26 +45,21 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def run_record(study: Study, run_id: str, seed: int) -> Path:
-    """Where the sidecar of a run lies."""
-    return ids.PROVENANCE / study.name / run_id / f"seed={seed}.json"
-
-
-def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float], cpu_seconds: dict[str, float]) -> None:
+def write_run(run: PlannedRun, seconds: dict[str, float], cpu_seconds: dict[str, float]) -> None:
     """The sidecar of one run.
 
     It holds the study and ids, checksums of the data and of the run file, wall and CPU seconds of training, evaluation
     and diagnostics, peak memory of the process so far (MiB), the command and the machine.
     """
     facts = {
-        "study": study.name,
-        "study_id": digest(study.settings.model_dump(mode="json")),
-        "ids": _ids(study, cell),
-        "dataset": cell.dataset,
-        "encoding": cell.encoding,
-        "layout": cell.layout,
-        "seed": seed,
-        "checksums": _checksums(study, cell, seed),
+        "study": run.study.name,
+        "study_id": digest(run.study.settings.model_dump(mode="json")),
+        "ids": _ids(run),
+        "dataset": run.cell.dataset,
+        "encoding": run.cell.encoding,
+        "layout": run.cell.layout,
+        "seed": run.seed,
+        "checksums": _checksums(run),
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -72,7 +68,7 @@ def write_run(study: Study, cell: Cell, seed: int, seconds: dict[str, float], cp
         "threads": torch.get_num_threads(),
         **machine_facts(),
     }
-    write_json(run_record(study, ids.run_id(study, cell), seed), facts)
+    write_json(run.sidecar, facts)
 
 
 def write_job(study: Study, cells: Sequence[Cell], runs: int, trained: int) -> None:
@@ -88,7 +84,7 @@ def write_job(study: Study, cells: Sequence[Cell], runs: int, trained: int) -> N
         "trained": trained,
         "datasets": sorted({c.dataset for c in cells}),
     }
-    write_json(ids.PROVENANCE / study.name / "jobs" / f"{name}.json", content)
+    write_json(job_records(study) / f"{name}.json", content)
 
 
 def command() -> str:
@@ -111,23 +107,22 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
-def _ids(study: Study, cell: Cell) -> dict[str, str]:
+def _ids(run: PlannedRun) -> dict[str, str]:
     return {
-        "dataset": ids.dataset_id(cell.dataset, study.settings.datasets[cell.dataset]),
-        "candidates": ids.candidates_id(study),
-        "run": ids.run_id(study, cell),
-        "evaluation": ids.evaluation_id(study, cell),
+        "dataset": run.dataset_id,
+        "candidates": ids.candidates_id(run.study),
+        "run": run.run_id,
+        "evaluation": run.evaluation_id,
     }
 
 
-def _checksums(study: Study, cell: Cell, seed: int) -> dict[str, str]:
+def _checksums(run: PlannedRun) -> dict[str, str]:
     """sha256 of the data that the run read; of the run file its own checksum, which covers json and npz."""
-    files = ids.dataset_files(study, cell.dataset)
-    run_file = ids.run_folder(study, cell) / f"seed={seed}.json"
     data = {
-        path.name: _sha256_of(path.absolute(), path.stat().st_mtime_ns) for path in (files.arrays, files.candidates)
+        path.name: _sha256_of(path.absolute(), path.stat().st_mtime_ns)
+        for path in (run.data.arrays, run.data.candidates)
     }
-    return {**data, "run": read_json(run_file)["checksum"]}
+    return {**data, "run": read_json(run.path)["checksum"]}
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ import torch
 from posrec.errors import DataError, PosrecError
 from posrec.files import sha256, write_bytes
 from posrec.model.train import Curve, Weights
+from posrec.plan.run import curve_file, weights_file
 from posrec.store import results
 
 
@@ -16,12 +17,12 @@ def save_weights(folder: Path, curve: Curve, weights: dict[int, Weights]) -> Non
     """Keep the weights of all evaluated epochs, then the curve and checksums that make them usable."""
     checksums = {}
     for epoch, state in weights.items():
-        path = _path(folder, epoch)
+        path = weights_file(folder, epoch)
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_bytes(path, buffer.getvalue())
         checksums[path.name] = sha256(path)
-    results.write_result(folder / "curve.json", {"weights": checksums}, curve_arrays(curve))
+    results.write_result(curve_file(folder), {"weights": checksums}, curve_arrays(curve))
 
 
 def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path]] | None:
@@ -30,7 +31,7 @@ def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path
     None where they weren't kept, or are damaged or foreign.
     """
     try:
-        about, arrays = results.read_result(folder / "curve.json")
+        about, arrays = results.read_result(curve_file(folder))
         curve = Curve(
             arrays["curve_epoch"].astype(int).tolist(),
             arrays["curve_loss"].tolist(),
@@ -38,7 +39,9 @@ def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path
             arrays["curve_gradient_mean"].tolist(),
             arrays["curve_gradient_variance"].tolist(),
         )
-        paths = {epoch: _path(folder, epoch) for epoch in (curve.readings() if every_epoch else [curve.best()[0]])}
+        paths = {
+            epoch: weights_file(folder, epoch) for epoch in (curve.readings() if every_epoch else [curve.best()[0]])
+        }
         whole = all(about["weights"][path.name] == sha256(path) for path in paths.values())
         return (curve, paths) if whole else None
     except (PosrecError, OSError, KeyError, ValueError):
@@ -60,7 +63,3 @@ def curve_arrays(curve: Curve) -> dict[str, np.ndarray]:
     """The curve as float64 arrays (epochs,), as they stand in a run's npz."""
     columns = ("epoch", "loss", "validation", "gradient_mean", "gradient_variance")
     return {f"curve_{name}": np.array(getattr(curve, name), np.float64) for name in columns}
-
-
-def _path(folder: Path, epoch: int) -> Path:
-    return folder / f"weights-epoch={epoch}.pt"

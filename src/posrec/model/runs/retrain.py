@@ -1,8 +1,7 @@
-"""Train some runs of a study again, beside what is there, and compare.
+"""Train some runs of a study again in a temporary folder, and compare.
 
-Within one numerics class on one processor type the bytes are promised. On another processor type sums are rounded
-otherwise, training amplifies that, and only the level of the metrics can be compared, to `tolerance`. So it is
-on a GPU.
+Within one numerics class on one processor type the bytes are the same. On another processor type, and on a GPU, sums
+are rounded differently and training amplifies that: only the level of the metrics can be compared, to `tolerance`.
 """
 
 import math
@@ -18,9 +17,11 @@ from posrec.errors import PosrecError
 from posrec.files import read_json
 from posrec.model.runs import sidecars
 from posrec.model.runs.jobs import Run
+from posrec.plan.run import planned_runs
 from posrec.plan.work import on_gpu
 from posrec.store import results
 from posrec.study.study import Study
+from posrec.text import table
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def retrain(study: Study, number: int, choice: int | None = None) -> int:
 
 def choose(study: Study, number: int, choice: int) -> list[Run]:
     """A random choice of the study's undamaged run files. Raises PosrecError when there is none."""
-    runs = [Run(study, cell, seed) for cell in study.cells for seed in cell.seeds]
+    runs = [Run(planned) for planned in planned_runs(study)]
     there = [run for run in runs if run.status()]
     if not there:
         raise PosrecError(f"study {study.name}: no undamaged run file to compare with; run the workflow first")
@@ -87,14 +88,12 @@ def compare(run: Run) -> Comparison:
     with tempfile.TemporaryDirectory(prefix="posrec-verify-") as folder:
         again = run.beside(Path(folder))
         again.make()
-        identical = all(
-            run.path.with_suffix(kind).read_bytes() == again.path.with_suffix(kind).read_bytes()
-            for kind in (".json", ".npz")
-        )
+        pairs = ((run.planned.path, again.planned.path), (run.planned.npz, again.planned.npz))
+        identical = all(first.read_bytes() == second.read_bytes() for first, second in pairs)
         difference = 0.0 if identical else metric_difference(run.path, again.path)
     seconds = time.perf_counter() - began
     return Comparison(
-        run.label, identical, difference, tolerance(run.path), _same_processor(run), seconds, on_gpu(run.cell)
+        run.planned.label, identical, difference, tolerance(run.path), _same_processor(run), seconds, on_gpu(run.cell)
     )
 
 
@@ -128,21 +127,22 @@ def _metrics(path: Path) -> dict[tuple[str, str, str], float]:
 
 def _same_processor(run: Run) -> bool | None:
     try:
-        recorded = read_json(sidecars.run_record(run.study, run.run_id, run.seed))
+        recorded = read_json(run.planned.sidecar)
         return all(recorded[key] == sidecars.machine_facts()[key] for key in ("processor", "kernels"))
     except (PosrecError, KeyError, TypeError):
         return None
 
 
 def print_table(found: Sequence[Comparison]) -> None:
-    """One line a run, then the verdict."""
-    width = max(len(comparison.label) for comparison in found)
-    print(f"{'run':{width}}  difference  tolerance  seconds  verdict")
-    for item in found:
-        numbers = f"{item.difference:10.2g}  {item.tolerance:9.2g}  {item.seconds:7.1f}"
-        print(f"{item.label:{width}}  {numbers}  {item.verdict}")
+    """One line per run, then the summary."""
+    header = ("run", "difference", "tolerance", "seconds", "verdict")
+    print(table(header, [_row(item) for item in found], left=(0, 4)))
     good = sum(comparison.accepted for comparison in found)
     print(
         f"posrec verify: {good} of {len(found)} runs came back. difference: the largest of a metric; tolerance: for "
         "another processor type and for a GPU (on the same processor type the bytes must be the same)"
     )
+
+
+def _row(item: Comparison) -> tuple[str, ...]:
+    return item.label, f"{item.difference:.2g}", f"{item.tolerance:.2g}", f"{item.seconds:.1f}", item.verdict

@@ -35,9 +35,9 @@ def test_a_scaled_twin_keeps_lengths_and_ties_and_what_is_given_counts() -> None
     [
         ({"twin": "Games", "scale": 0.001}, "greater than or equal to 0.01"),
         ({"twin": "Gmes"}, "'Games'"),
-        ({"users": 50, "items": 20, "mean_length": 4, "scale": 0.5}, "name it, or remove scale"),
+        ({"users": 50, "items": 20, "mean_length": 4, "scale": 0.5}, "set twin, or remove scale"),
         ({"twin": "Games", "noise": 0.6, "season": 0.6}, "together at most 1"),
-        ({"twin": "Games", "lag_weights": [0.0]}, "give one that is more"),
+        ({"twin": "Games", "lag_weights": [0.0]}, "give at least one above 0"),
         ({"items": 20, "mean_length": 4}, "users"),
     ],
 )

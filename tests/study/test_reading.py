@@ -1,4 +1,4 @@
-"""Study files as YAML: of a key that stands twice nobody silently takes one."""
+"""Reading YAML: duplicate keys are rejected, everything else is read as written."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from posrec.errors import StudyError
 from posrec.study import study
-from posrec.study.yaml_file import read_yaml
+from posrec.study.reading import read_yaml
 
 TWICE = """study: small
 training:
@@ -25,23 +25,23 @@ study: large
 """
 
 
-def test_each_key_that_stands_twice_is_named_with_both_lines(tmp_path: Path) -> None:
+def test_each_duplicate_key_is_named_with_both_lines(tmp_path: Path) -> None:
     path = tmp_path / "theirs.yaml"
     path.write_text(TWICE)
     with pytest.raises(StudyError) as caught:
         study.load(path)
     assert str(caught.value).splitlines() == [
-        f"{path}: line 5: training.learning_rate stands in line 3 already; remove one",
-        f"{path}: line 7: datasets.toy.k_core stands in line 7 already; remove one",
-        f"{path}: line 12: only.encoding stands in line 11 already; remove one",
-        f"{path}: line 13: study stands in line 1 already; remove one",
+        f"{path}: line 5: duplicate key training.learning_rate, first in line 3; remove one",
+        f"{path}: line 7: duplicate key datasets.toy.k_core, first in line 7; remove one",
+        f"{path}: line 12: duplicate key only.encoding, first in line 11; remove one",
+        f"{path}: line 13: duplicate key study, first in line 1; remove one",
     ]
 
 
 def test_json_has_each_key_once_too(tmp_path: Path) -> None:
     path = tmp_path / "theirs.json"
     path.write_text('{"study": "a",\n "seeds": [1], "seeds": [2]}')
-    with pytest.raises(StudyError, match="line 2: seeds stands in line 2 already"):
+    with pytest.raises(StudyError, match="line 2: duplicate key seeds, first in line 2"):
         read_yaml(path)
 
 
