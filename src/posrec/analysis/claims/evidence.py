@@ -10,7 +10,6 @@ import pandas as pd
 from posrec.analysis.tables.load import Inputs
 from posrec.study.variation import settings_label, settings_of, varied_settings
 
-ALPHA = 0.05
 Row: TypeAlias = "pd.Series[Any]"
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence, Row
+from posrec.analysis.claims.evidence import Evidence, Row
 from posrec.analysis.claims.verdict import (
     CONTRADICTED,
     OPEN,
@@ -13,6 +13,7 @@ from posrec.analysis.claims.verdict import (
     too_few_for_levels,
 )
 from posrec.analysis.stats.multiplicity import holm
+from posrec.analysis.stats.stability import ALPHA
 
 TEST = "sign flips of differences paired by seed"
 ROTATORY = {"rotatory", "rotatory_con"}

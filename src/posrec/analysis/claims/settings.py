@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence
+from posrec.analysis.claims.evidence import Evidence
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
 from posrec.analysis.stats import paired, permutation, spread_tests
 from posrec.analysis.stats.intervals import BCA_FROM, ratio_interval
 from posrec.analysis.stats.multiplicity import holm
-from posrec.analysis.tables.cells import POINTS, paired_differences, scores, some_collapsed
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.load import PRIMARY
+from posrec.analysis.tables.scores import POINTS, paired_differences, scores, some_collapsed
 
 ACTIVATIONS = {"leaky", "silu"}
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence, Row
+from posrec.analysis.claims.evidence import Evidence, Row
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
 from posrec.analysis.stats.intervals import BCA_FROM
 from posrec.analysis.stats.multiplicity import holm
+from posrec.analysis.stats.stability import ALPHA
 
 TEST = "permutation of the median-centred scores, log ratio of standard deviations"
 ADDED_OF = {"abs_con": "abs", "learnt_con": "learnt", "rotatory_con": "rotatory"}

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA
 from posrec.analysis.stats import spread_tests
 from posrec.analysis.stats.intervals import too_few_for_ratio
-from posrec.analysis.stats.stability import count_word
+from posrec.analysis.stats.stability import ALPHA, count_word
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decidable with these data"
 

@@ -11,7 +11,7 @@ ten seeds: so few seeds drawn anew differ less than seeds do.
 import numpy as np
 from scipy import stats
 
-from posrec.analysis.stats import components, resampling, stability
+from posrec.analysis.stats import resampling, spread_tests, stability
 from posrec.analysis.stats.stability import Interval, Values
 
 BCA_FROM = 20  # seeds
@@ -80,7 +80,7 @@ def share_interval(part: Values, whole: Values, collapsed: bool) -> tuple[Interv
     (None, 'no interval is valid at n = 3')
     """
     if not collapsed:
-        share = components.variance_share(part, whole)
+        share = spread_tests.variance_share(part, whole)
         return (None, "the whole has no spread") if share is None else (share.interval, EXACT)
     interval, name = ratio_interval(part, whole, collapsed)
     return (None if interval is None else (interval[0] ** 2, interval[1] ** 2)), name

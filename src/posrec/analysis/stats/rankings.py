@@ -7,8 +7,8 @@ import numpy as np
 from scipy import stats
 
 from posrec.analysis.stats import permutation
+from posrec.analysis.stats.stability import ALPHA
 
-ALPHA = 0.05
 DECIMALS = 12  # scores that differ by rounding alone are ties
 EXACT_UP_TO = 20_000  # ways to order the encodings anew that are all counted
 DRAWS = 9_999  # random ones beyond that, beside the observed one

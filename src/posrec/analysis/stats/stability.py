@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+ALPHA = 0.05
 FEW_SEEDS = 10  # below this an interval of a standard deviation spans more than a factor of 2.6: nothing is decided
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
