@@ -52,7 +52,7 @@ def test_three_seeds_cannot_decide_stability(here: Path) -> None:
     row = built["claims"].set_index("claim").loc["C2"]
     assert row["verdict"] == OPEN
     assert "Three seeds cannot decide stability" in row["reason"]
-    assert "Of the ratio no interval is valid at n = 3." in row["reason"]
+    assert "For the ratio, no interval is valid at n = 3." in row["reason"]
     assert np.isnan(row["low"])
     assert "Three seeds allow no p below 0.25" in built["claims"].set_index("claim").loc["C1"]["reason"]
 

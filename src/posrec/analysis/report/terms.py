@@ -8,7 +8,7 @@ TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Positional encoding",
-        "How the model is told where in the history an item is. Without one (none) attention sees the items, and "
+        "How the model knows where in the history an item is. Without one (none) attention sees the items, and "
         "their times where the context is fed, but no positions; a causal mask still lets some order through. "
         "Added: a vector is added to the item's. Concatenated: it is appended to it and mixed in by a linear layer. "
         "Relative: the distance between two items changes the attention between them.",

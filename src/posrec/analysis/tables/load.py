@@ -1,4 +1,4 @@
-"""Read what a study's runs, cards and baselines say into one table of runs."""
+"""Read a study's runs, cards and baselines into one table of runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ SHOWN = 3  # how many missing files an error names
 class Inputs:
     """A study's results as read from its files.
 
-    runs: one row a planned run, see KEPT; baselines: data set -> baseline -> metric, such as "full_ndcg10";
+    runs: one row per planned run and protocol, see KEPT; baselines: data set -> baseline -> metric, such as "full_ndcg10";
     cards: data set -> card. Metrics are fractions.
     """
 
@@ -131,13 +131,13 @@ def _run(folder: Path, seed: int, run_id: str, cell: Cell) -> dict[str, dict[str
 
 
 def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
-    """A run under one protocol; of a run that failed, those under which it can be scored are results all the same."""
+    """A run under one protocol; a run that failed can still have results under another protocol."""
     row = {"seed": record["seed"], "epochs_trained": record.get("epochs_trained")}
     row["diagnostics"] = record["diagnostics"]
     if record["status"] == "failed" and protocol not in record["evaluations"]:
         failure = record.get("failure") or {}
-        told = f"{failure.get('step', '?')}: {failure.get('reason', '?')}"
-        return {**row, "status": "failed", "failure": told, "collapsed": False}
+        reason = f"{failure.get('step', '?')}: {failure.get('reason', '?')}"
+        return {**row, "status": "failed", "failure": reason, "collapsed": False}
     scores = _scores(record["evaluations"][protocol], row["diagnostics"])
     return {**row, "status": "finished", "failure": "", **scores}
 

@@ -16,8 +16,11 @@ def listing(words: list[str]) -> str:
 
     >>> listing(["a", "b", "c"])
     'a, b and c'
+    >>> listing(["a (x, y)"])
+    'a (x, y)'
     """
-    return " and ".join(", ".join(words).rsplit(", ", 1)) if words else "none"
+    *first, last = words or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -32,7 +32,7 @@ def caption(tables: Tables) -> str:
 
 
 def draw(tables: Tables) -> Drawn:
-    """Standard deviation with its exact interval by encoding, one panel a data set, on a logarithmic axis."""
+    """Standard deviation with its exact interval by encoding, one panel per data set, on a logarithmic axis."""
     columns = ["full_ndcg10_sd", "full_ndcg10_sd_low", "full_ndcg10_sd_high"]
     cells = tables["cells"][tables["cells"]["kind"] == "encoding"]
     data = cells[[*GROUP, "encoding", "finished", *columns]]

@@ -37,7 +37,7 @@ def caption(tables: Tables) -> str:
 
 
 def draw(tables: Tables) -> Drawn:
-    """Seeds as points with mean and interval by encoding, one panel a data set; the baselines are lines."""
+    """Seeds as points with mean and interval by encoding, one panel per data set; the baselines are lines."""
     found = groups(tables)
     figure, axes = style.panels(len(found), 5.0, panel_height(tables))
     for panel, (key, cells) in zip(axes, found, strict=True):
@@ -99,7 +99,7 @@ def _name_with_gaps(cell: "pd.Series[Any]") -> str:
 
 
 def _baseline_lines(panel: Axes, baselines: dict[str, dict[str, float]]) -> str:
-    """Draw the baselines that lie near the scores; the returned line of text gives the values of all."""
+    """Draw the baselines near the scores; returns a line of text with the values of all."""
     low, high = panel.get_xlim()
     reach = 0.4 * (high - low)
     for name, scores in baselines.items():
