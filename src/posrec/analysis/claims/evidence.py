@@ -49,7 +49,7 @@ class Evidence:
         return self.comparisons[self.comparisons["against"] == "none"]
 
     def between(self, first: set[str], second: set[str] | None = None) -> pd.DataFrame:
-        """Comparisons of an encoding of `first` with one of `second` (None: any other), from the point of view of the first.
+        """Comparisons of an encoding of `first` with one of `second` (None: any other), from the first's point of view.
 
         Differences and log ratios are reversed where the table has the pair the other way round.
         """

@@ -33,8 +33,8 @@ def position_adds_to_time(evidence: Evidence, protocol: str) -> Verdict:
     if any(cell.switches.targets == "all" for cell in cells):
         return Verdict(
             OPEN,
-            "Where every step is a target, none learns order from the mask (or copies its targets): only one target per "
-            "sample (sound_last) leaves it blind to order.",
+            "Where every step is a target, none learns order from the mask (or copies its targets): only one target "
+            "per sample (sound_last) leaves it blind to order.",
         )
     if not all(cell.model.context for cell in cells):
         fed = [label for label, values in evidence.settings.items() if values.get("context", True)]
@@ -77,7 +77,8 @@ def _still_open(tests: pd.DataFrame, matters: float, largest: Row) -> str:
     shown = "No difference is significant (after Holm)"
     if apart:
         shown = f"{apart} of {len(tests)} differences are significant (after Holm), none of them what the claim needs"
-    return f"{shown}, yet some intervals contain {matters:g} points, the smallest that matters; largest: {_named(largest)}."
+    within = f"yet some intervals contain {matters:g} points, the smallest that matters"
+    return f"{shown}, {within}; largest: {_named(largest)}."
 
 
 def rotatory_is_best(evidence: Evidence, protocol: str) -> Verdict:

@@ -58,7 +58,7 @@ def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
 def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
     """C8: with leaky ReLU and SiLU, spreads differ by less than the smallest ratio that matters.
 
-    Supported where every interval is within it and there are enough seeds; contradicted where a test finds a difference.
+    Supported where every interval is within it and seeds are enough; contradicted where a test finds a difference.
     """
     rows = [
         _spread_row(runs, others, f"{dataset}, {encoding}")

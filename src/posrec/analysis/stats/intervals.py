@@ -1,4 +1,4 @@
-"""Which interval of a spread, of two spreads, or of a lead over users may be shown: one with measured coverage, or none.
+"""Which interval of a spread, of two spreads, or of a lead over users is shown: one with measured coverage, or none.
 
 Measured in docs/statistics-checked.md: the exact interval has its coverage for normal scores and for two modes,
 but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of

@@ -30,8 +30,8 @@ SHOWN = 3  # how many missing files an error names
 class Inputs:
     """A study's results as read from its files.
 
-    runs: one row per planned run and protocol, see KEPT; baselines: data set -> baseline -> metric, such as "full_ndcg10";
-    cards: data set -> card. Metrics are fractions.
+    runs: one row per planned run and protocol, see KEPT; baselines: data set -> baseline -> metric, such as
+    "full_ndcg10"; cards: data set -> card. Metrics are fractions.
     """
 
     study: Study
