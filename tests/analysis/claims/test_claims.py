@@ -142,7 +142,7 @@ def test_activations_need_cells_that_differ_in_them_alone(here: Path) -> None:
     score = _scores(lambda cell: 0.2, lambda cell: 0.05 if cell.model.activation == "silu" else 0.005)
     model = {"dimension": 8, "heads": 2, "activation": ["leaky", "silu"]}
     assert _verdicts(_built(score, model=model))["C8"] == CONTRADICTED
-    assert "lacks cells that differ" in _built(score).claims.set_index("claim").loc["C8", "reason"]
+    assert "lacks cells that differ" in _built(score)["claims"].set_index("claim").loc["C8", "reason"]
 
 
 def test_longer_training_and_the_order_of_encodings(here: Path) -> None:

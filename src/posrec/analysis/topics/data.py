@@ -37,9 +37,9 @@ Points = list[tuple[str, Any, float]]  # series, x, y
 
 def caption(tables: Tables) -> str:
     """The range of sequentiality, and how to read the five panels."""
-    known = {name: card["sequentiality"] for name, card in tables.inputs.cards.items() if card.get("sequentiality")}
-    low, high = (choose(known, key=lambda name: known[name], default="") for choose in (min, max))
-    ends = dict.fromkeys(f"{known[name]:.2f} ({name})" for name in (low, high) if name)
+    known = pd.Series({name: card.get("sequentiality") for name, card in tables.inputs.cards.items()}, dtype=float)
+    ordered = known.dropna().sort_values(kind="stable")
+    ends = dict.fromkeys(f"{value:.2f} ({name})" for name, value in (*ordered[:1].items(), *ordered[-1:].items()))
     found = f"Sequentiality: {' to '.join(ends)}. " if ends else ""
     return (
         f"{found}Lengths: what is right of the dashed line (max_length) is cut. Popularity: the further above the "
