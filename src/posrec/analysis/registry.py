@@ -126,7 +126,7 @@ FIGURES = (
     Figure("claims", "Which claims of the paper hold"),
     Figure("stability", "Scores of the seeds by encoding"),
     Figure("spread", "How much the seeds differ"),
-    Figure("ranks", "Which encodings differ over all data sets", several_datasets),
+    Figure("ranks", "Which encodings can be distinguished over all data sets", several_datasets),
     Figure("correlation", "Does what works follow from deviation or from sparsity?", several_datasets),
     Figure("settings", "Level and spread against what the study varies", varies_a_number),
     Figure("protocols", "The protocols side by side", several_protocols),

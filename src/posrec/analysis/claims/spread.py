@@ -49,7 +49,7 @@ def rmha4_is_steadiest(evidence: Evidence, protocol: str) -> Verdict:
     if best is not None and best["adjusted"] <= ALPHA:
         reason = f"On {best['dataset']} it is steadier than each other encoding; hardest: {_named(best)}."
         return _verdict(SUPPORTED, reason, best, tests)
-    reason = f"It does not differ from all others on any data set of high deviation. {power_note(tests)}"
+    reason = f"It cannot be distinguished from all others on any data set of high deviation. {power_note(tests)}"
     return _verdict(OPEN, reason, _most_different(tests), tests)
 
 

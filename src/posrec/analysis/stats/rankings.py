@@ -26,7 +26,7 @@ class Ranking:
 
 
 def critical_difference(encodings: int, datasets: int, alpha: float = ALPHA) -> float:
-    """Nemenyi's critical difference: mean ranks closer than this do not differ (Demsar 2006, section 3.2.2).
+    """Nemenyi's critical difference: mean ranks closer than this cannot be distinguished (Demsar 2006, section 3.2.2).
 
     >>> round(critical_difference(9, 8), 2), round(critical_difference(9, 4), 2)
     (4.25, 6.01)

@@ -17,7 +17,7 @@ COLUMNS = {
     "mean_rank": "mean rank over data sets, 1 = best (highest level, smallest spread)",
     "datasets": "data sets that have every encoding",
     "p": "p of Friedman's test (permutation of the encodings within data sets)",
-    "critical_difference": "mean ranks closer than this do not differ at 5 % (Nemenyi)",
+    "critical_difference": "mean ranks closer than this cannot be distinguished at 5 % (Nemenyi)",
     "note": "why there is no test, or which data sets are left out",
 }
 

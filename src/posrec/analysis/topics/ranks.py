@@ -21,13 +21,13 @@ def caption(tables: Tables) -> str:
     best = known.iloc[int(known["mean_rank"].astype(float).argmin())]
     return (
         f"Best mean rank by level: {best['encoding']} ({best['mean_rank']:.2f} over {best['datasets']} data sets, "
-        f"Friedman p = {best['p']:.3g}). Further left is better. Encodings under one black bar do not differ (Nemenyi, "
-        "5 %); the grey bar is the distance at which two do. Data sets count as independent; subsets of one are not."
+        f"Friedman p = {best['p']:.3g}). Further left is better. Encodings under one black bar cannot be distinguished "
+        "(Nemenyi, 5 %); the grey bar is the distance needed. Data sets count as independent; subsets of one are not."
     )
 
 
 def draw(tables: Tables) -> Drawn:
-    """Critical-difference diagrams (Demsar 2006): a bar joins encodings that do not differ."""
+    """Critical-difference diagrams (Demsar 2006): a bar joins encodings that cannot be distinguished."""
     data = tables["ranks"]
     known = data.dropna(subset=["mean_rank"])
     found = list(known.groupby(["protocol", "settings", "what"], sort=False))
