@@ -78,8 +78,8 @@ def _rivals(tables: Tables, key: tuple[str, ...], best: Row, cells: pd.DataFrame
     if not near:
         return ["Its lead over every other encoding is more than chance over seeds."]
     if len(near) == len(others) > 1:
-        return ["With this number of seeds, none of the other encodings can be distinguished from it."]
-    return [f"With this number of seeds, these cannot be distinguished from it: {listing(near)}."]
+        return ["None of the other encodings is distinguishable from it with this number of seeds."]
+    return [f"Not distinguishable from it with this number of seeds: {listing(near)}."]
 
 
 def _behind(best: pd.DataFrame, other: pd.DataFrame, level: float) -> bool:

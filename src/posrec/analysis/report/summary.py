@@ -72,7 +72,7 @@ def about_correlation(tables: Tables) -> str:
     if (done["decidable"] == "no").all():
         return (
             f"{question} cannot be decided with {stability.count_word(datasets)} data sets: no outcome could bring a "
-            f"test below 5 % after Holm (smallest p before it: {done['smallest_p'].min():.3g})."
+            f"test below 5 % after Holm (smallest p before Holm: {done['smallest_p'].min():.3g})."
         )
     found = done[(done["p_holm"] <= ALPHA)]
     if found.empty:
