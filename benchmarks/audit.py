@@ -9,11 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from posrec import versions
-from posrec.analysis.report import switch_reading
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.correlation import ALPHA
 from posrec.analysis.tables.load import PRIMARY, Inputs
-from posrec.analysis.tables.switches import switch_table
 from posrec.analysis.topics import style, switches
 from posrec.errors import PosrecError
 from posrec.files import write_text
@@ -70,11 +68,11 @@ def read_runs(name: str) -> pd.DataFrame:
 
 def switches_of(name: str) -> pd.DataFrame:
     """The table of switches of a study's committed runs, with the study's name; empty without runs."""
-    runs, none = read_runs(name), pd.DataFrame()
+    runs = read_runs(name)
     if runs.empty:
-        return none
+        return runs
     inputs = Inputs(study.load(f"studies/{name}.yaml"), runs, {}, {})
-    table = switch_table(Tables(inputs, runs, none, none, none, none, none, none, none, {}))
+    table = Tables(inputs)["switches"]
     return table.assign(study=name, settings=table["settings"].str.replace("head=carca", ""))  # the usual head
 
 
@@ -139,9 +137,9 @@ def description(text: str, table: pd.DataFrame) -> str:
 
 
 def _section(rows: pd.DataFrame) -> str:
-    header, body = switch_reading.switch_rows(rows)
+    header, body = switches.rows(rows)
     lines = [header, ("---",) * len(header), *body]
-    said = "\n".join(f"- {sentence}" for sentence in switch_reading.switch_answers(rows))
+    said = "\n".join(f"- {sentence}" for sentence in switches.answers(rows))
     return said + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

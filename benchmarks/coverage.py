@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from benchmarks import over_datasets, power_curves
 from benchmarks.over_datasets import Job
-from posrec.analysis.stats import components, paired, resampling, spread_tests, stability
+from posrec.analysis.stats import paired, resampling, spread_tests, stability
+from posrec.analysis.stats.stability import ALPHA
 from posrec.files import write_text
 
 SEEDS = (3, 5, 10, 20, 30)
@@ -26,7 +27,6 @@ STUDIES = 2_000
 FEWER = 500  # of those that take long: users resampled inside seeds, thresholds, ranks of encodings
 USERS = 50  # of a study whose users are resampled
 COLLAPSED = 0.15  # share of the runs
-ALPHA = 0.05
 LEVEL_SHIFT = 3.0  # standard deviations between the levels of two cells
 RATIOS = (1.5, 2.0, 3.0)
 DOCS = Path("docs/measured")
@@ -86,7 +86,7 @@ def covers_ratio(shape: str, n: int) -> float:
 
 def covers_share(shape: str, n: int) -> float:
     """The same for the F interval of a share of variance: two cells of one spread, so the true share is 1."""
-    found = map(components.variance_share, *_pairs(shape, n))
+    found = map(spread_tests.variance_share, *_pairs(shape, n))
     return _share_holding((share and share.interval for share in found), 1.0)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from scipy import stats
 
 from posrec.analysis.stats import intervals, permutation, rankings
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables import thresholds
 
-ALPHA = 0.05
 DATASETS = (5, 6, 7, 8)
 TOGETHER = (0.0, 0.5, 0.8, 0.95)
 FAMILIES = ("none", "added", "relative")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from posrec.analysis.report.published_reading import METHOD, METRICS, reanalysis_found, reanalysis_rows
-from posrec.analysis.tables.published import TIE_SUSPECT, published_cells, reanalysis
+from posrec.analysis.tables.published import TIE_SUSPECT, published_cells
+from posrec.analysis.tables.reanalysis import METHOD, METRICS, found, reanalysis, rows_below
 from posrec.files import write_text
 
 PAGE = Path("docs/measured/published.md")
@@ -40,8 +40,8 @@ def page() -> str:
 
 
 def _spreads(tests: pd.DataFrame, title: str) -> str:
-    header, rows = reanalysis_rows(tests)
-    lines = [f"**{title}**: {reanalysis_found(tests)}\n", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    header, rows = rows_below(tests)
+    lines = [f"**{title}**: {found(tests)}\n", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
 

@@ -1,5 +1,8 @@
 """The registry of figures and tables: what a study is planned to have."""
 
+import subprocess
+import sys
+
 import pytest
 
 from posrec.analysis import registry
@@ -9,15 +12,24 @@ from tests.analysis.made_up import make_study
 
 @pytest.mark.parametrize("entry", registry.FIGURES, ids=lambda entry: entry.name)
 def test_figures_name_what_exists(entry: registry.Figure) -> None:
-    assert callable(registry.of_analysis(entry.draw))
-    assert callable(registry.of_analysis(entry.caption))
+    module = registry.module_of(entry)
+    assert callable(module.draw)
+    assert callable(module.caption)
 
 
-@pytest.mark.parametrize("entry", [table for table in registry.TABLES if table.build], ids=lambda entry: entry.name)
-def test_added_tables_name_what_exists(entry: registry.Table) -> None:
-    assert entry.title
-    assert callable(registry.of_analysis(entry.build))
-    assert all(registry.of_analysis(entry.columns).values())
+@pytest.mark.parametrize("entry", registry.TABLES, ids=lambda entry: entry.name)
+def test_tables_name_what_exists(entry: registry.Table) -> None:
+    module = registry.module_of(entry)
+    assert callable(module.build)
+    assert all(module.COLUMNS.values())
+
+
+def test_the_workflow_reads_the_registry_without_pandas_or_matplotlib() -> None:
+    code = (
+        "import sys; from posrec.analysis import places, registry; print({'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "set()"
 
 
 def test_what_does_not_apply_is_not_planned() -> None:
@@ -29,7 +41,7 @@ def test_what_does_not_apply_is_not_planned() -> None:
     assert "ranks.svg" not in names
 
 
-def test_a_varied_number_is_found_and_a_switch_is_none() -> None:
+def test_a_varied_number_is_found_and_a_switch_is_not_one() -> None:
     study = make_study(model={"upper_bound": [0.1, 1.0, None], "activation": ["leaky", "silu"]})
     assert registry.varied_numbers(study) == ["upper_bound"]
     assert not registry.holds_streams(study)

@@ -99,7 +99,7 @@ def one_at_a_time(data: pd.DataFrame, _: Tables) -> None:
 
 def thresholds(data: pd.DataFrame, tables: Tables) -> None:
     assert data.groupby("dataset")["deviation_points"].first().gt(0).sum() == 4
-    splits = tables.more["thresholds"].set_index("predictor")
+    splits = tables["thresholds"].set_index("predictor")
     assert set(splits.index) == {"deviation", "sparsity"}
     assert (splits["datasets"] == 4).all()
     assert splits[["best_for_all", "gain_points"]].notna().all(axis=None)  # the search was made; a gain of 0: no split
@@ -114,7 +114,7 @@ def activations_by_norm(data: pd.DataFrame, _: Tables) -> None:
 
 def ranks(data: pd.DataFrame, tables: Tables) -> None:
     assert set(data["encoding"]) == {"none", "abs", "learnt"}
-    assert set(tables.ranks["datasets"]) == {4}
+    assert set(tables["ranks"]["datasets"]) == {4}
 
 
 def three_experiments(data: pd.DataFrame, _: Tables) -> None:
@@ -156,7 +156,7 @@ def test_a_twin_of_the_study_gives_the_figure_that_answers_it(
     tables = run_all(loaded)
     (entry,) = (figure for figure in registry.figures(loaded) if figure.name == question.figure)
     with style.house_style():
-        figure, data = registry.of_analysis(entry.draw)(tables)
+        figure, data = registry.module_of(entry).draw(tables)
         style.save(figure, tmp_path / entry.name, data)
     assert (tmp_path / f"{entry.name}.svg").stat().st_size > 0
     question.check(data, tables)

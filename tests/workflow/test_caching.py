@@ -155,7 +155,9 @@ def test_changed_evaluation_settings_train_nothing_when_weights_were_kept(fresh:
 
 def test_a_changed_plot_function_draws_that_figure_anew_and_trains_nothing(built: Project) -> None:
     before, trained = built.hashes(), built.trainings()
-    built.edit("src/posrec/analysis/topics/datasets.py", 'set_xlabel("epoch")', 'set_xlabel("epochs since the begin")')
+    built.edit(
+        "src/posrec/analysis/topics/learning_curves.py", 'set_xlabel("epoch")', 'set_xlabel("epochs since the begin")'
+    )
     assert "Training" not in built.snakemake("all")
     assert built.trainings() == trained
     after = built.hashes()

@@ -24,7 +24,7 @@ def analysis_id(study: Study) -> str:
 
 
 def analysis_files(study: Study) -> dict[str, list[Path]]:
-    """Outputs of the analysis rules; the last of each carries the analysis id and is written last."""
+    """Outputs of the analysis rules; the last of each is the marker, named after the analysis id and written last."""
     folder = ids.STUDIES / study.name
     marker = f"analysis={analysis_id(study)}.json"
     drawn = registry.figures(study)
@@ -38,6 +38,6 @@ def analysis_files(study: Study) -> dict[str, list[Path]]:
 
 
 def provenance_files(study: Study) -> list[Path]:
-    """The page of where the results come from, and its marker: outside of the study's folder, no DVC out."""
+    """The page of where the results come from, and its marker: outside the study's folder and not a DVC out."""
     folder = ids.PROVENANCE / study.name
     return [folder / "index.html", folder / f"analysis={analysis_id(study)}.json"]

@@ -1,7 +1,23 @@
-"""The one registry of what the analysis writes: an entry here is all that a new figure or table needs.
+"""The figures and tables of the analysis. Each is one file and one line in this module.
 
-The workflow reads it while it parses, so functions of posrec.analysis are named, not imported: "module.function".
-A page of the report is a function in posrec.analysis.sections.SECTIONS.
+To add a figure NAME:
+
+1. Write `analysis/topics/NAME.py` with two functions of the tables: `draw(tables) -> Drawn` returns the figure and the
+   numbers behind it; `caption(tables) -> str` returns one takeaway computed from the tables, then how to read it.
+2. Add `Figure("NAME", "Its title")` to FIGURES; `applies=` limits it to the studies that it makes sense for.
+
+To add a table NAME:
+
+1. Write `analysis/tables/NAME.py` with `COLUMNS`, a mapping of column -> meaning in the order of the file, and
+   `build(tables) -> DataFrame`. `tables["cells"]` is another table. An optional `shown(tables) -> Shown` returns the
+   rows that the report shows; without it the report shows all columns.
+2. Add `Table("NAME", "Its title")` to TABLES.
+
+The workflow's outputs, the files, the report and its list of columns follow. A page of the report is a function in
+`posrec.analysis.report.sections.SECTIONS`.
+
+Snakemake imports this module when it parses the Snakefile, so entries name their module and nothing here imports
+pandas or matplotlib.
 """
 
 from collections.abc import Callable
@@ -23,33 +39,33 @@ def always(study: Study) -> bool:
 
 
 def several_datasets(study: Study) -> bool:
-    """For studies of two data sets or more."""
+    """For studies of two or more data sets."""
     return len(study.settings.datasets) > 1
 
 
 def several_protocols(study: Study) -> bool:
-    """For studies with a second protocol."""
+    """For studies of two or more protocols."""
     return len(study.protocols) > 1
 
 
 def turns_a_switch(study: Study) -> bool:
-    """For studies with a protocol that is one switch away from a preset that the study has, too."""
+    """For studies with two protocols that differ in a single switch, one of them a preset."""
     return bool(single_switches(study.protocols))
 
 
 def holds_streams(study: Study) -> bool:
-    """For studies in which some cells hold random streams that others let vary."""
+    """For studies in which some cells hold random streams that other cells let vary."""
     return "held_streams" in varied_settings(study.cells)
 
 
 def shares_sources(study: Study) -> bool:
-    """For studies in which two data sets come from the same source, so that they are not independent."""
+    """For studies in which two data sets come from one source and are therefore not independent."""
     origins = [origin(name, dataset) for name, dataset in study.settings.datasets.items()]
     return len(set(origins)) < len(origins)
 
 
 def origin(name: str, dataset: DatasetSettings) -> str:
-    """What a data set's interactions are taken from: its source, its own table, or its own simulation."""
+    """Where a data set's interactions come from: its source, its own table, or its own simulation."""
     if dataset.table is not None:
         return dataset.table.path
     if dataset.simulate is not None:
@@ -58,12 +74,12 @@ def origin(name: str, dataset: DatasetSettings) -> str:
 
 
 def varies_a_number(study: Study) -> bool:
-    """For studies that vary a setting that is a number (or none), such as the upper bound or the length."""
+    """For studies that vary a numeric setting (None allowed), such as the upper bound or the length."""
     return bool(varied_numbers(study))
 
 
 def varied_numbers(study: Study) -> list[str]:
-    """Names of the varied settings whose values are numbers or none; a switch is none such."""
+    """Names of the varied settings whose values are all numbers or None; booleans do not count."""
     values = {name: [settings_of(cell)[name] for cell in study.cells] for name in varied_settings(study.cells)}
     return [name for name, found in values.items() if all(_is_number(value) for value in found)]
 
@@ -74,153 +90,88 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: `draw` takes the tables and gives figure and data, `caption` takes them and says what to see.
-
-    section: the page of the report that shows it.
-    """
+    """A figure, made by `posrec.analysis.topics.NAME`; section: the page of the report that shows it."""
 
     name: str
     title: str
-    draw: str
-    caption: str
     applies: Applies = always
     section: str = "figures"
+
+    @property
+    def module(self) -> str:
+        """The module with its `draw` and `caption`."""
+        return f"topics.{self.name}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `build` takes the tables made before it; `columns` names a mapping of its columns to their meaning.
+    """A table, made by `posrec.analysis.tables.NAME` or by `made_in`.
 
-    Without `build` it is one of those that `analysis.tables.Tables` holds.
+    The report's page of tables shows it under its title, `folded` or open. An untitled table has a page of its own.
     """
 
     name: str
     title: str = ""
-    build: str = ""
-    columns: str = ""
     applies: Applies = always
+    made_in: str = ""
+    folded: bool = True
+
+    @property
+    def module(self) -> str:
+        """The module with its `COLUMNS`, `build` and, if the report shows less than all columns, `shown`."""
+        return self.made_in or f"tables.{self.name}"
 
 
 FIGURES = (
-    Figure("claims", "Which claims of the paper stand", "topics.verdicts.claims", "topics.captions.claims"),
-    Figure("stability", "Scores of the seeds by encoding", "topics.seeds.stability", "topics.captions.stability"),
-    Figure("spread", "How much the seeds differ", "topics.seeds.spread", "topics.captions.spread"),
-    Figure(
-        "ranks",
-        "Which encodings are told apart over all data sets",
-        "topics.verdicts.ranks",
-        "topics.captions.ranks",
-        several_datasets,
-    ),
-    Figure(
-        "correlation",
-        "Does what works follow from deviation or from sparsity?",
-        "topics.datasets.correlation",
-        "topics.captions.correlation",
-        several_datasets,
-    ),
-    Figure(
-        "settings",
-        "Level and spread against what the study varies",
-        "topics.settings.by_setting",
-        "topics.captions.by_setting",
-        varies_a_number,
-    ),
-    Figure(
-        "protocols",
-        "The protocols side by side",
-        "topics.settings.by_protocol",
-        "topics.captions.by_protocol",
-        several_protocols,
-    ),
-    Figure(
-        "components",
-        "Where the spread comes from",
-        "topics.components.components",
-        "topics.captions.components",
-        holds_streams,
-    ),
-    Figure("levels", "Mean scores at a glance", "topics.levels.levels", "topics.captions.levels"),
-    Figure("learning_curves", "Learning curves", "topics.datasets.learning_curves", "topics.captions.learning_curves"),
-    Figure(
-        "diagnostics",
-        "What the trained models do with positions",
-        "topics.diagnostics.diagnostics",
-        "topics.captions.diagnostics",
-    ),
-    Figure("ties", "How often scores tie", "topics.settings.ties", "topics.captions.ties"),
-    Figure(
-        "switches",
-        "What each switch of the released code does",
-        "topics.switches.switches",
-        "topics.captions.switches",
-        turns_a_switch,
-    ),
-    Figure("data", "What the data sets are like", "topics.cards.data", "topics.captions.data", section="data"),
+    Figure("claims", "Which claims of the paper hold"),
+    Figure("stability", "Scores of the seeds by encoding"),
+    Figure("spread", "How much the seeds differ"),
+    Figure("ranks", "Which encodings can be distinguished over all data sets", several_datasets),
+    Figure("correlation", "Does what works follow from deviation or from sparsity?", several_datasets),
+    Figure("settings", "Level and spread against what the study varies", varies_a_number),
+    Figure("protocols", "The protocols side by side", several_protocols),
+    Figure("components", "Where the spread comes from", holds_streams),
+    Figure("levels", "Mean scores at a glance"),
+    Figure("learning_curves", "Learning curves"),
+    Figure("diagnostics", "What the trained models do with positions"),
+    Figure("ties", "How often scores tie"),
+    Figure("switches", "What each switch of the released code does", turns_a_switch),
+    Figure("data", "What the data sets are like", section="data"),
 )
 TABLES = (
-    *(Table(name) for name in ("runs", "cells", "datasets", "comparisons", "ranks", "correlation", "claims")),
+    Table("cells", "Cells (NDCG@10 on the full catalogue unless another metric is named)", folded=False),
+    Table("datasets", "Data sets", folded=False),
+    Table("comparisons", "Encodings compared, two by two"),
+    Table("ranks", "Mean ranks over data sets"),
+    Table("correlation", "Correlation over data sets"),
+    Table("claims", made_in="claims.judge"),
     Table("published"),
-    Table(
-        "counts",
-        "Counts beside those that are known",
-        "tables.known_counts.count_table",
-        "tables.known_counts.COLUMNS",
-    ),
-    Table(
-        "diagnostics",
-        "Diagnostics by cell, measure and place",
-        "tables.diagnostics.diagnostic_table",
-        "tables.diagnostics.COLUMNS",
-    ),
-    Table(
-        "user_intervals",
-        "Lead over none, with seeds and test users resampled",
-        "tables.user_intervals.user_table",
-        "tables.user_intervals.COLUMNS",
-    ),
-    Table(
-        "thresholds",
-        "From which deviation or sparsity on another encoding is best",
-        "tables.thresholds.threshold_table",
-        "tables.thresholds.COLUMNS",
-        several_datasets,
-    ),
-    Table(
-        "independent",
-        "Correlation over independent data sets only",
-        "tables.independence.independent_table",
-        "tables.independence.COLUMNS",
-        shares_sources,
-    ),
-    Table(
-        "components",
-        "Where the spread comes from",
-        "topics.components.component_table",
-        "topics.components.COLUMNS",
-        holds_streams,
-    ),
-    Table(
-        "switches",
-        "What each switch of the released code does",
-        "tables.switches.switch_table",
-        "tables.switches.MEANINGS",
-        turns_a_switch,
-    ),
+    Table("counts", "Counts beside those that are known"),
+    Table("diagnostics", "Diagnostics by cell, measure and place"),
+    Table("user_intervals", "Lead over none, with seeds and test users resampled"),
+    Table("thresholds", "From which deviation or sparsity on another encoding is best", several_datasets),
+    Table("independent", "Correlation over independent data sets only", shares_sources),
+    Table("components", "Where the spread comes from", holds_streams, made_in="topics.components"),
+    Table("switches", "What each switch of the released code does", turns_a_switch),
+    Table("runs", "Runs"),
 )
 
 
 def figures(study: Study) -> list[Figure]:
-    """The figures of a study: those that apply to it."""
+    """The figures that apply to a study."""
     return [figure for figure in FIGURES if figure.applies(study)]
 
 
 def tables(study: Study) -> list[Table]:
-    """The tables of a study: those that apply to it."""
+    """The tables that apply to a study."""
     return [table for table in TABLES if table.applies(study)]
 
 
-def of_analysis(name: str) -> Any:
-    """The function or mapping of posrec.analysis that an entry names, such as "topics.verdicts.claims"."""
-    module, attribute = name.rsplit(".", 1)
-    return getattr(import_module(f"posrec.analysis.{module}"), attribute)
+def module_of(entry: Figure | Table) -> Any:
+    """Import the module that makes a figure or a table."""
+    return import_module(f"posrec.analysis.{entry.module}")
+
+
+def table_module(name: str) -> Any:
+    """Import the module that makes the table of this name. Raises KeyError for a name that is not registered."""
+    return module_of({table.name: table for table in TABLES}[name])

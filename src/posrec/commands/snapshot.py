@@ -11,7 +11,7 @@ from posrec.analysis.report.answer import answers
 from posrec.analysis.report.summary import summary
 from posrec.analysis.tables.build import Tables, build_tables
 from posrec.analysis.tables.marker import check_marker
-from posrec.analysis.topics.captions import caption
+from posrec.analysis.topics.wording import caption
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
 from posrec.plan.run import job_records, planned_runs
@@ -100,7 +100,7 @@ def _bullets(sentences: list[str]) -> str:
 def _cells(tables: Tables) -> str:
     lines = ["| " + " | ".join(TABLE_HEADER) + " |", "|" + "---|" * len(TABLE_HEADER)]
     columns = ["full_ndcg10_mean", "full_ndcg10_sd", "full_hit10_mean", "sampled_hit10_mean"]
-    cells = tables.cells.fillna({"settings": "", "finished": 0})
+    cells = tables["cells"].fillna({"settings": "", "finished": 0})
     for _, row in cells.iterrows():
         values = ["" if row[name] != row[name] else f"{100 * row[name]:.3f}" for name in columns]
         seeds = str(int(row["finished"])) if row["kind"] == "encoding" else ""

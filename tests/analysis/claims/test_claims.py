@@ -38,28 +38,28 @@ def _built(score: made_up.Score, seeds: int = 20, number: int = 1, **changes: An
 
 
 def _verdicts(built: build.Tables) -> dict[str, str]:
-    return dict(zip(built.claims["claim"], built.claims["verdict"], strict=True))
+    return dict(zip(built["claims"]["claim"], built["claims"]["verdict"], strict=True))
 
 
 def test_every_claim_is_judged_once(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.2, lambda cell: 0.01), seeds=3)
-    assert list(built.claims["claim"]) == [f"C{n}" for n in range(1, 10)]
-    assert (built.claims["reason"].str.len() > 10).all()
+    assert list(built["claims"]["claim"]) == [f"C{n}" for n in range(1, 10)]
+    assert (built["claims"]["reason"].str.len() > 10).all()
 
 
 def test_three_seeds_cannot_decide_stability(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.2, lambda cell: 0.05 if cell.encoding == "rope" else 0.001), seeds=3)
-    row = built.claims.set_index("claim").loc["C2"]
+    row = built["claims"].set_index("claim").loc["C2"]
     assert row["verdict"] == OPEN
     assert "Three seeds cannot decide stability" in row["reason"]
-    assert "Of the ratio no interval is valid at n = 3." in row["reason"]
+    assert "For the ratio, no interval is valid at n = 3." in row["reason"]
     assert np.isnan(row["low"])
-    assert "Three seeds allow no p below 0.25" in built.claims.set_index("claim").loc["C1"]["reason"]
+    assert "Three seeds allow no p below 0.25" in built["claims"].set_index("claim").loc["C1"]["reason"]
 
 
 def test_a_planted_difference_of_spread_is_found(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.2, lambda cell: 0.05 if cell.encoding == "rope" else 0.01))
-    row = built.claims.set_index("claim").loc["C2"]
+    row = built["claims"].set_index("claim").loc["C2"]
     assert row["verdict"] == SUPPORTED
     assert row["estimate"] == pytest.approx(5, rel=0.6)
     assert row["low"] < row["estimate"] < row["high"]
@@ -67,7 +67,7 @@ def test_a_planted_difference_of_spread_is_found(here: Path) -> None:
 
 def test_a_planted_difference_of_level_is_found(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.25 if cell.encoding == "rope" else 0.2, lambda cell: 0.01))
-    row = built.claims.set_index("claim").loc["C1"]
+    row = built["claims"].set_index("claim").loc["C1"]
     assert row["verdict"] == SUPPORTED
     assert row["estimate"] == pytest.approx(5, abs=1)
     assert _verdicts(built)["C2"] == OPEN
@@ -88,9 +88,9 @@ def test_nothing_is_supported_more_often_than_its_error_rate(here: Path) -> None
     generator = np.random.default_rng(6)
     wrong = dict.fromkeys(("C1", "C2", "C3", "C5"), 0)
     for _ in range(40):
-        runs = built.runs.assign(full_ndcg10=generator.normal(0.2, 0.01, len(built.runs)))
+        runs = built["runs"].assign(full_ndcg10=generator.normal(0.2, 0.01, len(built["runs"])))
         inputs = replace(built.inputs, runs=runs)
-        evidence = Evidence(inputs, built.datasets, comparison_table(inputs), built.correlation)
+        evidence = Evidence(inputs, built["datasets"], comparison_table(inputs), built["correlation"])
         verdicts = claim_table(evidence).set_index("claim")["verdict"]
         for claim in wrong:
             wrong[claim] += verdicts[claim] != OPEN
@@ -132,7 +132,7 @@ def test_rotatory_where_the_deviation_is_low(here: Path) -> None:
 def test_position_beside_time_needs_a_protocol_that_is_blind_to_order(here: Path) -> None:
     score = _scores(lambda cell: 0.25 if cell.encoding == "rope" else 0.2, lambda cell: 0.01)
     built = _built(score, protocols=["sound", "sound_last"])
-    claims = built.claims[built.claims["claim"] == "C7"].set_index("protocol")
+    claims = built["claims"][built["claims"]["claim"] == "C7"].set_index("protocol")
     assert claims.loc["sound", "verdict"] == OPEN
     assert "blind to order" in claims.loc["sound", "reason"]
     assert claims.loc["sound_last", "verdict"] == SUPPORTED
@@ -142,7 +142,7 @@ def test_activations_need_cells_that_differ_in_them_alone(here: Path) -> None:
     score = _scores(lambda cell: 0.2, lambda cell: 0.05 if cell.model.activation == "silu" else 0.005)
     model = {"dimension": 8, "heads": 2, "activation": ["leaky", "silu"]}
     assert _verdicts(_built(score, model=model))["C8"] == CONTRADICTED
-    assert "lacks cells that differ" in _built(score).claims.set_index("claim").loc["C8", "reason"]
+    assert "lacks cells that differ" in _built(score)["claims"].set_index("claim").loc["C8", "reason"]
 
 
 def test_longer_training_and_the_order_of_encodings(here: Path) -> None:
@@ -161,19 +161,19 @@ def test_without_stability_no_claim_is_judged(here: Path) -> None:
     built = _built(
         _scores(lambda cell: 0.2, lambda cell: 0.01), seeds=2, deviation_seeds=[], report={"stability": False}
     )
-    assert built.claims.empty
-    assert built.comparisons.empty
+    assert built["claims"].empty
+    assert built["comparisons"].empty
 
 
 def test_equal_scores_give_no_test_of_spread(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.2, lambda cell: 0.0), seeds=5)
-    assert built.comparisons["spread_p"].isna().all()
+    assert built["comparisons"]["spread_p"].isna().all()
     assert _verdicts(built)["C2"] == OPEN
 
 
 def test_a_comparison_seen_from_the_other_side(here: Path) -> None:
     built = _built(_scores(lambda cell: 0.2 + 0.05 * (cell.encoding == "rope"), lambda cell: 0.01), seeds=6)
-    there, back = built.comparisons, turned(built.comparisons)
+    there, back = built["comparisons"], turned(built["comparisons"])
     assert list(back["encoding"]) == list(there["against"])
     assert back["difference_points"].to_numpy() == pytest.approx(-there["difference_points"].to_numpy())
     assert back["sd_ratio_low"].to_numpy() == pytest.approx(1 / there["sd_ratio_high"].to_numpy())

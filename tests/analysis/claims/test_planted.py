@@ -32,7 +32,7 @@ def _runs(scores: np.ndarray) -> pd.DataFrame:
         for name, value in zip(("none", "rope"), pair, strict=True)
     ]
     same = {"dataset": "twin1", "protocol": "sound", "settings": "", "role": "scoring", "status": "finished"}
-    return pd.DataFrame(rows, columns=RUN_COLUMNS).assign(**same, collapsed=False)
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).assign(**same, collapsed=False)
 
 
 def _evidence(inputs: Inputs) -> Evidence:

@@ -13,7 +13,7 @@ from posrec.analysis import registry
 from posrec.analysis.places import analysis_files
 from posrec.analysis.report import answer, summary, write
 from posrec.analysis.tables import build
-from posrec.analysis.topics import captions, datasets, draw, seeds
+from posrec.analysis.topics import draw, learning_curves, stability, wording
 from posrec.errors import DataError
 from posrec.plan import ids
 from posrec.study.study import Study
@@ -112,7 +112,7 @@ def test_report_holds_every_figure_with_its_caption(rendered: Rendered, page: st
 
 def test_report_says_what_three_seeds_cannot_do(page: str) -> None:
     assert "Three seeds cannot decide stability" in page
-    assert "three seeds cannot tell whether it is the steadiest" in page
+    assert "three seeds cannot show whether it is the steadiest" in page
 
 
 def test_report_says_simulated_wherever_twins_stand(page: str) -> None:
@@ -158,7 +158,7 @@ def test_real_data_are_not_called_simulated(here: Path) -> None:
     study = made_up.make_study()
     made_up.write_study(study, made_up.plain_score, simulated=False)
     built = build.build_tables(study)
-    assert "simulated" not in captions.caption(_figure("stability"), built)
+    assert "simulated" not in wording.caption(_figure("stability"), built)
     assert answer.answers(built)[0][0] == "twin1"
 
 
@@ -175,10 +175,10 @@ def test_answer_by_hand(here: Path) -> None:
     assert "best of 2" in said[1]
     # differences 4.2, 4.4, 4.6: sd .2, t(1 - .05 / 4, 2) = 6.205
     assert "[3.68, 5.12]" in said[1]
-    assert said[1].endswith("so the lead holds beyond the seeds seen.")
-    assert said[2] == "It is ahead of every other encoding beyond the spread of the seeds."
+    assert said[1].endswith("so the lead is more than chance over seeds.")
+    assert said[2] == "Its lead over every other encoding is more than chance over seeds."
     assert "chance 1.00, popularity 3.00, month popularity 3.20 and markov 5.00" in " ".join(said)
-    assert "cannot be asked of one data set" in summary.summary(built)[-1]
+    assert "cannot be tested on one data set" in summary.summary(built)[-1]
 
 
 def test_the_summary_says_why_intervals_and_c1_differ(here: Path) -> None:
@@ -225,7 +225,7 @@ def test_answer_where_none_is_best(here: Path) -> None:
 def test_the_legend_names_the_baselines_that_are_drawn(here: Path, level: float, shown: set[str]) -> None:
     study = made_up.make_study()
     made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) + level)
-    figure, _ = seeds.stability(build.build_tables(study))
+    figure, _ = stability.draw(build.build_tables(study))
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert labels & {"chance", "markov"} == shown
 
@@ -237,8 +237,8 @@ def test_a_single_encoding_is_not_called_the_best(here: Path) -> None:
     said = answer.answers(built)[0][1]
     assert said[0].startswith("Only learnt has scores here: mean NDCG@10 on the full catalogue ")
     assert said[1].startswith("Its spread over seeds (standard deviation ")
-    assert built.datasets["best_encoding"].isna().all()
-    assert built.datasets["steadiest_encoding"].isna().all()
+    assert built["datasets"]["best_encoding"].isna().all()
+    assert built["datasets"]["steadiest_encoding"].isna().all()
     assert "nothing to compare" in summary.summary(built)[0]
 
 
@@ -262,7 +262,7 @@ def test_levels_only(here: Path) -> None:
     write.write_report(study)
     page = analysis_files(study)["report"][0].read_text()
     assert "&lt;Levels&gt; &amp; more" in page
-    assert "no spread over seeds is shown" in captions.caption(_figure("spread"), build.build_tables(study))
+    assert "no spread over seeds is shown" in wording.caption(_figure("spread"), build.build_tables(study))
     assert "(sd " not in page
     curves = pd.read_csv(analysis_files(study)["figures"][0].parent / "learning_curves.csv")
     assert "low_points" not in curves.columns
@@ -271,10 +271,10 @@ def test_levels_only(here: Path) -> None:
 def test_curve_band_by_hand() -> None:
     long, short = pd.Series([1.0, 2, 3, 4], index=[1, 2, 3, 4]), pd.Series([3.0, 4], index=[1, 2])
     gone = pd.Series([5.0], index=[1])
-    band = datasets.curve_band([long, short, gone, pd.Series(dtype=float)])
+    band = learning_curves.curve_band([long, short, gone, pd.Series(dtype=float)])
     assert list(band["epoch"]) == [1, 2]  # from epoch 3 on one of three trains
     assert list(band["seeds"]) == [3, 2]
     np.testing.assert_allclose(band["mean_points"], [3, 3])
     np.testing.assert_allclose(band["low_points"], [1, 2])
     np.testing.assert_allclose(band["high_points"], [5, 4])
-    assert datasets.curve_band([]).empty
+    assert learning_curves.curve_band([]).empty

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from posrec.analysis.stats import components, intervals, multiplicity, paired, rankings, resampling, spread_tests
+from posrec.analysis.stats import intervals, multiplicity, paired, rankings, resampling, spread_tests
 
 SCORES = st.lists(st.floats(0, 1, allow_nan=False).map(lambda x: round(x, 3)), min_size=3, max_size=6)
 
@@ -159,11 +159,11 @@ def test_cliques_overlap_but_none_holds_another() -> None:
 def test_variance_share_covers_the_true_one() -> None:
     generator = np.random.default_rng(5)
     found = [
-        components.variance_share(part, whole)
+        spread_tests.variance_share(part, whole)
         for part, whole in zip(generator.normal(size=(1000, 10)), 2 * generator.normal(size=(1000, 10)), strict=True)
     ]
     assert np.mean([s is not None and s.interval[0] <= 0.25 <= s.interval[1] for s in found]) > 0.93
-    assert components.variance_share([1.0, 2.0], [3.0, 3.0]) is None
+    assert spread_tests.variance_share([1.0, 2.0], [3.0, 3.0]) is None
 
 
 @settings(max_examples=15)  # statsmodels collects garbage at each call

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from posrec.analysis.stats import (
-    components,
     intervals,
     multiplicity,
     paired,
@@ -17,15 +16,15 @@ from posrec.analysis.stats import (
     spread_tests,
     stability,
 )
-from posrec.analysis.tables import cells, published, thresholds
+from posrec.analysis.tables import reading, reanalysis, scores, thresholds
 from posrec.analysis.topics import wording
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        *(stability, permutation, wording, cells, components, paired, rankings, resampling, spread_tests),
-        *(intervals, multiplicity, published, thresholds),
+        *(stability, permutation, wording, scores, reading, paired, rankings, resampling, spread_tests),
+        *(intervals, multiplicity, reanalysis, thresholds),
     ],
 )
 def test_examples_in_the_docstrings(module) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from posrec.analysis.places import analysis_files
 from posrec.analysis.report import answer
-from posrec.analysis.tables import build, columns
+from posrec.analysis.tables import build
 from posrec.analysis.topics import levels
 from posrec.errors import DataError
 from posrec.files import read_json, write_json
@@ -21,7 +21,7 @@ from tests.analysis import made_up
 
 
 def _cell(built: build.Tables, encoding: str, dataset: str = "twin1"):
-    found = built.cells[(built.cells["encoding"] == encoding) & (built.cells["dataset"] == dataset)]
+    found = built["cells"][(built["cells"]["encoding"] == encoding) & (built["cells"]["dataset"] == dataset)]
     assert len(found) == 1
     return found.iloc[0]
 
@@ -65,7 +65,7 @@ def test_spreads_compared_by_hand(here: Path) -> None:
     study = made_up.make_study(encodings=["none", "rope"])
     scores = {"none": {1: 0.10, 2: 0.20, 3: 0.30}, "rope": {1: 0.11, 2: 0.13, 3: 0.18}}
     made_up.write_study(study, lambda cell, seed: scores[cell.encoding].get(seed, 0.1 + seed / 1000))
-    [row] = build.build_tables(study).comparisons.to_dict("records")
+    [row] = build.build_tables(study)["comparisons"].to_dict("records")
     levene = stats.levene([10, 20, 30], [11, 13, 18], center="median").pvalue
     assert row["brown_forsythe_p"] == pytest.approx(levene)
     assert row["spread_p"] >= 2 / 20  # the permutation test, and no other, is the verdicts'
@@ -89,7 +89,7 @@ def test_baselines_stand_in_every_data_set(here: Path) -> None:
     made_up.write_study(study, made_up.plain_score)
     built = build.build_tables(study)
     for dataset in ("twin1", "twin2"):
-        of_dataset = built.cells[(built.cells["kind"] == "baseline") & (built.cells["dataset"] == dataset)]
+        of_dataset = built["cells"][(built["cells"]["kind"] == "baseline") & (built["cells"]["dataset"] == dataset)]
         assert list(of_dataset["encoding"]) == ["chance", "popularity", "month popularity", "markov"]
         assert list(of_dataset["full_ndcg10_mean"]) == [0.01, 0.03, 0.032, 0.05]
 
@@ -99,7 +99,7 @@ def test_data_sets_by_hand(here: Path) -> None:
     made_up.write_study(
         study, lambda cell, seed: made_up.plain_score(cell, seed) if cell.encoding != "abs" else 0.12 + seed / 1e4
     )
-    row = build.build_tables(study).datasets.iloc[0]
+    row = build.build_tables(study)["datasets"].iloc[0]
     assert row["best_encoding"] == "rope"
     assert row["best_family"] == "relative"
     assert row["steadiest_encoding"] == "abs"
@@ -123,7 +123,7 @@ def test_a_failed_run_is_a_gap_with_its_reason(here: Path) -> None:
     row = _cell(built, "rope")
     assert (row["finished"], row["failed"], row["few_seeds"], row["pairs"]) == (2, 1, "yes", 2)
     assert row["full_ndcg10_mean"] == pytest.approx(0.135)
-    assert built.runs["failure"].to_list().count("17: the loss is not finite") == 1
+    assert built["runs"]["failure"].to_list().count("17: the loss is not finite") == 1
     made_up.write_run(study, rope, 2, made_up.failed_record(study, rope, 2))
     row = _cell(build.build_tables(study), "rope")
     assert row["finished"] == 1
@@ -132,7 +132,7 @@ def test_a_failed_run_is_a_gap_with_its_reason(here: Path) -> None:
     made_up.write_run(study, rope, 1, made_up.failed_record(study, rope, 1))
     built = build.build_tables(study)
     assert np.isnan(_cell(built, "rope")["full_ndcg10_mean"])
-    assert built.datasets.iloc[0]["best_encoding"] == "abs"
+    assert built["datasets"].iloc[0]["best_encoding"] == "abs"
 
 
 def test_a_missing_cell_is_a_gap_and_drops_nothing_else(here: Path) -> None:
@@ -148,21 +148,21 @@ def test_a_missing_cell_is_a_gap_and_drops_nothing_else(here: Path) -> None:
     made_up.write_study(gappy, score)
     built = build.build_tables(gappy)
     for name in ("runs", "cells"):
-        table = getattr(full, name)
+        table = full[name]
         gap = (table["dataset"] == "twin2") & (table["encoding"] == "rope")
         assert gap.any()
         kept = table[~gap & (table["dataset"] != "twin2")].reset_index(drop=True)
-        found = getattr(built, name)
+        found = built[name]
         pd.testing.assert_frame_equal(found[found["dataset"] != "twin2"].reset_index(drop=True), kept)
         assert len(found) == (~gap).sum()
-    assert set(built.ranks["datasets"]) == {3}
-    assert set(built.ranks["note"]) == {"left out, since not every encoding has a figure there: twin2"}
-    tested = built.correlation[built.correlation["test"] == "spearman"]
+    assert set(built["ranks"]["datasets"]) == {3}
+    assert set(built["ranks"]["note"]) == {"left out, since not every encoding has a figure there: twin2"}
+    tested = built["correlation"][built["correlation"]["test"] == "spearman"]
     assert tested.groupby("encoding")["datasets"].unique().map(list).to_dict() == {"abs": [4], "rope": [3]}
     said = dict(answer.answers(built))
     assert said["twin2 (simulated)"][-1] == "The study plans no run here of rope: a gap, not a failure."
     assert not any("plans no run" in text for text in said["twin1 (simulated)"])
-    drawn = levels.levels(built)[1]
+    drawn = levels.draw(built)[1]
     assert drawn.loc[drawn["dataset"] == "twin2", "rope"].isna().all()
     assert drawn.loc[drawn["dataset"] != "twin2", "rope"].notna().all()
 
@@ -179,7 +179,7 @@ def test_equal_scores_give_no_ratio_and_collapsed_cells_are_not_steadiest(here: 
     assert np.isnan(row["log_sd_ratio"])
     assert (row["collapsed"], row["collapse_rate"]) == (3, 1)
     assert row["collapse_rate_low"] == pytest.approx(0.4385, abs=1e-3)
-    assert built.datasets.iloc[0]["steadiest_encoding"] != "rope"
+    assert built["datasets"].iloc[0]["steadiest_encoding"] != "rope"
 
 
 def test_a_grid_compares_like_with_like(here: Path) -> None:
@@ -188,11 +188,11 @@ def test_a_grid_compares_like_with_like(here: Path) -> None:
         study, lambda cell, seed: made_up.plain_score(cell, seed) * (1 if cell.model.upper_bound == 1 else 2)
     )
     built = build.build_tables(study)
-    assert list(built.datasets["settings"]) == ["upper_bound=0.1", "upper_bound=1"]
-    ropes = built.cells[built.cells["encoding"] == "rope"].set_index("settings")
+    assert list(built["datasets"]["settings"]) == ["upper_bound=0.1", "upper_bound=1"]
+    ropes = built["cells"][built["cells"]["encoding"] == "rope"].set_index("settings")
     assert ropes.loc["upper_bound=1", "advantage_points"] == pytest.approx(4)
     assert ropes.loc["upper_bound=0.1", "advantage_points"] == pytest.approx(8)
-    assert list(built.datasets["deviation_points"]) == pytest.approx([2, 1])
+    assert list(built["datasets"]["deviation_points"]) == pytest.approx([2, 1])
 
 
 def test_settings_of_a_data_set_are_not_a_dimension(here: Path) -> None:
@@ -201,7 +201,7 @@ def test_settings_of_a_data_set_are_not_a_dimension(here: Path) -> None:
         datasets={"a": {"simulate": twin}, "b": {"simulate": {**twin, "seed": 2}, "training": {"epochs": 9}}}
     )
     made_up.write_study(study, made_up.plain_score)
-    assert set(build.build_tables(study).datasets["settings"]) == {""}
+    assert set(build.build_tables(study)["datasets"]["settings"]) == {""}
 
 
 def test_deviation_is_that_of_the_first_protocol(here: Path) -> None:
@@ -210,9 +210,9 @@ def test_deviation_is_that_of_the_first_protocol(here: Path) -> None:
         study, lambda cell, seed: made_up.plain_score(cell, seed) * (1 if cell.protocol.name == "sound" else 3)
     )
     built = build.build_tables(study)
-    assert list(built.datasets["protocol"]) == ["sound", "sound_last"]
-    assert list(built.datasets["deviation_points"]) == pytest.approx([1, 1])
-    ropes = built.cells[built.cells["encoding"] == "rope"].set_index("protocol")
+    assert list(built["datasets"]["protocol"]) == ["sound", "sound_last"]
+    assert list(built["datasets"]["deviation_points"]) == pytest.approx([1, 1])
+    ropes = built["cells"][built["cells"]["encoding"] == "rope"].set_index("protocol")
     assert ropes.loc["sound_last", "advantage_points"] == pytest.approx(12)
 
 
@@ -220,11 +220,11 @@ def test_no_spread_without_stability(here: Path) -> None:
     study = made_up.make_study(report={"stability": False}, seeds=[1, 2])
     made_up.write_study(study, made_up.plain_score)
     built = build.build_tables(study)
-    for name in built.cells.columns:
+    for name in built["cells"].columns:
         if any(word in name for word in ("_sd", "_low", "_high", "_cv", "_mad", "_iqr", "_gap_p")):
-            assert built.cells[name].isna().all(), name
-    assert built.datasets.filter(like="deviation_").filter(like="_points").isna().all(axis=None)
-    assert built.datasets["steadiest_encoding"].isna().all()
+            assert built["cells"][name].isna().all(), name
+    assert built["datasets"].filter(like="deviation_").filter(like="_points").isna().all(axis=None)
+    assert built["datasets"]["steadiest_encoding"].isna().all()
     assert _cell(built, "rope")["advantage_points"] == pytest.approx(4)
 
 
@@ -236,7 +236,7 @@ def test_files_hold_the_documented_columns_and_no_nan(here: Path) -> None:
     for path in (path for path in paths if path.suffix == ".csv"):
         text = path.read_text()
         header = next(csv.reader(text.splitlines()))
-        assert header == list(columns.documented(study)[path.stem])
+        assert header == list(build.documented(study)[path.stem])
         assert not {"nan", "NaN", "inf", "<NA>", "None"} & set(text.replace("\n", ",").split(","))
     assert set(read_json(marker)["files"]) == {path.name for path in paths}
 
@@ -248,11 +248,6 @@ def test_metrics_for_dvc(here: Path) -> None:
     found = read_json(ids.STUDIES / study.name / "tables" / "metrics.json")
     assert set(found) == {"twin1", "twin2"}
     assert found["twin1"]["rope sound"] == pytest.approx({"mean": 0.14, "sd": 0.01})
-
-
-def test_every_column_is_explained() -> None:
-    used = {name for names in columns.CORE.values() for name in names}
-    assert used == set(columns.MEANINGS)
 
 
 def test_same_files_same_bytes_and_old_markers_go(here: Path) -> None:

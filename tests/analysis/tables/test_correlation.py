@@ -169,10 +169,10 @@ def test_deviation_seeds_do_not_score(here: Path) -> None:
     study = made_up.make_study(3)
     made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) * (2 if seed > 10 else 1))
     tables = build_tables(study)
-    none = tables.cells[tables.cells["encoding"] == "none"].iloc[0]
+    none = tables["cells"][tables["cells"]["encoding"] == "none"].iloc[0]
     assert none["planned"] == 3
     assert none["full_ndcg10_mean"] == pytest.approx(0.10)
-    assert tables.datasets["deviation_points"].to_list() == pytest.approx([2.0] * 3)
+    assert tables["datasets"]["deviation_points"].to_list() == pytest.approx([2.0] * 3)
 
 
 def test_an_interval_of_rho_from_eight_data_sets_on() -> None:

@@ -8,9 +8,9 @@ from matplotlib.text import Text
 from scipy import stats
 
 from posrec.analysis import registry
-from posrec.analysis.tables import build, independence, thresholds
-from posrec.analysis.topics import components, levels, settings
-from posrec.plan.run import planned_run
+from posrec.analysis.tables import build, independent, thresholds
+from posrec.analysis.topics import components, levels, settings, ties
+from posrec.plan import ids
 from posrec.store import results
 from posrec.study.study import Cell, Study
 from tests.analysis import made_up
@@ -25,7 +25,7 @@ def _write(study: Study, here: Path) -> build.Tables:
 
 def test_level_and_spread_by_setting(here: Path) -> None:
     study = made_up.make_study(model={"dimension": 8, "heads": 2, "upper_bound": [None, 0.5], "max_length": [10, 20]})
-    data = settings.by_setting_data(_write(study, here))
+    data = settings.numbers(_write(study, here))
     bounds = data[data["setting"] == "upper_bound"]
     assert len(data) == 2 * len(bounds) == 2 * 4 * 3  # two settings; four combinations of three encodings
     rope = bounds[(bounds["encoding"] == "rope") & (bounds["other_settings"] == "max_length=10")]
@@ -47,18 +47,18 @@ def test_everything_is_drawn_where_a_study_varies_everything(here: Path) -> None
     built = build.build_tables(study)
     panels = {"settings": 8, "protocols": 8, "components": 4}  # (2 protocols x 2 streams, 4 settings) x 2; 2 x 2
     for entry in registry.figures(study):
-        figure, data = registry.of_analysis(entry.draw)(built)
+        figure, data = registry.module_of(entry).draw(built)
         assert not data.empty
         assert len(figure.axes) == panels.get(entry.name, len(figure.axes))
     assert set(panels) < {entry.name for entry in registry.figures(study)}
-    few = built.more["components"].dropna(subset=["note"])
+    few = built["components"].dropna(subset=["note"])
     assert list(few["note"]) == ["fewer than two finished seeds here or where all vary"]
 
 
 def test_levels_of_many_settings_have_panels_by_data_set(here: Path) -> None:
     bounds: list[float | None] = [None, *(0.1 * n for n in range(1, 7))]
     built = _write(made_up.make_study(2, model={"dimension": 8, "heads": 2, "upper_bound": bounds}), here)
-    figure, data = levels.levels(built)
+    figure, data = levels.draw(built)
     *panels, _ = figure.axes  # the last one shows the colours
     titles = [panel.get_title().split("\n") for panel in panels]
     of_metrics = [f"{name} (simulated): NDCG@10, {kind}" for name in ("twin1", "twin2") for kind in KINDS]
@@ -69,16 +69,16 @@ def test_levels_of_many_settings_have_panels_by_data_set(here: Path) -> None:
     )
     assert [label.get_text() for label in panels[0].get_yticklabels()][:2] == ["upper_bound=null", "upper_bound=0.1"]
     assert len(data) == 2 * 2 * len(bounds)
-    few = levels.levels(_write(made_up.make_study(2), here))[0]
+    few = levels.draw(_write(made_up.make_study(2), here))[0]
     assert len(few.axes) == 3
 
 
 def test_ties_are_drawn_from_zero_and_their_absence_is_said(here: Path) -> None:
     built = _write(made_up.make_study(), here)
-    figure, _ = settings.ties(built)
+    figure, _ = ties.draw(built)
     assert all(panel.get_xlim() == pytest.approx((-0.06, 2.1)) for panel in figure.axes)  # the largest share is 2 %
-    built.runs[["full_tie_share", "sampled_tie_share"]] = 0.0
-    notice, data = settings.ties(built)
+    built["runs"][["full_tie_share", "sampled_tie_share"]] = 0.0
+    notice, data = ties.draw(built)
     assert "does any test user's item tie" in "".join(text.get_text() for text in notice.findobj(Text))
     assert not data.empty
 
@@ -92,7 +92,7 @@ def _held_score(cell: Cell, seed: int) -> float:
 def test_shares_of_the_variance_by_hand(here: Path) -> None:
     study = made_up.make_study(training={"held_streams": [{}, {"order": 1}]})
     made_up.write_study(study, _held_score)
-    found = build.build_tables(study).more["components"]
+    found = build.build_tables(study)["components"]
     held = found[found["varying"] == "trunk, encoding, dropout, negatives"]
     assert list(held["share"]) == pytest.approx([0.25] * 3)
     assert list(held["share_low"]) == pytest.approx([0.25 / 39] * 3)  # F(2, 2): its 97.5 % quantile is 39
@@ -105,14 +105,14 @@ def test_shares_where_a_run_collapsed_have_no_exact_interval(here: Path) -> None
     cell = next(cell for cell in study.cells if cell.encoding == "rope" and not cell.training.held_streams)
     made_up.write_run(study, cell, 1, made_up.collapsed_record(study, cell, 1))
     built = build.build_tables(study)
-    found = built.more["components"].dropna(subset=["share"]).set_index("encoding")
+    found = built["components"].dropna(subset=["share"]).set_index("encoding")
     assert found["share_interval"].to_dict() == {
         "none": "exact",
         "abs": "exact",
         "rope": "no interval is valid at n = 3",
     }
     assert np.isnan(found.loc["rope", "share_low"])
-    figure, _ = components.components(built)
+    figure, _ = components.draw(built)
     assert len(figure.axes) == 1
 
 
@@ -133,7 +133,7 @@ def test_a_search_in_noise_finds_no_threshold_too_often() -> None:
 
 
 def test_four_data_sets_decide_no_threshold(here: Path) -> None:
-    found = _write(made_up.make_study(4), here).more["thresholds"]
+    found = _write(made_up.make_study(4), here)["thresholds"]
     assert list(found["predictor"]) == ["deviation", "sparsity"]
     assert found["note"].str.len().gt(0).all()
 
@@ -146,8 +146,8 @@ def test_subsets_are_not_independent(here: Path) -> None:
     )
     assert registry.shares_sources(study)
     built = _write(study, here)  # made-up counts grow with the number: the second of the two is the larger
-    assert independence.independent_names(built) == ["whole", "other"]
-    assert set(built.more["independent"]["datasets"]) == {2}
+    assert independent.independent_names(built) == ["whole", "other"]
+    assert set(built["independent"]["datasets"]) == {2}
     assert not registry.shares_sources(made_up.make_study(3))
 
 
@@ -159,8 +159,8 @@ def test_users_are_resampled_inside_seeds(here: Path) -> None:
             record = made_up.run_record(study, cell, seed, 0.1)
             first = np.array([0, 0, 0, 99]) if cell.encoding == "rope" else np.array([0, 0, 99, 99])
             ranks = {"sound.full_greater": first, "sound.full_tied": np.zeros(4, int)}
-            results.write_result(planned_run(study, cell, seed).path, record, ranks)
-    [row] = build.build_tables(study).more["user_intervals"].to_dict("records")
+            results.write_result(ids.run_folder(study, cell) / f"seed={seed}.json", record, ranks)
+    [row] = build.build_tables(study)["user_intervals"].to_dict("records")
     assert (row["seeds"], row["users"], row["advantage_points"]) == (10, 4, 25)
     # one user of four gains: how often 40 draws hold it is binomial, of 40 and 1/4
     expected = 100 * stats.binom.ppf([0.025, 0.975], 40, 0.25) / 40
@@ -168,6 +168,6 @@ def test_users_are_resampled_inside_seeds(here: Path) -> None:
 
 
 def test_few_seeds_have_no_interval_over_users(here: Path) -> None:
-    found = _write(made_up.make_study(), here).more["user_intervals"]
+    found = _write(made_up.make_study(), here)["user_intervals"]
     assert set(found["seeds"].dropna()) <= {0, 3}
     assert found["two_level_low_points"].isna().all()

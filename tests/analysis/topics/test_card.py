@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from posrec.analysis.places import analysis_files
-from posrec.analysis.report import data_section, write
-from posrec.analysis.tables import build, known_counts
-from posrec.analysis.topics import distributions, draw
+from posrec.analysis.report import write
+from posrec.analysis.tables import build, counts
+from posrec.analysis.topics import data, draw
 from posrec.data.prepare.prepared import Prepared
 from posrec.plan import ids
 from posrec.study import sources
@@ -26,12 +26,12 @@ SHOP = {"encodings": ["none"], "seeds": [1, 2, 3], "model": {"dimension": 8, "he
 
 def test_distributions_by_hand(make_prepared: Callable[..., Prepared]) -> None:
     prepared = make_prepared(ROWS)
-    lengths, users = distributions.length_curve(prepared)
+    lengths, users = data.length_curve(prepared)
     assert (lengths.tolist(), users.tolist()) == ([1, 4], [1.0, 0.5])
-    items, held = distributions.concentration_curve(prepared)
+    items, held = data.concentration_curve(prepared)
     np.testing.assert_allclose([items, held], [[0, 1 / 3, 2 / 3, 1], [0, 3 / 5, 4 / 5, 1]])
-    assert distributions.tied_shares(prepared) == {"1": 0.6, "2": 0.4, "3": 0.0, "4": 0.0, "5 or more": 0.0}
-    months, interactions, tested = distributions.monthly_counts(prepared)
+    assert data.tied_shares(prepared) == {"1": 0.6, "2": 0.4, "3": 0.0, "4": 0.0, "5 or more": 0.0}
+    months, interactions, tested = data.monthly_counts(prepared)
     assert months.astype(str).tolist() == ["1970-01", "1970-02"]
     assert (interactions.tolist(), tested.tolist()) == ([4, 1], [0, 1])
 
@@ -58,12 +58,12 @@ def known(here: Path) -> Study:
 def test_known_counts_stand_beside_ours(known: Study) -> None:
     """The made-up data have 100 users, 50 items and 50 interactions, and 50 more from one data set to the next."""
     built = build.build_tables(known)
-    table = known_counts.count_table(built).set_index("dataset")
+    table = counts.build(built).set_index("dataset")
     assert list(table.index) == ["beauty", "games", "part"]  # as reported, whole or named as the paper's part
     assert table.loc["beauty", ["users", "known_users", "known_interactions"]].tolist() == [100, 22_363, 198_502]
     assert table.loc["part", "known_items"] == 4_601
     assert set(table["equal"]) == {"no"}
-    header, rows = data_section.count_rows(built)
+    header, rows = counts.shown(built)
     assert len(header) == len(rows[0])
     assert rows[0][2] == "100 (reported 22,363: -22,263)"
 
@@ -72,12 +72,12 @@ def test_equal_counts_are_said_to_be_and_what_nobody_reports_is_left_out(known: 
     built = build.build_tables(known)
     built.inputs.cards["games"] |= {"users": 31_013, "items": 23_715, "interactions": 287_107}
     built.inputs.cards["part"] |= {"users": 5_000, "items": 4_601, "interactions": 33_352}
-    table = known_counts.count_table(built).set_index("dataset")
+    table = counts.build(built).set_index("dataset")
     assert table["equal"].to_dict() == {"beauty": "no", "games": "yes", "part": "no"}
 
 
 def test_the_table_of_facts_names_sources_that_exist() -> None:
-    facts = pd.read_csv(known_counts.KNOWN)
+    facts = pd.read_csv(counts.KNOWN)
     named = {name for names in facts["sources"].dropna() for name in names.split()}
     assert named <= set(sources.sources())
     assert facts["counted_by"].notna().all()
@@ -94,7 +94,7 @@ def test_the_data_page_has_its_figure_and_says_where_times_are_missing(known: St
     section = page[page.index('<section id="data">') : page.index('<section id="switches">')]
     assert 'id="figure-data"' in section
     assert page.count('id="figure-data"') == 1
-    assert "seeds a cell" not in section
+    assert "seeds per cell" not in section
     shown = dict(zip(*_row_of("games", known), strict=True))
     assert [shown[name] for name in ("days", "tied pairs", "ties of 5+")] == ["-", "-", "-"]  # rows were counted
     numbers = pd.read_csv(ids.STUDIES / "known/figures/data.csv")
@@ -105,13 +105,13 @@ def test_the_data_page_has_its_figure_and_says_where_times_are_missing(known: St
 
 
 def _row_of(name: str, study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    header, rows = data_section.data_rows(build.build_tables(study))
+    header, rows = data.rows(build.build_tables(study))
     return header, next(row for row in rows if row[0] == name)
 
 
 def test_the_papers_subsets_are_held_to_its_counts() -> None:
     """Their files are not here, so that nobody can say yet whether the subsets are the paper's: a difference stops."""
-    known = pd.read_csv(known_counts.KNOWN).set_index("of")[["users", "items", "interactions"]]
+    known = pd.read_csv(counts.KNOWN).set_index("of")[["users", "items", "interactions"]]
     datasets = load(Path(__file__).parents[3] / "studies/paper.yaml").settings.datasets
     for name in ("submen", "submen2", "subfashion"):
         expect = datasets[name].expect

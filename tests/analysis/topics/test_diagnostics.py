@@ -26,7 +26,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tables:
 
 
 def test_means_over_the_runs_that_hold_them(tables: Tables) -> None:
-    table = group_of(tables.more["diagnostics"], ("twin1", "sound", ""))
+    table = group_of(tables["diagnostics"], ("twin1", "sound", ""))
     assert value_of(table, "none", "attention_entropy", "block 1") == pytest.approx(0.92)
     assert value_of(table, "none", "attention_entropy", "block 1", "sd") == pytest.approx(0.01)
     assert value_of(table, "none", "attention_entropy", "block 1", "reference") == 1
@@ -41,7 +41,7 @@ def test_means_over_the_runs_that_hold_them(tables: Tables) -> None:
 
 
 def test_histories_from_short_to_long(tables: Tables) -> None:
-    ties = tables.more["diagnostics"][tables.more["diagnostics"]["measure"] == "full_ties"]
+    ties = tables["diagnostics"][tables["diagnostics"]["measure"] == "full_ties"]
     assert list(dict.fromkeys(ties["place"])) == ["history of 2", "history of 3-5", "history of 11-20"]
 
 
@@ -49,7 +49,7 @@ def test_no_spread_where_the_study_shows_none(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     study = made_up.make_study(report={"stability": False}, deviation_seeds=[])
     made_up.write_study(study, made_up.plain_score)
-    assert build_tables(study).more["diagnostics"]["sd"].isna().all()
+    assert build_tables(study)["diagnostics"]["sd"].isna().all()
 
 
 def test_nothing_comes_of_nothing() -> None:
@@ -57,7 +57,7 @@ def test_nothing_comes_of_nothing() -> None:
 
 
 def test_page_and_figure(tables: Tables) -> None:
-    header, rows = diagnostics.diagnostic_rows(tables)
+    header, rows = diagnostics.rows(tables)
     assert len(rows) == 6
     said = dict(zip(header, rows[1], strict=True))
     assert said["encoding"] == "abs"
@@ -66,6 +66,6 @@ def test_page_and_figure(tables: Tables) -> None:
     assert said["spread of angles (at start)"] == "3.00 (6.00)"
     assert "halves' overlap" not in header  # no concatenation here
     assert sections.diagnostics(tables).blocks[-1].rows == rows
-    figure, data = diagnostics.diagnostics(tables)
+    figure, data = diagnostics.draw(tables)
     assert len(figure.axes) == 6
-    assert data is tables.more["diagnostics"]
+    assert data is tables["diagnostics"]

@@ -11,9 +11,9 @@ from benchmarks import audit
 from posrec import versions
 from posrec.analysis import registry
 from posrec.analysis.places import analysis_files
-from posrec.analysis.report import switch_reading, write
+from posrec.analysis.report import write
 from posrec.analysis.tables import build
-from posrec.analysis.topics import draw
+from posrec.analysis.topics import draw, switches
 from posrec.errors import PosrecError
 from posrec.plan import ids
 from posrec.study import study
@@ -60,7 +60,7 @@ def made_study() -> study.Study:
 
 
 def test_an_effect_is_found_with_its_sign_and_size(here: Path) -> None:
-    table = build.build_tables(made_study()).more["switches"]
+    table = build.build_tables(made_study())["switches"]
     rows = table[(table["switch"] == "causal") & (table["metric"] == "full_ndcg10")]
     assert list(rows["encoding"]) == ["none", "rope"]
     assert rows["effect_points"].tolist() == pytest.approx([2.0, 2.0], abs=0.06)
@@ -71,9 +71,9 @@ def test_an_effect_is_found_with_its_sign_and_size(here: Path) -> None:
     nothing = table[table["switch"] == "ties"]  # the made-up blocks are the same under every evaluation
     assert nothing["effect_points"].tolist() == [0.0] * len(nothing)
     assert (nothing["p"] == 1).all()
-    said = " ".join(switch_reading.switch_answers(table))
+    said = " ".join(switches.answers(table))
     assert "level below 5 % after Holm: causal. Not significant: ties and dot_head" in said
-    assert "No figure changes at all with: ties" in said
+    assert "No score changes at all with: ties" in said
 
 
 def test_figure_and_page_show_the_switches(here: Path) -> None:
@@ -92,17 +92,13 @@ def test_figure_and_page_show_the_switches(here: Path) -> None:
 def test_a_study_without_such_protocols_has_none_of_it(here: Path) -> None:
     made = made_up.make_study(1)
     made_up.write_study(made, made_up.plain_score)
-    built = build.build_tables(made)
-    assert "switches" not in built.more
-    assert "switches" not in {figure.name for figure in registry.figures(made)}
+    assert "switches" not in {entry.name for entry in (*registry.figures(made), *registry.tables(made))}
 
 
-def test_the_committed_pages_of_the_audit_have_the_numbers_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_committed_effects_of_the_audit_follow_from_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
-    table = audit.all_switches()
-    assert table_rows((audit.FOLDER / "README.md").read_text()) == table_rows(audit.page(table))
-    text = audit.DESCRIPTION.read_text()
-    assert table_rows(text) == table_rows(audit.description(text, table))
+    found = audit.all_switches().to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    assert found == (audit.FOLDER / "switches.csv").read_text()
 
 
 def test_the_audit_takes_runs_of_the_present_versions_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

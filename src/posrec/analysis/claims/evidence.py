@@ -1,4 +1,4 @@
-"""What the verdicts on the claims rest on, and the few ways of asking it that they share."""
+"""What the verdicts on the claims are based on, and the queries that they share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import pandas as pd
 from posrec.analysis.tables.load import Inputs
 from posrec.study.variation import settings_label, settings_of, varied_settings
 
-ALPHA = 0.05
 Row: TypeAlias = "pd.Series[Any]"
 
 
@@ -32,7 +31,7 @@ class Evidence:
 
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """What each label of varied settings stands for."""
+        """The settings behind each label."""
         cells = self.inputs.study.cells
         varied = varied_settings(cells)
         return {settings_label(cell, varied): {name: settings_of(cell)[name] for name in varied} for cell in cells}
@@ -50,9 +49,9 @@ class Evidence:
         return self.comparisons[self.comparisons["against"] == "none"]
 
     def between(self, first: set[str], second: set[str] | None = None) -> pd.DataFrame:
-        """Comparisons of an encoding of `first` with one of `second` (None: any other), seen from the first.
+        """Comparisons of an encoding of `first` with one of `second` (None: any other), from the first's point of view.
 
-        Differences and log ratios are turned where the table has the pair the other way round.
+        Differences and log ratios are reversed where the table has the pair the other way round.
         """
         table = self.comparisons
         inside = table["encoding"].isin(first), table["against"].isin(first)
@@ -65,7 +64,7 @@ class Evidence:
 
 
 def turned(table: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons seen from the other encoding."""
+    """Comparisons from the other encoding's point of view."""
     names = {"encoding": "against", "against": "encoding"}
     swapped = table.rename(columns=names)
     swapped["difference_points"] = -table["difference_points"]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence, Row
+from posrec.analysis.claims.evidence import Evidence, Row
 from posrec.analysis.claims.verdict import (
     CONTRADICTED,
     OPEN,
@@ -13,6 +13,7 @@ from posrec.analysis.claims.verdict import (
     too_few_for_levels,
 )
 from posrec.analysis.stats.multiplicity import holm
+from posrec.analysis.stats.stability import ALPHA
 
 TEST = "sign flips of differences paired by seed"
 ROTATORY = {"rotatory", "rotatory_con"}
@@ -21,7 +22,7 @@ ROTATORY = {"rotatory", "rotatory_con"}
 def encoding_matters(evidence: Evidence, protocol: str) -> Verdict:
     """C1: some encoding's level differs from that of `none` by what matters.
 
-    Contradicted where every simultaneous interval lies within the smallest difference that matters.
+    Contradicted where every simultaneous interval is within the smallest difference that matters.
     """
     return _differs(evidence, evidence.against_none().dropna(subset=["p"]), either_way=True)
 
@@ -32,8 +33,8 @@ def position_adds_to_time(evidence: Evidence, protocol: str) -> Verdict:
     if any(cell.switches.targets == "all" for cell in cells):
         return Verdict(
             OPEN,
-            "Where every step is a target, none learns order from the mask (or copies its targets): only one target a "
-            "sample (sound_last) leaves it blind to order.",
+            "Where every step is a target, none learns order from the mask (or copies its targets): only one target "
+            "per sample (sound_last) leaves it blind to order.",
         )
     if not all(cell.model.context for cell in cells):
         fed = [label for label, values in evidence.settings.items() if values.get("context", True)]
@@ -61,7 +62,7 @@ def _differs(evidence: Evidence, tests: pd.DataFrame, either_way: bool) -> Verdi
     if either_way:
         within &= tests["difference_low_points"] >= -matters
     if len(found):
-        return _verdict(SUPPORTED, f"{_named(shown)}; {len(found)} of {len(tests)} comparisons say so.", shown, tests)
+        return _verdict(SUPPORTED, f"{_named(shown)}; {len(found)} of {len(tests)} comparisons show it.", shown, tests)
     if within.all():
         reason = f"No interval reaches {matters:g} points, the smallest difference that matters here."
         return _verdict(CONTRADICTED, reason, shown, tests)
@@ -71,16 +72,13 @@ def _differs(evidence: Evidence, tests: pd.DataFrame, either_way: bool) -> Verdi
 
 
 def _still_open(tests: pd.DataFrame, matters: float, largest: Row) -> str:
-    """Why differences that seeds enough were asked of are neither shown nor ruled out."""
+    """Why differences are neither shown nor ruled out although there are enough seeds."""
     apart = int((tests["adjusted"] <= ALPHA).sum())
-    shown = "No difference is told from zero (after Holm)"
+    shown = "No difference is significant (after Holm)"
     if apart:
-        shown = (
-            f"{apart} of {len(tests)} differences are told from zero (after Holm), none of them what the claim needs"
-        )
-    return (
-        f"{shown}, yet some intervals hold {matters:g} points, the smallest that matters; largest: {_named(largest)}."
-    )
+        shown = f"{apart} of {len(tests)} differences are significant (after Holm), none of them what the claim needs"
+    within = f"yet some intervals contain {matters:g} points, the smallest that matters"
+    return f"{shown}, {within}; largest: {_named(largest)}."
 
 
 def rotatory_is_best(evidence: Evidence, protocol: str) -> Verdict:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence
+from posrec.analysis.claims.evidence import Evidence
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
 from posrec.analysis.stats import paired, permutation, spread_tests
 from posrec.analysis.stats.intervals import BCA_FROM, ratio_interval
 from posrec.analysis.stats.multiplicity import holm
-from posrec.analysis.tables.cells import POINTS, paired_differences, scores, some_collapsed
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.load import PRIMARY
+from posrec.analysis.tables.scores import POINTS, paired_differences, scores, some_collapsed
 
 ACTIVATIONS = {"leaky", "silu"}
 
@@ -24,7 +25,7 @@ def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
     """
     partial = evidence.correlation[evidence.correlation["test"] == "partial"].dropna(subset=["p"])
     if partial.empty:
-        return lacking("four data sets whose deviation and sparsity don't go together, so that they can be told apart")
+        return lacking("four data sets whose deviation and sparsity are not correlated, so that they can be separated")
     tests = partial.assign(adjusted=holm(partial["p"].to_numpy(float)))
     by_predictor = {name: tests[tests["predictor"] == name] for name in ("deviation", "sparsity")}
     below = {name: bool((rows["adjusted"] <= ALPHA).any()) for name, rows in by_predictor.items()}
@@ -57,7 +58,7 @@ def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
 def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
     """C8: with leaky ReLU and SiLU, spreads differ by less than the smallest ratio that matters.
 
-    Supported where every interval lies within it and seeds are enough; contradicted where a test finds a difference.
+    Supported where every interval is within it and seeds are enough; contradicted where a test finds a difference.
     """
     rows = [
         _spread_row(runs, others, f"{dataset}, {encoding}")
@@ -121,7 +122,7 @@ def longer_training_keeps_order(evidence: Evidence, protocol: str) -> Verdict:
     """C9: the order of the encodings' means is the same for fewer and for more epochs.
 
     Supported where their rank correlation is positive and below 5 % (Holm over data sets); contradicted where two
-    encodings stand one way with fewer epochs and the other way with more, both below 5 % (Holm over all such tests).
+    encodings change places between fewer and more epochs, both below 5 % (Holm over all such tests).
     """
     orders = [
         (dataset, cells)
@@ -132,7 +133,7 @@ def longer_training_keeps_order(evidence: Evidence, protocol: str) -> Verdict:
         return lacking("cells that differ in the epochs alone, with at least three encodings")
     swapped = _swapped([cells for _, cells in orders])
     if swapped:
-        return Verdict(CONTRADICTED, f"{swapped[0]} stand one way with fewer epochs and the other way with more.")
+        return Verdict(CONTRADICTED, f"{swapped[0]} change places between fewer and more epochs.")
     rows = [(dataset, _rank_correlation(cells)) for dataset, cells in orders]
     tests = pd.DataFrame(
         [{"dataset": name, "rho": t.statistic, "p": t.p, "smallest_p": t.smallest_p} for name, t in rows if t]

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA, Evidence, Row
+from posrec.analysis.claims.evidence import Evidence, Row
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
 from posrec.analysis.stats.intervals import BCA_FROM
 from posrec.analysis.stats.multiplicity import holm
+from posrec.analysis.stats.stability import ALPHA
 
 TEST = "permutation of the median-centred scores, log ratio of standard deviations"
 ADDED_OF = {"abs_con": "abs", "learnt_con": "learnt", "rotatory_con": "rotatory"}
@@ -15,7 +16,7 @@ ADDED_OF = {"abs_con": "abs", "learnt_con": "learnt", "rotatory_con": "rotatory"
 def encoding_matters(evidence: Evidence, protocol: str) -> Verdict:
     """C2: some encoding's spread differs from that of `none`.
 
-    Contradicted where every ratio's interval lies within the smallest ratio that matters, and seeds are enough for it.
+    Contradicted where every ratio's interval is within the smallest ratio that matters, with enough seeds for it.
     """
     tests = _tested(evidence.against_none())
     if tests.empty:
@@ -23,7 +24,7 @@ def encoding_matters(evidence: Evidence, protocol: str) -> Verdict:
     found = tests[tests["adjusted"] <= ALPHA]
     shown = _most_different(tests if found.empty else found)
     if len(found):
-        return _verdict(SUPPORTED, f"{_named(shown)}; {len(found)} of {len(tests)} comparisons say so.", shown, tests)
+        return _verdict(SUPPORTED, f"{_named(shown)}; {len(found)} of {len(tests)} comparisons show it.", shown, tests)
     if _alike(evidence, tests):
         ratio = evidence.inputs.study.settings.report.smallest_ratio
         reason = f"No interval reaches a ratio of {ratio:g}, the smallest that matters here."
@@ -48,12 +49,12 @@ def rmha4_is_steadiest(evidence: Evidence, protocol: str) -> Verdict:
     if best is not None and best["adjusted"] <= ALPHA:
         reason = f"On {best['dataset']} it is steadier than each other encoding; hardest: {_named(best)}."
         return _verdict(SUPPORTED, reason, best, tests)
-    reason = f"It is not told apart from all others on any data set of high deviation. {power_note(tests)}"
+    reason = f"It cannot be distinguished from all others on any data set of high deviation. {power_note(tests)}"
     return _verdict(OPEN, reason, _most_different(tests), tests)
 
 
 def concatenated_are_steadier(evidence: Evidence, protocol: str) -> Verdict:
-    """C5: a concatenated encoding is steadier than the added one, and none the other way round."""
+    """C5: a concatenated encoding is steadier than the added one, and no added one is steadier."""
     pairs = [evidence.between({con}, {added}) for con, added in ADDED_OF.items()]
     tests = _tested(pd.concat(pairs))
     if tests.empty:
@@ -66,7 +67,7 @@ def concatenated_are_steadier(evidence: Evidence, protocol: str) -> Verdict:
     if 0 < steadier < len(found):
         reason = f"Both occur: {steadier} concatenated ones are steadier, {len(found) - steadier} less steady."
         return _verdict(OPEN, reason, shown, tests)
-    reason = f"{_named(shown)}; {len(found)} of {len(tests)} comparisons say so, none the other way."
+    reason = f"{_named(shown)}; {len(found)} of {len(tests)} comparisons show it, none the opposite."
     return _verdict(SUPPORTED if steadier else CONTRADICTED, reason, shown, tests)
 
 

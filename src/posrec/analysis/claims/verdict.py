@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from posrec.analysis.claims.evidence import ALPHA
 from posrec.analysis.stats import spread_tests
 from posrec.analysis.stats.intervals import too_few_for_ratio
-from posrec.analysis.stats.stability import count_word
+from posrec.analysis.stats.stability import ALPHA, count_word
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decidable with these data"
 
@@ -33,7 +32,7 @@ class Verdict:
 
 
 def lacking(what: str) -> Verdict:
-    """The study doesn't have what the claim is about."""
+    """The verdict of a study that lacks what the claim is about."""
     return Verdict(OPEN, f"This study lacks {what}.")
 
 
@@ -52,12 +51,12 @@ def too_few_for_levels(tests: pd.DataFrame) -> str:
 
 
 def power_note(tests: pd.DataFrame) -> str:
-    """What the seeds at hand can see of a difference in spread."""
+    """Which differences in spread these seeds can detect."""
     seeds = int(tests["seeds"].min())
     needed = spread_tests.seeds_needed(2.0)
-    power = f"a spread twice another is seen with {100 * spread_tests.power(seeds, 2.0):.0f} % power"
-    enough = "" if needed is None or seeds >= needed else f"; {needed} seeds would see it with 80 %"
+    power = f"a doubled spread is detected with {100 * spread_tests.power(seeds, 2.0):.0f} % power"
+    enough = "" if needed is None or seeds >= needed else f"; {needed} seeds would detect it with 80 %"
     word = count_word(seeds).capitalize()
-    cannot = " seeds cannot decide stability" if seeds < 10 else " seeds see large differences only"
+    cannot = " seeds cannot decide stability" if seeds < 10 else " seeds detect large differences only"
     few = too_few_for_ratio(seeds)
-    return f"{word}{cannot}: before Holm, {power}{enough}." + (f" Of the ratio {few}." if few else "")
+    return f"{word}{cannot}: before Holm, {power}{enough}." + (f" For the ratio, {few}." if few else "")

@@ -1,6 +1,6 @@
 """The sections of the report: small functions from the tables to blocks that the template lays out.
 
-To add a page, write a function and put it into SECTIONS.
+To add a page, write a function and add it to SECTIONS. Figures and tables: see `posrec.analysis.registry`.
 """
 
 import base64
@@ -12,16 +12,19 @@ from typing import Any
 import yaml
 
 from posrec.analysis import registry
+from posrec.analysis.claims import judge
 from posrec.analysis.claims.verdict import OPEN
-from posrec.analysis.report import data_section, published_reading, reading, switch_reading
 from posrec.analysis.report.answer import answers
 from posrec.analysis.report.summary import summary
 from posrec.analysis.report.terms import TERMS
-from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.columns import UNITS, documented
-from posrec.analysis.tables.published import reanalysis
-from posrec.analysis.topics import captions, wording
-from posrec.analysis.topics import diagnostics as diagnostic_figures
+from posrec.analysis.tables import counts, reanalysis, runs
+from posrec.analysis.tables import published as published_cells
+from posrec.analysis.tables.build import UNITS, Tables, documented
+from posrec.analysis.tables.reading import MOST_ROWS, Shown, all_columns, without_idle
+from posrec.analysis.topics import data as data_topic
+from posrec.analysis.topics import diagnostics as diagnostics_topic
+from posrec.analysis.topics import switches as switches_topic
+from posrec.analysis.topics import wording
 from posrec.errors import DataError
 from posrec.plan import ids
 from posrec.study.variation import format_setting, settings_of
@@ -52,6 +55,29 @@ class Section:
     blocks: list[Block]
 
 
+def _table(title: str, shown: Shown, folded: bool = False) -> Block:
+    header, rows = shown
+    return Block("table", title, header=header, rows=rows, folded=folded)
+
+
+def _registered(tables: Tables, entry: registry.Table) -> Block:
+    """A table of the registry, without idle columns."""
+    table, several = tables[entry.name], len(tables.inputs.study.settings.protocols) > 1
+    shown = without_idle(_rows_of(tables, entry), several)
+    cut = f" (the first {MOST_ROWS} of {len(table)} rows; all are in {entry.name}.csv)"
+    return _table(entry.title + (cut if len(shown[1]) < len(table) else ""), shown, entry.folded)
+
+
+def _rows_of(tables: Tables, entry: registry.Table) -> Shown:
+    """The rows that a table's module shows, or else its first rows with all columns."""
+    module = registry.module_of(entry)
+    if hasattr(module, "shown"):
+        shown: Shown = module.shown(tables)
+        return shown
+    named = {name: tables.inputs.label(name) for name in tables.inputs.simulated}
+    return all_columns(tables[entry.name].head(MOST_ROWS).replace({"dataset": named}))
+
+
 def answer(tables: Tables) -> Section:
     """What the study found, in plain words."""
     blocks = [Block("bullets", bullets=tuple(summary(tables)))]
@@ -68,59 +94,53 @@ def how_to_read(tables: Tables) -> Section:
 
 
 def claims(tables: Tables) -> Section:
-    """What the paper claims, and what these results say of it."""
-    if tables.claims.empty:
-        return Section("claims", "Claims", [Block("paragraph", "Claims rest on spreads, which this study hides.")])
+    """What the paper claims, and what these results say about it."""
+    if tables["claims"].empty:
+        return Section("claims", "Claims", [Block("paragraph", "Claims need spreads, which this study hides.")])
     matters = tables.inputs.study.settings.report.smallest_difference
     text = (
-        f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” rests on tests "
-        "whose error rates were measured; p is after Holm over all tests that the verdict looks at. A difference of "
-        f"levels matters here from {matters:g} points on, stated beforehand (report.smallest_difference)."
+        f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” is based on tests "
+        "with measured error rates; p is after Holm over all tests that the verdict looks at. A difference of levels "
+        f"matters here from {matters:g} points on (report.smallest_difference, set in advance)."
     )
-    header, rows = reading.claim_rows(tables)
     simulated = [Block("paragraph", note)] if (note := wording.simulated_note(tables.inputs)) else []
-    return Section(
-        "claims", "Claims", [Block("paragraph", text), *simulated, Block("table", "Verdicts", header=header, rows=rows)]
-    )
+    return Section("claims", "Claims", [Block("paragraph", text), *simulated, _table("Verdicts", judge.shown(tables))])
 
 
 def switches(tables: Tables) -> Section:
     """What each switch of the released code does, where the study has protocols that differ in one."""
-    table = tables.more.get("switches")
-    if table is None or table.empty:
+    if not registry.turns_a_switch(tables.inputs.study) or tables["switches"].empty:
         text = "This study turns no switch of the released code alone, or hides what seeds do to it."
         return Section("switches", "Switches", [Block("paragraph", text)])
-    header, rows = switch_reading.switch_rows(table)
+    table = tables["switches"]
     blocks = [
-        Block("bullets", bullets=tuple(switch_reading.switch_answers(table))),
-        Block("table", "Effects of the released behaviour", header=header, rows=rows),
+        Block("bullets", bullets=tuple(switches_topic.answers(table))),
+        _table("Effects of the released behaviour", switches_topic.rows(table)),
     ]
     return Section("switches", "Switches", blocks)
 
 
 def published(tables: Tables) -> Section:
     """The paper's figures beside ours, where the study says which of its data sets are the paper's."""
-    if tables.published.empty:
-        text = "This study names no data set of the paper (report.published), so nothing is set beside it."
+    if tables["published"].empty:
+        text = "This study names no data set of the paper (report.published), so there is nothing to compare."
         return Section("published", "Published figures", [Block("paragraph", text)])
     text = (
         "The paper's cells beside ours of the same encoding, in points. Candidates, selection of the epoch and ties "
-        "differ (published: the best of all looks at the test set, and ties go to the positive), so that a difference "
-        "is no error of either."
+        "differ (published: the best of all looks at the test set, and ties go to the positive), so a difference "
+        "is not an error of either."
     )
-    header, rows = reading.published_rows(tables)
-    blocks = [Block("paragraph", text), Block("table", "Published cells", header=header, rows=rows)]
+    blocks = [Block("paragraph", text), _table("Published cells", published_cells.shown(tables))]
     return Section("published", "Published figures", [*blocks, *_published_again()])
 
 
 def _published_again() -> list[Block]:
-    """Which of the paper's own differences in spread can be told from noise, by its own numbers of runs."""
-    blocks = [Block("heading", "The published spreads, looked at again"), Block("paragraph", published_reading.METHOD)]
-    for metric, title in published_reading.METRICS.items():
-        tests = reanalysis(metric)
-        header, rows = published_reading.reanalysis_rows(tests)
-        blocks.append(Block("paragraph", f"{title}, all data sets: {published_reading.reanalysis_found(tests)}"))
-        blocks.append(Block("table", f"Told apart, {title}", header=header, rows=rows))
+    """Which of the paper's spreads differ from that of `none`, by its own numbers of runs."""
+    blocks = [Block("heading", "The published spreads, tested again"), Block("paragraph", reanalysis.METHOD)]
+    for metric, title in reanalysis.METRICS.items():
+        tests = reanalysis.reanalysis(metric)
+        blocks.append(Block("paragraph", f"{title}, all data sets: {reanalysis.found(tests)}"))
+        blocks.append(_table(f"Different from none, {title}", reanalysis.rows_below(tests)))
     return blocks
 
 
@@ -143,7 +163,7 @@ def _figure_blocks(tables: Tables, section: str, headings: bool = False) -> list
         blocks.append(
             Block(
                 "figure",
-                captions.caption(entry, tables),
+                wording.caption(entry, tables),
                 name=entry.name,
                 alt=entry.title + simulated,
                 source=_embedded(stem.with_suffix(".svg"), "image/svg+xml"),
@@ -164,31 +184,24 @@ def _embedded(path: Path, kind: str) -> str:
 
 def diagnostics(tables: Tables) -> Section:
     """What the trained models do with positions."""
-    header, rows = diagnostic_figures.diagnostic_rows(tables)
-    if not rows:
-        return Section("diagnostics", "Diagnostics", [Block("paragraph", diagnostic_figures.NOTHING)])
-    blocks = [Block("paragraph", text) for text in diagnostic_figures.INTRODUCTION]
-    blocks.append(Block("table", "Diagnostics by cell, means over seeds", header=header, rows=rows))
+    shown = diagnostics_topic.rows(tables)
+    if not shown[1]:
+        return Section("diagnostics", "Diagnostics", [Block("paragraph", diagnostics_topic.NOTHING)])
+    blocks = [Block("paragraph", text) for text in diagnostics_topic.INTRODUCTION]
+    blocks.append(_table("Diagnostics by cell, means over seeds", shown))
     return Section("diagnostics", "Diagnostics", blocks)
 
 
 def data(tables: Tables) -> Section:
     """What the data sets are like, and how their counts compare with those that others report."""
-    header, rows = data_section.data_rows(tables)
+    known = counts.shown(tables)
     blocks = [
-        Block("paragraph", data_section.INTRODUCTION),
+        Block("paragraph", data_topic.INTRODUCTION),
         *_figure_blocks(tables, "data"),
-        Block("table", "Data sets after preparation", header=header, rows=rows),
-        *_known_counts(tables),
+        _table("Data sets after preparation", data_topic.rows(tables)),
+        _table("Counts beside known ones", known) if known[1] else Block("paragraph", data_topic.NOTHING_KNOWN),
     ]
     return Section("data", "Data", blocks)
-
-
-def _known_counts(tables: Tables) -> list[Block]:
-    header, rows = data_section.count_rows(tables)
-    if not rows:
-        return [Block("paragraph", data_section.NOTHING_KNOWN)]
-    return [Block("table", "Counts beside those that are known", header=header, rows=rows)]
 
 
 def numbers(tables: Tables) -> Section:
@@ -196,11 +209,10 @@ def numbers(tables: Tables) -> Section:
     blocks = [
         Block(
             "paragraph",
-            f"Shortened for reading, in points. The csv files in the folder tables hold every column. There: {UNITS}",
+            f"Shortened for reading, in points. The csv files in the folder tables have every column. There: {UNITS}",
         )
     ]
-    for title, folded, (header, rows) in reading.shown_tables(tables):
-        blocks.append(Block("table", title, header=header, rows=rows, folded=folded))
+    blocks += [_registered(tables, entry) for entry in registry.tables(tables.inputs.study) if entry.title]
     for name, meanings in documented(tables.inputs.study).items():
         rows = tuple(meanings.items())
         blocks.append(Block("table", f"Columns of {name}.csv", header=("column", "meaning"), rows=rows, folded=True))
@@ -209,11 +221,11 @@ def numbers(tables: Tables) -> Section:
 
 def failures(tables: Tables) -> Section:
     """Runs that failed or collapsed, with the reason."""
-    header, rows = reading.failure_rows(tables)
-    if not rows:
+    failed = runs.failures(tables)
+    if not failed[1]:
         return Section("failures", "Failures", [Block("paragraph", "Every planned run finished, and none collapsed.")])
-    text = f"{len(rows)} of {len(tables.runs)} runs failed or collapsed to chance level."
-    return Section("failures", "Failures", [Block("table", text, header=header, rows=rows)])
+    text = f"{len(failed[1])} of {len(tables['runs'])} runs failed or collapsed to chance level."
+    return Section("failures", "Failures", [_table(text, failed)])
 
 
 def settings(tables: Tables) -> Section:
@@ -236,8 +248,8 @@ def settings(tables: Tables) -> Section:
     )
     where = Block(
         "paragraph",
-        "Where, when and with which software the results were made is no part of this page, which the study alone "
-        f"determines. It stands in {ids.PROVENANCE / study.name / 'index.html'}, written by posrec provenance.",
+        "This page follows from the study alone. Where, when and with which software the results were made is in "
+        f"{ids.PROVENANCE / study.name / 'index.html'}, written by posrec provenance.",
     )
     return Section("settings", "Settings of the study", [Block("code", text), shown, where])
 

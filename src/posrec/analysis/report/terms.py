@@ -1,4 +1,4 @@
-"""What someone who has not met the subject needs to read the report."""
+"""Terms that a reader new to the subject needs."""
 
 TERMS: tuple[tuple[str, str], ...] = (
     (
@@ -8,16 +8,16 @@ TERMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Positional encoding",
-        "How the model is told where in the history an item stands. Without one (none) attention sees the items, and "
+        "How the model knows where in the history an item is. Without one (none) attention sees the items, and "
         "their times where the context is fed, but no positions; a causal mask still lets some order through. "
-        "Added: a vector is added to the item's. Concatenated: it is put beside it and mixed in by a linear layer. "
+        "Added: a vector is added to the item's. Concatenated: it is appended to it and mixed in by a linear layer. "
         "Relative: the distance between two items changes the attention between them.",
     ),
     ("Hit@10", "The share of users whose held-out item is among the first ten."),
     (
         "NDCG@10",
         "The same, but a place near the top counts more: 1 for the first place, 0.63 for the second, 0.29 for the "
-        "tenth. On the full catalogue it is the primary metric here. All figures are in points (hundredths).",
+        "tenth. On the full catalogue it is the primary metric here. All numbers are in points (hundredths).",
     ),
     ("MRR", "The mean of 1 / place of the held-out item."),
     (

@@ -30,7 +30,7 @@ def render(tables: Tables) -> str:
 def write_report(study: Study) -> None:
     """Write report.html from run files and figures, and last the marker with the analysis id.
 
-    Raises DataError where the figures are missing or of another state.
+    Raises DataError where the figures are missing or not current.
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]

@@ -1,21 +1,21 @@
-"""Which interval may be shown of a spread, of two spreads, or of a lead over users: one measured to hold, or none.
+"""Which interval of a spread, of two spreads, or of a lead over users is shown: one with measured coverage, or none.
 
-Measured in docs/measured/statistics-checked.md: the exact interval holds what it promises for normal scores and for two
-modes, but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a
-ratio of spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and
-infinity: with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds.
-The exact interval of a share of variance (F) holds for normal scores alone. Users resampled inside seeds give 80 to 86
-% below ten seeds: so few seeds drawn anew differ less than seeds do.
+Measured in docs/measured/statistics-checked.md: the exact interval has its coverage for normal scores and for two modes,
+but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of
+spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and infinity:
+with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds. The exact
+interval of a share of variance (F) holds for normal scores alone. Users resampled inside seeds give 80 to 86 % below
+ten seeds: so few resampled seeds differ less than seeds do.
 """
 
 import numpy as np
 from scipy import stats
 
-from posrec.analysis.stats import components, resampling, stability
+from posrec.analysis.stats import resampling, spread_tests, stability
 from posrec.analysis.stats.stability import Interval, Values
 
 BCA_FROM = 20  # seeds
-RATIO_FROM = 6  # seeds a cell: with fewer, resamples of equal scores bound the ratio; BCA_FROM where runs collapse
+RATIO_FROM = 6  # seeds per cell: with fewer, resamples of equal scores bound the ratio; BCA_FROM where runs collapse
 USERS_FROM = 10  # seeds whose users are resampled
 DATASETS_FROM = 8  # data sets: with fewer, strong correlations have no interval too often
 ROUNDING = 1e-9
@@ -80,7 +80,7 @@ def share_interval(part: Values, whole: Values, collapsed: bool) -> tuple[Interv
     (None, 'no interval is valid at n = 3')
     """
     if not collapsed:
-        share = components.variance_share(part, whole)
+        share = spread_tests.variance_share(part, whole)
         return (None, "the whole has no spread") if share is None else (share.interval, EXACT)
     interval, name = ratio_interval(part, whole, collapsed)
     return (None if interval is None else (interval[0] ** 2, interval[1] ** 2)), name

@@ -31,7 +31,7 @@ def signed_rank_p(differences: Values) -> float | None:
 
 
 def sign_flip_p(differences: Values) -> float | None:
-    """Two-sided permutation p of the mean of (n,) differences: each may as well have had the other sign.
+    """Two-sided permutation p of the mean of (n,) differences: under the null each sign is arbitrary.
 
     All 2^n patterns are counted up to n = 14, else random ones with a fixed seed. None without differences.
 

@@ -7,10 +7,10 @@ import numpy as np
 from scipy import stats
 
 from posrec.analysis.stats import permutation
+from posrec.analysis.stats.stability import ALPHA
 
-ALPHA = 0.05
 DECIMALS = 12  # scores that differ by rounding alone are ties
-EXACT_UP_TO = 20_000  # ways to order the encodings anew that are all counted
+EXACT_UP_TO = 20_000  # permutations of the encodings that are all counted
 DRAWS = 9_999  # random ones beyond that, beside the observed one
 SEED = 20240521
 
@@ -26,7 +26,7 @@ class Ranking:
 
 
 def critical_difference(encodings: int, datasets: int, alpha: float = ALPHA) -> float:
-    """Nemenyi's critical difference: mean ranks closer than this aren't told apart (Demsar 2006, section 3.2.2).
+    """Nemenyi's critical difference: mean ranks closer than this cannot be distinguished (Demsar 2006, section 3.2.2).
 
     >>> round(critical_difference(9, 8), 2), round(critical_difference(9, 4), 2)
     (4.25, 6.01)
@@ -38,10 +38,10 @@ def critical_difference(encodings: int, datasets: int, alpha: float = ALPHA) -> 
 def friedman(scores: np.ndarray, higher_is_better: bool = True) -> Ranking | None:
     """Friedman's test of (N, k) scores, data sets by encodings, ties by mean ranks.
 
-    p is that of ordering the encodings anew within each data set: chi-square, its usual approximation, errs in 8 % of
-    studies with three encodings on four data sets, this in 4 (docs/measured/statistics-checked.md). None below three
-    encodings or two data sets, or where every data set ties all encodings. NaN is refused: a data set that lacks an
-    encoding can't be ranked (ValueError). Three data sets in full agreement, as 1 of 36 orders are:
+    p is that of permuting the encodings within each data set: chi-square, its usual approximation, errs in 8 % of
+    studies with three encodings on four data sets, this in 4 (docs/measured/statistics-checked.md). None below three encodings
+    or two data sets, or where every data set ties all encodings. NaN is refused: a data set that lacks an encoding
+    can't be ranked (ValueError). Three data sets in full agreement, as 1 of 36 orders are:
 
     >>> result = friedman(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]))
     >>> result.mean_ranks.tolist(), round(result.p, 4)
@@ -58,7 +58,7 @@ def friedman(scores: np.ndarray, higher_is_better: bool = True) -> Ranking | Non
 
 
 def _permuted_p(ranks: np.ndarray) -> float:
-    """Share of the orders of (N, k) ranks within data sets whose sums of ranks lie as far apart as the given ones."""
+    """Share of the orders of (N, k) ranks within data sets whose sums of ranks are as far apart as the given ones."""
     n, k = ranks.shape
     if math.factorial(k) ** (n - 1) <= EXACT_UP_TO:
         orders = permutation.orders(k)

@@ -67,7 +67,7 @@ def _log_ratio(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndar
 def two_level_interval(differences: np.ndarray, level: float = LEVEL) -> Interval | None:
     """Percentile interval of a mean difference: seeds are resampled, and inside each drawn seed its users.
 
-    differences: (n, U), one row a seed, one column a test user, a user's metric with an encoding minus that without
+    differences: (n, U), one row per seed, one column per test user: its metric with an encoding minus that without
     it. Seeds are the unit for a claim about training: users alone, pooled over seeds, would make everything
     significant. None below two seeds.
 

@@ -1,7 +1,7 @@
 """Spread and level of one cell over its seeds: pure functions on arrays.
 
 The seed is the unit of everything here. Intervals are exact for normal scores; where seeds collapse or fall into two
-modes no interval is valid at small n, which the report says instead of hiding it.
+modes no interval is valid at small n, and the report says so.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+ALPHA = 0.05
 FEW_SEEDS = 10  # below this an interval of a standard deviation spans more than a factor of 2.6: nothing is decided
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -115,18 +116,18 @@ def count_word(n: int) -> str:
 
 
 def seeds_note(n: int) -> str:
-    """What n seeds can say about a spread, in one plain sentence.
+    """What n seeds can show about a spread.
 
-    >>> seeds_note(3)[:69]
-    'Three seeds cannot decide stability: the true standard deviation lies'
+    >>> seeds_note(3)[:67]
+    'Three seeds cannot decide stability: the true standard deviation is'
     """
     if n < 2:
         return (
             f"{count_word(n).capitalize()} finished seed{'s' if n != 1 else ''} of a cell: there is no spread to show."
         )
     low, high = deviation_factors(n)
-    lies = f"the true standard deviation lies from {low:.2f} to {high:.2f} times the one seen (95 %, normal scores)"
+    range_ = f"the true standard deviation is from {low:.2f} to {high:.2f} times the one seen (95 %, normal scores)"
     word = count_word(n).capitalize()
     if n < FEW_SEEDS:
-        return f"{word} seeds cannot decide stability: {lies}."
-    return f"{word} seeds see large differences of spread only: {lies}."
+        return f"{word} seeds cannot decide stability: {range_}."
+    return f"{word} seeds see large differences of spread only: {range_}."

@@ -1,63 +1,49 @@
-"""The tables of a study, from its runs to the verdicts on the claims."""
+"""The tables of a study by name, and the files that hold them."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from posrec.analysis import registry
-from posrec.analysis.claims.evidence import Evidence
-from posrec.analysis.claims.judge import claim_table
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
-from posrec.analysis.tables.cells import cell_table
-from posrec.analysis.tables.comparisons import comparison_table, rank_table
-from posrec.analysis.tables.correlation import correlation_table
-from posrec.analysis.tables.datasets import dataset_table
-from posrec.analysis.tables.load import RUN_COLUMNS, Inputs, load_inputs
-from posrec.analysis.tables.published import published_table
+from posrec.analysis.tables.load import Inputs, load_inputs
 from posrec.files import write_json, write_text
 from posrec.study.study import Study
+
+UNITS = (
+    "Metrics and spreads are fractions; a name that ends in _points is in points (x 100). "
+    "An empty field: unknown, or not shown."
+)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables in memory and what they were made from; columns are explained in `columns.MEANINGS`."""
+    """The registered tables of a study: `tables["cells"]` builds a table when it is first asked for.
+
+    inputs: what the study's files hold; built: the tables so far, by name.
+    """
 
     inputs: Inputs
-    runs: pd.DataFrame
-    cells: pd.DataFrame
-    datasets: pd.DataFrame
-    comparisons: pd.DataFrame
-    ranks: pd.DataFrame
-    correlation: pd.DataFrame
-    claims: pd.DataFrame
-    published: pd.DataFrame
-    more: dict[str, pd.DataFrame]  # those that the registry adds, by name
+    built: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """The table of this name in the registry. Raises KeyError for a name that is not registered."""
+        if name not in self.built:
+            self.built[name] = registry.table_module(name).build(self)
+        return self.built[name]
 
 
 def build_tables(study: Study) -> Tables:
-    """Read a study's files and compute all tables. Raises DataError for missing or foreign files."""
-    inputs = load_inputs(study)
-    cells = cell_table(inputs)
-    datasets = dataset_table(inputs, cells)
-    comparisons, correlation = comparison_table(inputs), correlation_table(cells, datasets)
-    claims = claim_table(Evidence(inputs, datasets, comparisons, correlation))
-    ranks, published = rank_table(cells), published_table(inputs, cells)
-    tables = Tables(
-        inputs, inputs.runs[RUN_COLUMNS], cells, datasets, comparisons, ranks, correlation, claims, published, {}
-    )
-    for entry in registry.tables(study):
-        if entry.build:
-            tables.more[entry.name] = registry.of_analysis(entry.build)(tables)
-    return tables
+    """Read a study's files. Raises DataError for missing or foreign files."""
+    return Tables(load_inputs(study))
 
 
-def table_of(tables: Tables, name: str) -> pd.DataFrame:
-    """A table by its name in the registry."""
-    found: pd.DataFrame = tables.more[name] if name in tables.more else getattr(tables, name)
-    return found
+def documented(study: Study) -> dict[str, dict[str, str]]:
+    """For each table of a study its columns, in order, with their meaning."""
+    return {table.name: dict(registry.module_of(table).COLUMNS) for table in registry.tables(study)}
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -79,12 +65,12 @@ def metrics(cells: pd.DataFrame) -> dict[str, Any]:
 
 
 def write_tables(study: Study) -> None:
-    """Write the tables as CSV, metrics.json, and last the marker with the analysis id."""
+    """Write the tables as CSV, then metrics.json, and last the marker with the analysis id."""
     tables = build_tables(study)
     *paths, last = analysis_files(study)["tables"]
     for path in paths:
         if path.suffix == ".csv":
-            write_text(path, csv_text(table_of(tables, path.stem)))
+            write_text(path, csv_text(tables[path.stem]))
         else:
-            write_json(path, metrics(tables.cells))
+            write_json(path, metrics(tables["cells"]))
     marker.write_marker(last, paths)

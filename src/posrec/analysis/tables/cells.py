@@ -1,56 +1,69 @@
-"""One row a cell: level, spread, ties, collapses, and the difference to `none` and to the best encoding."""
+"""One row per cell: level, spread, ties, collapses, and the difference to `none`."""
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from posrec.analysis.stats import spread_tests, stability
 from posrec.analysis.stats.intervals import spread_interval
 from posrec.analysis.stats.paired import interquartile_mean
-from posrec.analysis.tables.load import GROUP, KINDS, METRICS, PRIMARY, Inputs
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.load import GROUP, IDENTITY, KINDS, METRICS, TITLES
+from posrec.analysis.tables.reading import Row, Shown, between, number, points, points_with_interval
+from posrec.analysis.tables.scores import adjusted_level, log_ratio, paired_differences, scores
 
-POINTS = 100
 MIN_SPREAD = 2  # finished seeds for any spread
 MIN_UNFLAGGED = 3  # finished seeds below which a cell is flagged
 
-LEVEL_COLUMNS = [f"{kind}_{metric}_mean" for kind in KINDS for metric in METRICS]
-SPREAD_COLUMNS = [f"{kind}_{metric}_sd" for kind in KINDS for metric in METRICS]
-CELL_COLUMNS = [
-    *("kind", *GROUP, "encoding", "family", "planned", "finished", "failed", "few_seeds"),
-    *("full_ndcg10_mean", "full_ndcg10_mean_low", "full_ndcg10_mean_high"),
-    *(
-        "full_ndcg10_sd",
-        "full_ndcg10_sd_low",
-        "full_ndcg10_sd_high",
-        "full_ndcg10_sd_interval",
-        "full_ndcg10_iqm",
-        "full_ndcg10_cv",
-        "full_ndcg10_mad",
-        "full_ndcg10_iqr",
-        "full_ndcg10_gap_p",
-    ),
-    *(name for name in LEVEL_COLUMNS if name != "full_ndcg10_mean"),
-    *(name for name in SPREAD_COLUMNS if name != "full_ndcg10_sd"),
-    *(
-        "full_tie_share_mean",
-        "sampled_tie_share_mean",
-        "collapsed",
-        "collapse_rate",
-        "collapse_rate_low",
-        "collapse_rate_high",
-    ),
-    *("pairs", "advantage_points", "advantage_low_points", "advantage_high_points"),
-    *("advantage_adjusted_low_points", "advantage_adjusted_high_points", "log_sd_ratio"),
-]
+MEANS = {f"{name}_mean": f"mean {title} over the finished seeds (a baseline's value)" for name, title in TITLES.items()}
+SPREADS = {f"{name}_sd": f"sample standard deviation (n - 1) of {title} over seeds" for name, title in TITLES.items()}
+TIES = {
+    f"{kind}_tie_share_mean": f"mean share of test users whose item ties {KINDS[kind]}" for kind in ("full", "sampled")
+}
+COLUMNS = {
+    "kind": "encoding: a trained cell; baseline: a rule without training",
+    **IDENTITY,
+    "encoding": "positional encoding, or the baseline's name",
+    "planned": "runs planned",
+    "finished": "runs finished",
+    "failed": "runs failed",
+    "few_seeds": "yes: fewer than three finished runs",
+    "full_ndcg10_mean": MEANS["full_ndcg10_mean"],
+    "full_ndcg10_mean_low": "lower 95 % bound of the mean (Student's t)",
+    "full_ndcg10_mean_high": "upper 95 % bound of the mean (Student's t)",
+    "full_ndcg10_sd": SPREADS["full_ndcg10_sd"],
+    "full_ndcg10_sd_low": "lower 95 % bound of the standard deviation",
+    "full_ndcg10_sd_high": "upper 95 % bound of the standard deviation",
+    "full_ndcg10_sd_interval": "which interval of the standard deviation is shown (exact: chi-square), or why none is",
+    "full_ndcg10_iqm": "interquartile mean: mean of the middle half of the scores",
+    "full_ndcg10_cv": "coefficient of variation: standard deviation over mean",
+    "full_ndcg10_mad": "median absolute deviation, not rescaled",
+    "full_ndcg10_iqr": "interquartile range",
+    "full_ndcg10_gap_p": "p of the largest gap between neighbouring scores, against normal scores: a small p says that "
+    "the seeds fall into groups (from four seeds on; a large p does not show a single group)",
+    **{name: meaning for name, meaning in MEANS.items() if name != "full_ndcg10_mean"},
+    **{name: meaning for name, meaning in SPREADS.items() if name != "full_ndcg10_sd"},
+    **TIES,
+    "collapsed": "finished runs at chance level",
+    "collapse_rate": "share of the finished runs at chance level",
+    "collapse_rate_low": "lower 95 % bound of this share (Wilson)",
+    "collapse_rate_high": "upper 95 % bound of this share (Wilson)",
+    "pairs": "seeds that finished both here and with none",
+    "advantage_points": "mean over those seeds of full NDCG@10 minus that of none",
+    "advantage_low_points": "lower 95 % bound of the advantage (paired t)",
+    "advantage_high_points": "upper 95 % bound of the advantage (paired t)",
+    "advantage_adjusted_low_points": "lower bound that holds for all encodings of the data set together (Bonferroni)",
+    "advantage_adjusted_high_points": "upper bound that holds for all encodings of the data set together (Bonferroni)",
+    "log_sd_ratio": "natural logarithm of the standard deviation of full NDCG@10 over that of none",
+}
 
 
-def cell_table(inputs: Inputs) -> pd.DataFrame:
-    """The cells in the order of the study, then each data set's baselines; columns: CELL_COLUMNS.
+def build(tables: Tables) -> pd.DataFrame:
+    """The cells in the order of the study, then each data set's baselines; columns: COLUMNS.
 
-    Only the runs of `seeds` count. Where the study shows no stability, everything that is a spread or rests on one is
-    empty.
+    Only the runs of `seeds` count. In a study without stability every spread, and all that depends on one, is empty.
     """
+    inputs = tables.inputs
     rows = [row for _, group in inputs.runs.groupby(GROUP, sort=False) for row in _group_rows(group, inputs.spread)]
     rows += [
         {
@@ -66,7 +79,7 @@ def cell_table(inputs: Inputs) -> pd.DataFrame:
         for name, scores in named.items()
     ]
     counts = dict.fromkeys(("planned", "finished", "failed", "collapsed", "pairs"), "Int64")
-    return pd.DataFrame(rows, columns=CELL_COLUMNS).astype(counts)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
 
 
 def _means(scores: dict[str, float]) -> dict[str, float]:
@@ -97,16 +110,6 @@ def _identity(runs: pd.DataFrame) -> dict[str, Any]:
         "failed": len(runs) - finished,
         "few_seeds": "yes" if finished < MIN_UNFLAGGED else "no",
     }
-
-
-def scores(runs: pd.DataFrame, column: str = PRIMARY) -> np.ndarray:
-    """(n,) the finished runs' scores."""
-    return runs.loc[runs["status"] == "finished", column].to_numpy(float)
-
-
-def some_collapsed(runs: pd.DataFrame) -> bool:
-    """Whether some of the finished runs are at chance level, and some are not."""
-    return runs.loc[runs["status"] == "finished", "collapsed"].nunique() > 1
 
 
 def _level(runs: pd.DataFrame) -> dict[str, Any]:
@@ -146,18 +149,6 @@ def _spread(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def paired_differences(runs: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """(n,) differences of the primary metric in points over the seeds that finished in both."""
-    first, second = (r[r["status"] == "finished"].set_index("seed")[PRIMARY].astype(float) for r in (runs, others))
-    common = [seed for seed in first.index if seed in second.index]
-    return POINTS * (first.loc[common] - second.loc[common]).to_numpy()
-
-
-def adjusted_level(comparisons: int) -> float:
-    """Level of each of several intervals that hold together with 95 % (Bonferroni)."""
-    return 1 - (1 - stability.LEVEL) / max(1, comparisons)
-
-
 def _against_none(runs: pd.DataFrame, none: pd.DataFrame, comparisons: int, spread: bool) -> dict[str, Any]:
     differences = paired_differences(runs, none)
     if not len(differences):
@@ -176,10 +167,41 @@ def _against_none(runs: pd.DataFrame, none: pd.DataFrame, comparisons: int, spre
     }
 
 
-def log_ratio(first: float | None, second: float | None) -> float | None:
-    """Natural logarithm of first / second; None where either is missing or 0.
+def shown(tables: Tables) -> Shown:
+    """Level, spread, lead and ties of the cells, data sets together."""
+    header = ("data set", "protocol", "settings", "encoding", "family", "seeds", "mean", "sd", "cv", "ahead of none")
+    more = ("p of one group", "full Hit@10", "sampled Hit@10", "sampled NDCG@10", "collapsed", "ties", "note")
+    order = {name: place for place, name in enumerate(tables.inputs.study.settings.datasets)}
+    cells = tables["cells"].sort_values("dataset", key=lambda names: names.map(order), kind="stable")
+    return (*header, *more), tuple(_shown_row(row, tables.inputs.label(row["dataset"])) for _, row in cells.iterrows())
 
-    >>> log_ratio(2.0, 2.0), log_ratio(0.0, 1.0)
-    (0.0, None)
-    """
-    return float(np.log(first / second)) if first and second else None
+
+def _shown_row(row: Row, dataset: str) -> tuple[str, ...]:
+    trained = row["kind"] == "encoding"
+    advantage = between(row["advantage_low_points"], row["advantage_high_points"])
+    return (
+        dataset,
+        *(row[name] for name in ("protocol", "settings", "encoding")),
+        row["family"] if trained else "baseline",
+        f"{row['finished']}/{row['planned']}" if trained else "",
+        points_with_interval(row, "full_ndcg10_mean"),
+        points_with_interval(row, "full_ndcg10_sd", 3),
+        number(row["full_ndcg10_cv"], 3),
+        f"{number(row['advantage_points'])} {advantage}".strip(),
+        number(row["full_ndcg10_gap_p"], 3) if trained else "",
+        *(_with_sd(row, name) for name in ("full_hit10", "sampled_hit10", "sampled_ndcg10")),
+        str(row["collapsed"]) if trained else "",
+        number(row["full_tie_share_mean"], 3),
+        _note(row),
+    )
+
+
+def _with_sd(row: Row, name: str) -> str:
+    mean, spread = points(row, f"{name}_mean"), points(row, f"{name}_sd")
+    return mean if spread == "-" else f"{mean} (sd {spread})"
+
+
+def _note(row: Row) -> str:
+    notes = [f"{row['failed']} failed"] if pd.notna(row["failed"]) and row["failed"] else []
+    notes += ["fewer than 3 finished"] if row["few_seeds"] == "yes" else []
+    return ", ".join(notes)

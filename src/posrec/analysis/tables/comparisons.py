@@ -1,4 +1,4 @@
-"""Every two encodings of a cell group compared: level paired by seed, and spread, each with Holm over its family."""
+"""Every two encodings of a group of cells compared: level paired by seed, and spread, each with Holm in its family."""
 
 import itertools
 from typing import Any
@@ -6,27 +6,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.stats import paired, rankings, spread_tests, stability
+from posrec.analysis.stats import paired, spread_tests, stability
 from posrec.analysis.stats.intervals import ratio_interval
 from posrec.analysis.stats.multiplicity import with_holm
-from posrec.analysis.tables.cells import adjusted_level, paired_differences, scores, some_collapsed
-from posrec.analysis.tables.load import GROUP, PRIMARY, Inputs
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.load import GROUP, IDENTITY, Inputs
+from posrec.analysis.tables.reading import MOST_ROWS, Row, Shown, between, number
+from posrec.analysis.tables.scores import adjusted_level, paired_differences, scores, some_collapsed
 
 DOUBLED = 2.0  # the ratio of spreads whose power is printed
-COMPARISON_COLUMNS = [
-    *(*GROUP, "encoding", "against", "pairs", "difference_points", "difference_low_points", "difference_high_points"),
-    *("p", "smallest_p", "p_holm", "tests", "improvement"),
-    *("seeds", "sd_ratio", "sd_ratio_low", "sd_ratio_high", "sd_ratio_interval"),
-    *("spread_p", "spread_p_holm", "spread_tests", "brown_forsythe_p", "power_doubled", "seeds_for_doubled"),
-]
-RANK_COLUMNS = ["protocol", "settings", "what", "encoding", "mean_rank", "datasets", "p", "critical_difference", "note"]
+RATIO_BOUND = "95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs collapse)"
+COLUMNS = {
+    **{name: IDENTITY[name] for name in (*GROUP, "encoding")},
+    "against": "the encoding that it is compared with",
+    "pairs": "seeds that finished with both",
+    "difference_points": "mean over those seeds of full NDCG@10 minus that of the other",
+    "difference_low_points": "lower bound that holds for all comparisons of the family together (t, Bonferroni)",
+    "difference_high_points": "upper bound that holds for all comparisons of the family together (t, Bonferroni)",
+    "p": "two-sided p of a sign-flip permutation test of the paired differences",
+    "smallest_p": "smallest p that this many seeds can reach",
+    "p_holm": "p after Holm over the family",
+    "tests": "number of tests that Holm counts",
+    "improvement": "probability that a run of it beats a run of the other",
+    "seeds": "finished runs of the one with fewer",
+    "sd_ratio": "standard deviation over seeds divided by that of the other",
+    "sd_ratio_low": f"lower {RATIO_BOUND}",
+    "sd_ratio_high": f"upper {RATIO_BOUND}",
+    "sd_ratio_interval": "which interval of the ratio is shown, or why none is",
+    "spread_p": "two-sided p of a permutation test of the log ratio, each cell centred on its median",
+    "spread_p_holm": "the same after Holm over the family",
+    "spread_tests": "number of these tests in the family",
+    "brown_forsythe_p": "two-sided p of Brown-Forsythe's test of the two spreads, alone; for comparison: the verdicts "
+    "use the permutation test",
+    "power_doubled": "share of normal studies with as many seeds that detect a doubled spread (Brown-Forsythe)",
+    "seeds_for_doubled": "seeds with which that share is 80 %",
+}
+
+
+def build(tables: Tables) -> pd.DataFrame:
+    """The comparisons of a study; columns: COLUMNS."""
+    return comparison_table(tables.inputs)
 
 
 def comparison_table(inputs: Inputs) -> pd.DataFrame:
-    """One row a pair of encodings that share all else; columns: COMPARISON_COLUMNS.
+    """One row per pair of encodings that share all else; columns: COLUMNS.
 
-    Pairs with `none` are one family of tests, the others another, in each group. Without stability (report.stability:
-    false) the table is empty.
+    Pairs with `none` are one family of tests, the others another, in each group. The
+    table is empty without stability (report.stability: false).
     """
     rows: list[dict[str, Any]] = []
     groups = inputs.runs[inputs.runs["role"] == "scoring"].groupby(GROUP, sort=False) if inputs.spread else ()
@@ -40,7 +66,7 @@ def comparison_table(inputs: Inputs) -> pd.DataFrame:
             compared = [_compare(by_encoding[a], by_encoding[b], len(family)) for a, b in family]
             rows += with_holm(with_holm(compared, "p", "tests"), "spread_p", "spread_tests")
     counts = dict.fromkeys(("pairs", "tests", "seeds", "spread_tests", "seeds_for_doubled"), "Int64")
-    return pd.DataFrame(rows, columns=COMPARISON_COLUMNS).astype(counts)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
 
 
 def _ordered(pair: tuple[str, str]) -> tuple[str, str]:
@@ -85,37 +111,32 @@ def _spreads(first: np.ndarray, second: np.ndarray, collapsed: bool) -> dict[str
     return {**row, "power_doubled": spread_tests.power(n, DOUBLED), "seeds_for_doubled": needed}
 
 
-def rank_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """Mean ranks of the encodings over data sets, by level and by spread; columns: RANK_COLUMNS.
-
-    Data sets that lack an encoding are left out. Subsets of one data set are counted as they stand: the note of the
-    design is the reader's.
-    """
-    rows: list[dict[str, Any]] = []
-    trained = cells[cells["kind"] == "encoding"]
-    for key, group in trained.groupby(["protocol", "settings"], sort=False):
-        for what, column, higher in (("level", f"{PRIMARY}_mean", True), ("spread", f"{PRIMARY}_sd", False)):
-            rows += [
-                {"protocol": key[0], "settings": key[1], "what": what, **row} for row in _ranks(group, column, higher)
-            ]
-    return pd.DataFrame(rows, columns=RANK_COLUMNS).astype({"datasets": "Int64"})
+def shown(tables: Tables) -> Shown:
+    """Differences of level and ratios of spread with their tests."""
+    header = ("data set", "protocol", "settings", "encoding", "against", "seeds", "ahead by", "p (Holm)", "beats it")
+    more = ("ratio of sd", "p of the ratio (Holm, permutation; verdicts use it)", "p (Brown-Forsythe, alone)")
+    power = ("power for a doubled sd", "seeds for 80 %")
+    found = tables["comparisons"].head(MOST_ROWS)
+    rows = (_shown_row(row, tables.inputs.label(row["dataset"])) for _, row in found.iterrows())
+    return (*header, *more, *power), tuple(rows)
 
 
-def _ranks(group: pd.DataFrame, column: str, higher: bool) -> list[dict[str, Any]]:
-    wide = group.pivot(index="dataset", columns="encoding", values=column)
-    wide = wide[list(dict.fromkeys(group["encoding"]))].astype(float)
-    whole = wide.dropna()
-    names = [str(name) for name in wide.columns]
-    ranking = rankings.friedman(whole.to_numpy(), higher) if len(whole) else None
-    if ranking is None:
-        note = (
-            f"data sets with all {len(names)} encodings: {len(whole)}; Friedman's test needs two, and three encodings"
-        )
-        return [{"encoding": name, "datasets": len(whole), "note": note} for name in names]
-    shared = {"datasets": ranking.datasets, "p": ranking.p, "critical_difference": ranking.critical_difference}
-    left_out = ", ".join(str(name) for name in wide.index if name not in whole.index)
-    note = f"left out, since not every encoding has a figure there: {left_out}" if left_out else ""
-    return [
-        {"encoding": name, "mean_rank": float(rank), "note": note, **shared}
-        for name, rank in zip(names, ranking.mean_ranks, strict=True)
-    ]
+def _shown_row(row: Row, dataset: str) -> tuple[str, ...]:
+    ahead = between(row["difference_low_points"], row["difference_high_points"])
+    ratio = between(row["sd_ratio_low"], row["sd_ratio_high"]) or _why(row["sd_ratio_interval"])
+    return (
+        dataset,
+        *(str(row[name]) for name in ("protocol", "settings", "encoding", "against", "pairs")),
+        f"{number(row['difference_points'])} {ahead}".strip(),
+        number(row["p_holm"], 3),
+        number(row["improvement"]),
+        f"{number(row['sd_ratio'])} {ratio}".strip(),
+        *(number(row[name], 3) for name in ("spread_p_holm", "brown_forsythe_p")),
+        number(row["power_doubled"]),
+        "-" if pd.isna(row["seeds_for_doubled"]) else str(row["seeds_for_doubled"]),
+    )
+
+
+def _why(reason: Any) -> str:
+    """Why there is no interval, in brackets; empty where none was asked for."""
+    return "" if pd.isna(reason) else f"({reason})"

@@ -8,22 +8,49 @@ import pandas as pd
 
 from posrec.analysis.stats import intervals, permutation
 from posrec.analysis.stats.multiplicity import holm
-from posrec.analysis.tables.load import GROUP
+from posrec.analysis.stats.stability import ALPHA
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.load import GROUP, IDENTITY
+from posrec.analysis.tables.reading import Row, Shown, between, number, text
 
-ALPHA = 0.05
 PREDICTORS = {"deviation": "deviation_points", "sparsity": "sparsity"}
 OUTCOMES = {"advantage": "advantage_points", "log spread ratio": "log_sd_ratio"}
 CHOICES = {"best": "best_family", "steadiest": "steadiest_family"}
 NEEDS = "needs four that differ, and deviation and sparsity that do not go together (rank correlation up to 0.7)"
-CORRELATION_COLUMNS = [
-    *("protocol", "settings", "test", "predictor", "outcome", "encoding", "datasets", "statistic"),
-    *("low", "high", "leave_one_out_low", "leave_one_out_high", "p", "p_method", "orders", "p_holm", "tests"),
-    *("smallest_p", "smallest_p_holm", "decidable", "note"),
-]
+COLUMNS = {
+    "protocol": IDENTITY["protocol"],
+    "settings": IDENTITY["settings"],
+    "test": "spearman; partial: spearman with the other predictor held constant; family: does the predictor differ by "
+    "family of the choice?",
+    "predictor": "deviation or sparsity of the data set",
+    "outcome": "advantage over none, log spread ratio to none, or the family of the best / steadiest encoding",
+    "encoding": IDENTITY["encoding"],
+    "datasets": "data sets in the test",
+    "statistic": "spearman: rho; family: between-family sum of squares of the ranks",
+    "low": "lower 95 % bound of rho (Fisher's z with the error of Bonett and Wright, from eight data sets on)",
+    "high": "upper 95 % bound of rho",
+    "leave_one_out_low": "lowest rho when one data set is left out",
+    "leave_one_out_high": "highest rho when one data set is left out",
+    "p": "two-sided permutation p",
+    "p_method": "exact: all orders; Monte Carlo: random orders with a fixed seed",
+    "orders": "orders counted",
+    "p_holm": "p after Holm over the tests of one predictor and outcome",
+    "tests": "number of tests that Holm counts",
+    "smallest_p": "smallest p that this many data sets can reach",
+    "smallest_p_holm": "the same after Holm, where it is the smallest of the tests",
+    "decidable": "no: even the clearest outcome stays above 5 %",
+    "note": "why there is no test, or what it cannot show",
+}
+
+
+def build(tables: Tables) -> pd.DataFrame:
+    """The rank tests over all data sets of a study; columns: COLUMNS."""
+    return correlation_table(tables["cells"], tables["datasets"])
 
 
 def points(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
-    """What the correlations are over: one row a cell with another encoding than `none`, with its data set's figures."""
+    """What the correlations are over: one row per cell with an encoding other than `none`, and its data set's "
+    "figures."""
     others = cells[(cells["kind"] == "encoding") & (cells["encoding"] != "none")]
     known = datasets[[*GROUP, "simulated", "density", *PREDICTORS.values()]]
     merged = others[[*GROUP, "encoding", "family", *OUTCOMES.values()]].merge(known, on=GROUP, how="left", sort=False)
@@ -31,10 +58,10 @@ def points(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlation_table(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
-    """All tests, grouped by protocol and settings; columns: CORRELATION_COLUMNS.
+    """All tests, grouped by protocol and settings; columns: COLUMNS.
 
-    Spearman by encoding (Holm over the encodings of one predictor and outcome), the same with the other predictor held,
-    and the predictor's difference between the families of the best and of the steadiest encoding.
+    Spearman by encoding (Holm over the encodings of one predictor and outcome), the same with the other predictor held
+    constant, and the predictor's difference between the families of the best and of the steadiest encoding.
     """
     over = points(cells, datasets)
     rows: list[dict[str, Any]] = []
@@ -42,7 +69,7 @@ def correlation_table(cells: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFra
         same = over[(over["protocol"] == key[0]) & (over["settings"] == key[1])]
         for tests in (*_spearman_families(same), *_partial_families(same), *_choice_tests(group)):
             rows += [{"protocol": key[0], "settings": key[1], **row} for row in _with_holm(tests)]
-    table = pd.DataFrame(rows, columns=CORRELATION_COLUMNS)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(("datasets", "orders", "tests"), "Int64"))
 
 
@@ -69,7 +96,7 @@ def _spearman_row(predictor: str, outcome: str, encoding: str, x: np.ndarray, y:
 
 
 def _partial_families(over: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:
-    """The same with the other predictor held: deviation given sparsity, and the reverse."""
+    """The same with the other predictor held constant: deviation given sparsity, and the reverse."""
     for outcome, column in OUTCOMES.items():
         for predictor, source in PREDICTORS.items():
             other = next(name for name in PREDICTORS if name != predictor)
@@ -146,3 +173,28 @@ def _reach(row: dict[str, Any], smallest: float) -> str:
     if row["smallest_p"] <= ALPHA:
         reach += f", and Holm over {row['tests']} tests makes that {smallest:.3g}"
     return f"{reach}: this design cannot decide at 5 %"
+
+
+def shown(tables: Tables) -> Shown:
+    """The tests over data sets."""
+    return shown_tests(tables["correlation"])
+
+
+def shown_tests(tests: pd.DataFrame) -> Shown:
+    """Statistic, interval and p of the rows of a table with these COLUMNS."""
+    header = ("protocol", "settings", "test", "predictor", "outcome", "encoding", "data sets", "statistic")
+    more = ("one left out", "p", "p (Holm)", "smallest p", "decidable", "note")
+    return (*header, *more), tuple(_shown_row(row) for _, row in tests.iterrows())
+
+
+def _shown_row(row: Row) -> tuple[str, ...]:
+    return (
+        *(row[name] for name in ("protocol", "settings", "test", "predictor", "outcome")),
+        text(row["encoding"]),
+        str(row["datasets"]),
+        f"{number(row['statistic'])} {between(row['low'], row['high'])}".strip(),
+        between(row["leave_one_out_low"], row["leave_one_out_high"]),
+        *(number(row[name], 4) for name in ("p", "p_holm", "smallest_p")),
+        row["decidable"],
+        text(row["note"]),
+    )

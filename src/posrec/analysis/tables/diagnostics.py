@@ -1,4 +1,4 @@
-"""What the trained models do with positions: the figures that each run file holds, by cell."""
+"""What the trained models do with positions: the diagnostics of the run files, by cell."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,27 +7,26 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.columns import MEANINGS
-from posrec.analysis.tables.load import GROUP
+from posrec.analysis.tables.load import GROUP, IDENTITY
 
 COLUMNS = {
-    **{name: MEANINGS[name] for name in (*GROUP, "encoding", "family")},
+    **IDENTITY,
     "measure": "what was measured of the trained models (docs/reference/science.md)",
     "place": "where: encoder block, vectors that a probe reads, or length of the history",
     "runs": "finished scoring runs that hold it",
     "mean": "mean over these runs",
     "sd": "sample standard deviation (n - 1) over these runs",
-    "reference": "what it is held against: chance of a probe, uniform attention, the angles' start, a random layer",
+    "reference": "what it is compared with: chance of a probe, uniform attention, the angles' start, a random layer",
 }
 PLACES = {"content": "items", "encoded": "encoded items", "first_block": "first block"}
 SATURATED = {"zero": "saturated_at_0", "one": "saturated_at_1"}
-OF_ENCODING = {"angle_spread": "angle_spread_at_start"}  # a figure of the encoding's own -> what it is held against
+OF_ENCODING = {"angle_spread": "angle_spread_at_start"}  # a measure of the encoding's own -> what it is compared with
 OVERLAP_AT_RANDOM = 0.5  # of the halves of a random layer
 Measured = tuple[str, str, float, float]  # measure, place, value, reference
 
 
-def diagnostic_table(tables: Tables) -> pd.DataFrame:
-    """One row a cell, measure and place, over the finished scoring runs that hold it; columns: COLUMNS.
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per cell, measure and place, over the finished scoring runs that hold it; columns: COLUMNS.
 
     sd is empty for one run, and in a study that shows no spread.
     """
@@ -53,7 +52,7 @@ def diagnostic_table(tables: Tables) -> pd.DataFrame:
 
 
 def measures(found: dict[str, Any]) -> Iterator[Measured]:
-    """A run's diagnostics as rows; what is not defined in it is left out."""
+    """A run's diagnostics as rows, without undefined ones."""
     for row in _all_measures(found):
         if row[2] is not None:
             yield row[0], row[1], float(row[2]), np.nan if row[3] is None else float(row[3])
@@ -87,7 +86,7 @@ def _gradient(found: dict[str, float | None]) -> Iterator[tuple[str, str, float 
 
 
 def value_of(table: pd.DataFrame, encoding: str, measure: str, place: str = "", column: str = "mean") -> float:
-    """One figure of a group's diagnostics; NaN where there is none."""
+    """One value of a group's diagnostics; NaN where there is none."""
     wanted = (table["encoding"] == encoding) & (table["measure"] == measure) & (table["place"] == place)
     found = table.loc[wanted, column]
     return float(found.iloc[0]) if len(found) else np.nan

@@ -1,4 +1,4 @@
-"""Read what a study's runs, cards and baselines say into one table of runs."""
+"""Read a study's runs, cards and baselines into one table of runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from posrec.study.variation import settings_label, varied_settings
 
 GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in their encoding alone
 METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10", "mrr": "MRR"}
-KINDS = ("sampled", "full")
+KINDS = {"sampled": "among the sampled candidates", "full": "on the full catalogue"}
+TITLES = {f"{kind}_{key}": f"{title} {where}" for kind, where in KINDS.items() for key, title in METRICS.items()}
 PRIMARY = "full_ndcg10"
 BASELINES = ("chance", "popularity", "month popularity", "markov")
 COMMAND = "snakemake --cores all all"
@@ -29,8 +30,8 @@ SHOWN = 3  # how many missing files an error names
 class Inputs:
     """A study's results as read from its files.
 
-    runs: one row a planned run, see KEPT; baselines: data set -> baseline -> metric, such as "full_ndcg10";
-    cards: data set -> card. Metrics are fractions.
+    runs: one row per planned run and protocol, see KEPT; baselines: data set -> baseline -> metric, such as
+    "full_ndcg10"; cards: data set -> card. Metrics are fractions.
     """
 
     study: Study
@@ -48,14 +49,31 @@ class Inputs:
         """Names of the simulated data sets."""
         return [name for name, card in self.cards.items() if card.get("simulated")]
 
+    def label(self, dataset: str) -> str:
+        """Name of a data set for readers; says that it is simulated where it is."""
+        return f"{dataset} (simulated)" if dataset in self.simulated else dataset
 
-RUN_COLUMNS = [
-    *("dataset", "protocol", "settings", "encoding", "family", "seed", "role", "status", "failure"),
-    *("selected_epoch", "epochs_trained"),
-    *(f"{kind}_{metric}" for kind in KINDS for metric in METRICS),
-    *(f"{kind}_tie_share" for kind in KINDS),
-    *("collapsed", "run_id"),
-]
+
+IDENTITY = {  # columns that say which cell a row is about -> meaning; most tables begin with them
+    "dataset": "data set, as the study names it",
+    "protocol": "training protocol",
+    "settings": "the settings that vary within a data set; empty where none does",
+    "encoding": "positional encoding",
+    "family": "how the position reaches the model: none, added, concatenated, relative",
+}
+RUN_COLUMNS = {
+    **IDENTITY,
+    "seed": "seed of the run",
+    "role": "scoring: compares encodings; deviation: estimates the data set's deviation and nothing else",
+    "status": "finished or failed",
+    "failure": "step and reason of a failure",
+    "selected_epoch": "epoch whose weights were scored",
+    "epochs_trained": "epochs trained before training ended",
+    **TITLES,
+    **{f"{kind}_tie_share": f"share of test users whose item ties {where}" for kind, where in KINDS.items()},
+    "collapsed": "whether the run is at chance level",
+    "run_id": "id of the training's settings",
+}
 KEPT = [*RUN_COLUMNS, "diagnostics"]  # diagnostics: what the run file says, for their own table
 
 
@@ -107,13 +125,13 @@ def _run(run: PlannedRun) -> dict[str, dict[str, Any]]:
 
 
 def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
-    """A run under one protocol; of a run that failed, those under which it can be scored are results all the same."""
+    """A run under one protocol; a run that failed can still have results under another protocol."""
     row = {"seed": record["seed"], "epochs_trained": record.get("epochs_trained")}
     row["diagnostics"] = record["diagnostics"]
     if record["status"] == "failed" and protocol not in record["evaluations"]:
         failure = record.get("failure") or {}
-        told = f"{failure.get('step', '?')}: {failure.get('reason', '?')}"
-        return {**row, "status": "failed", "failure": told, "collapsed": False}
+        reason = f"{failure.get('step', '?')}: {failure.get('reason', '?')}"
+        return {**row, "status": "failed", "failure": reason, "collapsed": False}
     scores = _scores(record["evaluations"][protocol], row["diagnostics"])
     return {**row, "status": "finished", "failure": "", **scores}
 

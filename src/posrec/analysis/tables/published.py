@@ -1,4 +1,4 @@
-"""The paper's published figures: beside a study's own, and which of their spreads could be told from noise.
+"""The paper's published figures beside a study's own.
 
 published.csv holds facts read from the tables of the authors' repository (researcher1741/Position_encoding_SRS) and of
 a summary of arXiv 2405.10436: means and standard deviations over seeds in points, the number of runs where it is
@@ -10,30 +10,34 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from posrec.analysis.stats.multiplicity import holm
-from posrec.analysis.tables.cells import POINTS
-from posrec.analysis.tables.load import Inputs
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.load import GROUP, IDENTITY
+from posrec.analysis.tables.reading import MOST_ROWS, Row, Shown, number, text
+from posrec.analysis.tables.scores import POINTS
 
 TIE_SUSPECT = 0.75  # NDCG over Hit: converged runs have 0.50 to 0.70, a random order 0.45
-# Theirs are as many candidates as a history has slots, so chance varies by data set: docs/reference/released-code.md.
-CANDIDATES = {"Beauty": 75, "Games": 50, "Subgames": 50} | dict.fromkeys(
-    ("Men", "Submen", "Submen2", "Fashion", "Subfashion"), 35
-)
-OF_FIRST_TEN = {"hit10": 10.0, "ndcg10": float((1 / np.log2(np.arange(2, 12))).sum())}  # summed over ranks 1 to 10
-HIGHEST = 100.0  # points
-CELL = ["dataset", "head", "training", "activation", "upper_bound", "norm_order"]  # all but the encoding
-PUBLISHED_COLUMNS = [
-    *("dataset", "protocol", "settings", "encoding", "published_dataset", "published_activation"),
-    *("published_upper_bound", "published_runs", "published_hit10_points", "published_hit10_sd_points"),
-    *("published_ndcg10_points", "published_ndcg10_sd_points", "tie_suspect", "label_suspect"),
-    *("hit10_difference_points", "ndcg10_difference_points", "hit10_sd_ratio"),
-]
+COLUMNS = {
+    **{name: IDENTITY[name] for name in (*GROUP, "encoding")},
+    "published_dataset": "the paper's name of the data set",
+    "published_activation": "activation of the published cell",
+    "published_upper_bound": "upper bound (max_norm) of the published cell; empty: none",
+    "published_runs": "runs of the published cell; empty where the paper does not print them",
+    "published_hit10_points": "published mean Hit@10",
+    "published_hit10_sd_points": "published standard deviation of Hit@10 over seeds",
+    "published_ndcg10_points": "published mean NDCG@10",
+    "published_ndcg10_sd_points": "published standard deviation of NDCG@10 over seeds",
+    "tie_suspect": "yes: NDCG@10 is 0.75 of Hit@10 or more, so that the positive must have won ties",
+    "label_suspect": "yes: the published row's label contradicts another",
+    "hit10_difference_points": "our mean sampled Hit@10 minus the published",
+    "ndcg10_difference_points": "our mean sampled NDCG@10 minus the published",
+    "hit10_sd_ratio": "our standard deviation of sampled Hit@10 divided by the published",
+}
 
 
 def published_cells() -> pd.DataFrame:
-    """The published cells, one row each, with `tie_suspect`: NDCG so near to Hit that ties must have been won."""
+    """The published cells, one row each, with `tie_suspect`: NDCG so close to Hit that the positive must have won "
+    "ties."""
     table = pd.read_csv(Path(__file__).parent / "published.csv", keep_default_na=True)
     table["tie_suspect"] = np.where(table["ndcg10"] / table["hit10"] >= TIE_SUSPECT, "yes", "no")
     return table
@@ -44,24 +48,24 @@ def published_names() -> list[str]:
     return list(dict.fromkeys(published_cells()["dataset"]))
 
 
-def published_table(inputs: Inputs, cells: pd.DataFrame) -> pd.DataFrame:
-    """Published cells beside the study's cells of the same encoding; columns: PUBLISHED_COLUMNS.
+def build(tables: Tables) -> pd.DataFrame:
+    """Published cells beside the study's cells of the same encoding; columns: COLUMNS.
 
     `report.published` says which data set of the study is which of the paper. Ours are sampled metrics too, but under
-    the study's own protocol and candidates: a difference is no error of either.
+    the study's own protocol and candidates: a difference is not an error of either.
     """
-    named = inputs.study.settings.report.published
+    named = tables.inputs.study.settings.report.published
     usual = published_cells().query("head == 'carca' and training == 'usual'")
     rows: list[dict[str, Any]] = []
-    for _, cell in cells[cells["kind"] == "encoding"].iterrows():
+    for _, cell in tables["cells"].query("kind == 'encoding'").iterrows():
         same = usual[(usual["dataset"] == named.get(cell["dataset"])) & (usual["encoding"] == cell["encoding"])]
         rows += [_beside(cell, row) for _, row in same.iterrows()]
-    return pd.DataFrame(rows, columns=PUBLISHED_COLUMNS).astype({"published_runs": "Int64"})
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"published_runs": "Int64"})
 
 
-def _beside(cell: "pd.Series[Any]", row: "pd.Series[Any]") -> dict[str, Any]:
+def _beside(cell: Row, row: Row) -> dict[str, Any]:
     spread = cell["sampled_hit10_sd"]
-    known = pd.notna(spread) and pd.notna(row["hit10_sd"]) and row["hit10_sd"] > 0
+    known: bool = pd.notna(spread) and pd.notna(row["hit10_sd"]) and row["hit10_sd"] > 0
     return {
         **{name: cell[name] for name in ("dataset", "protocol", "settings", "encoding")},
         "published_dataset": row["dataset"],
@@ -77,54 +81,28 @@ def _beside(cell: "pd.Series[Any]", row: "pd.Series[Any]") -> dict[str, Any]:
     }
 
 
-def reanalysis(metric: str = "hit10") -> pd.DataFrame:
-    """Each published spread against that of `none` in the same cell, with the printed number of runs.
-
-    Only means and standard deviations are published, so the test is that of a ratio of two normal variances (F), which
-    takes scores for normal; Holm over all of them. Columns: CELL, encoding, runs, none_runs, sd, none_sd, ratio, p,
-    p_holm, tie_suspect, one_run (yes: see `one_run_suffices`, in either cell).
-    """
-    table = published_cells().dropna(subset=["runs", f"{metric}_sd"])
-    rows: list[dict[str, Any]] = []
-    for key, group in table.groupby(CELL, dropna=False, sort=False):
-        for _, none in group[group["encoding"] == "none"].head(1).iterrows():
-            others = group[group["encoding"] != "none"]
-            rows += [{**dict(zip(CELL, key, strict=True)), **_ratio(row, none, metric)} for _, row in others.iterrows()]
-    found = pd.DataFrame(rows)
-    return found.assign(p_holm=holm(found["p"].to_numpy(float)))
+def shown(tables: Tables) -> Shown:
+    """The paper's cells beside ours."""
+    header = ("data set", "protocol", "settings", "encoding", "theirs: activation", "upper bound", "runs", "Hit@10")
+    more = ("NDCG@10", "ours - theirs: Hit@10", "NDCG@10", "sd of Hit@10, ours / theirs", "suspect")
+    found = tables["published"].head(MOST_ROWS)
+    rows = (_shown_row(row, tables.inputs.label(row["dataset"])) for _, row in found.iterrows())
+    return (*header, *more), tuple(rows)
 
 
-def _ratio(row: "pd.Series[Any]", none: "pd.Series[Any]", metric: str) -> dict[str, Any]:
-    n, m = int(row["runs"]), int(none["runs"])
-    ratio = row[f"{metric}_sd"] / none[f"{metric}_sd"]
-    below = stats.f.cdf(ratio**2, n - 1, m - 1)
-    either = "yes" if "yes" in (row["tie_suspect"], none["tie_suspect"]) else "no"
-    chance = HIGHEST * OF_FIRST_TEN[metric] / CANDIDATES[row["dataset"]]
-    one_run = any(
-        one_run_suffices(cell[metric], cell[f"{metric}_sd"], int(cell["runs"]), chance) for cell in (row, none)
+def _shown_row(row: Row, dataset: str) -> tuple[str, ...]:
+    return (
+        dataset,
+        *(str(row[name]) for name in ("protocol", "settings", "encoding")),
+        text(row["published_activation"]),
+        "none" if pd.isna(row["published_upper_bound"]) else f"{row['published_upper_bound']:g}",
+        "-" if pd.isna(row["published_runs"]) else str(row["published_runs"]),
+        *(_mean_and_sd(row, name) for name in ("hit10", "ndcg10")),
+        *(number(row[f"{name}_difference_points"]) for name in ("hit10", "ndcg10")),
+        number(row["hit10_sd_ratio"]),
+        ", ".join(name for name in ("tie", "label") if row[f"{name}_suspect"] == "yes"),
     )
-    return {
-        "encoding": row["encoding"],
-        "runs": n,
-        "none_runs": m,
-        "sd": row[f"{metric}_sd"],
-        "none_sd": none[f"{metric}_sd"],
-        "ratio": float(ratio),
-        "p": float(2 * min(below, 1 - below)),
-        "tie_suspect": either,
-        "one_run": "yes" if one_run else "no",
-    }
 
 
-def one_run_suffices(mean: float, deviation: float, runs: int, chance: float) -> bool:
-    """Whether one run at chance, or one at 100 for winning every tie, could alone make a published spread (points).
-
-    With one run of n at c, a mean m leaves the standard deviation no lower than |m - c| sqrt(n) / (n - 1): the others
-    are then equal. Below that no run can have been there. Six runs, of which one is at 10 and the others at 58:
-
-    >>> mean, deviation = 50.0, np.std([10, 58, 58, 58, 58, 58], ddof=1)
-    >>> [one_run_suffices(mean, share * deviation, 6, 10.0) for share in (0.99, 1.01)]
-    [False, True]
-    """
-    nearest = min(mean - chance, HIGHEST - mean)
-    return bool(deviation >= nearest * np.sqrt(runs) / (runs - 1))
+def _mean_and_sd(row: Row, name: str) -> str:
+    return f"{number(row[f'published_{name}_points'])} (sd {number(row[f'published_{name}_sd_points'])})"

@@ -9,47 +9,47 @@ from posrec.analysis.stats import paired, spread_tests, stability
 from posrec.analysis.stats.intervals import ratio_interval
 from posrec.analysis.stats.multiplicity import with_holm
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.cells import POINTS, some_collapsed
-from posrec.analysis.tables.load import PRIMARY, Inputs
+from posrec.analysis.tables.load import IDENTITY, PRIMARY, Inputs
+from posrec.analysis.tables.scores import POINTS, some_collapsed
 from posrec.study.protocols import single_switches
 
 METRICS = ("sampled_hit10", PRIMARY)  # the paper's metric, and ours
-MEANINGS = {
-    "dataset": "data set, as the study names it",
-    "settings": "the settings that vary within a data set; empty where none does",
-    "encoding": "positional encoding",
+COLUMNS = {
+    **{name: IDENTITY[name] for name in ("dataset", "settings", "encoding")},
     "switch": "switch of the released code (docs/reference/released-code.md)",
     "others": "the preset that all other switches come from: sound or released",
     "metric": "sampled_hit10 or full_ndcg10",
     "pairs": "seeds that finished with the switch sound and released",
     "sound_mean_points": "mean over those seeds with the switch sound",
     "effect_points": "mean over those seeds with the switch released, minus that with the switch sound",
-    "effect_low_points": "lower 95 % bound of it (paired t, for this comparison alone)",
-    "effect_high_points": "upper 95 % bound of it (paired t, for this comparison alone)",
+    "effect_low_points": "lower 95 % bound of the effect (paired t, for this comparison alone)",
+    "effect_high_points": "upper 95 % bound of the effect (paired t, for this comparison alone)",
     "p": "two-sided p of a sign-flip permutation test of the paired differences",
     "smallest_p": "smallest p that so many seeds can reach",
     "p_holm": "p after Holm over all tests of the metric",
     "tests": "number of these tests",
     "sd_ratio": "standard deviation over seeds with the switch released divided by that with the switch sound",
-    "sd_ratio_low": "lower 95 % bound of it (BCa bootstrap, from six seeds on, twenty where runs collapse)",
-    "sd_ratio_high": "upper 95 % bound of it (BCa bootstrap, from six seeds on, twenty where runs collapse)",
+    "sd_ratio_low": "lower 95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs "
+    "collapse)",
+    "sd_ratio_high": "upper 95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs "
+    "collapse)",
     "spread_p": "two-sided p of a permutation test of the log ratio, each side centred on its median",
     "spread_p_holm": "the same after Holm over all tests of the metric",
     "spread_tests": "number of these tests",
 }
 
 
-def switch_table(tables: Tables) -> pd.DataFrame:
-    """One row a switch, cell and metric; columns: MEANINGS.
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per switch, cell and metric; columns: COLUMNS.
 
-    The effect is that of the released behaviour, others as they are in the preset that the pair starts from: released
-    minus sound. Levels are paired by seed. All tests of a metric are one family, those of levels and of spreads apart.
-    Empty without stability (report.stability: false).
+    The effect is released minus sound; all other switches are as in the preset that the pair starts from. Levels are
+    paired by seed. Holm covers all tests of levels of a metric, and separately all tests of spreads. The table is empty
+    without stability (report.stability: false).
     """
     inputs = tables.inputs
     rows = [row for metric in METRICS for row in _metric_rows(inputs, metric)] if inputs.spread else []
     counts = dict.fromkeys(("pairs", "tests", "spread_tests"), "Int64")
-    return pd.DataFrame(rows, columns=list(MEANINGS)).astype(counts)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
 
 
 def _metric_rows(inputs: Inputs, metric: str) -> list[dict[str, Any]]:

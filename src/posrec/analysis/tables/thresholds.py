@@ -2,7 +2,7 @@
 
 For each value between two data sets, the best encoding below it and the best above are taken, by their mean advantage
 over `none` there. What the best split gains over one encoding for all data sets is compared with what the same search
-gains when the predictor is dealt out to the data sets anew: a search finds a split in noise, too.
+gains when the predictor is randomly assigned to the data sets: a search finds a split in noise, too.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,24 @@ import numpy as np
 import pandas as pd
 
 from posrec.analysis.stats import permutation
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.correlation import PREDICTORS
-from posrec.analysis.tables.load import GROUP
+from posrec.analysis.tables.load import GROUP, IDENTITY
 
 SMALLEST = 4  # data sets: two on either side
 COLUMNS = {
-    "protocol": "training protocol",
-    "settings": "the settings that vary within a data set; empty where none does",
+    "protocol": IDENTITY["protocol"],
+    "settings": IDENTITY["settings"],
     "predictor": "deviation (points) or sparsity of the data sets",
     "datasets": "data sets that have the predictor and every encoding",
     "best_for_all": "the encoding with the highest mean advantage over none on all of them",
     "below": "the best encoding below the split",
     "above": "the best encoding above the split",
-    "from_value": "the split lies above this value of the predictor ..",
-    "to_value": ".. and below this one: the data say nothing between the two",
+    "from_value": "largest value of the predictor below the split",
+    "to_value": "smallest value of the predictor above the split; the data say nothing between the two",
     "gain_points": "mean NDCG@10 that two encodings gain over one for all, in points",
-    "p": "share of dealings of the predictor in which the same search gains as much",
+    "p": "share of random assignments of the predictor in which the same search gains as much",
     "smallest_p": "the smallest p that these data sets allow",
     "leave_one_out_low": "lowest split when any one data set is left out",
     "leave_one_out_high": "highest split when any one data set is left out",
@@ -38,7 +39,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Split:
-    """A split of the data sets in the order of the predictor: how many lie below, the encodings, the gain."""
+    """A split of the data sets in the order of the predictor: how many are below, the encodings, the gain."""
 
     below: int
     first: int
@@ -47,7 +48,7 @@ class Split:
 
 
 def best_split(advantages: np.ndarray) -> Split | None:
-    """The split of (N, K) advantages, data sets in the order of the predictor, that gains most; two data sets a side.
+    """The split of (N, K) advantages, data sets in the order of the predictor, that gains most; two data sets per side.
 
     The gain is the mean of the chosen encoding's advantage over that of the best single one. None below four.
 
@@ -66,18 +67,18 @@ def best_split(advantages: np.ndarray) -> Split | None:
 
 
 def split_p(advantages: np.ndarray) -> tuple[float, float]:
-    """p of the best split's gain when data sets are ordered anew, and the smallest p any order could have."""
+    """p of the best split's gain over random orders of the data sets, and the smallest p any order could have."""
     splits = (best_split(advantages[order]) for order in permutation.orders(len(advantages)))
     gains = np.array([split.gain for split in splits if split is not None])
     p = float(np.mean(gains >= gains[0] - permutation.ROUNDING))
     return p, float(np.mean(gains >= gains.max() - permutation.ROUNDING))
 
 
-def threshold_table(tables: Tables) -> pd.DataFrame:
-    """One row a protocol, settings and predictor; columns: COLUMNS."""
-    cells = tables.cells[(tables.cells["kind"] == "encoding") & (tables.cells["encoding"] != "none")]
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per protocol, settings and predictor; columns: COLUMNS."""
+    cells = tables["cells"].query("kind == 'encoding' and encoding != 'none'")
     rows = []
-    for key, group in tables.datasets.groupby(["protocol", "settings"], sort=False):
+    for key, group in tables["datasets"].groupby(["protocol", "settings"], sort=False):
         same = cells[(cells["protocol"] == key[0]) & (cells["settings"] == key[1])]
         wide = same.pivot(index="dataset", columns="encoding", values="advantage_points").astype(float)
         wide = wide[list(dict.fromkeys(same["encoding"]))]
@@ -101,9 +102,9 @@ def _row(predictor: str, x: "pd.Series[float]", wide: pd.DataFrame) -> dict[str,
     p, smallest = split_p(advantages)
     row |= {"below": names[split.first], "above": names[split.second], "p": p, "smallest_p": smallest}
     row |= {"from_value": values[split.below - 1], "to_value": values[split.below], **_left_out(values, advantages)}
-    if smallest > 0.05:
+    if smallest > ALPHA:
         return {**row, "note": f"{len(values)} data sets allow no p below {smallest:.2g}: not decidable"}
-    return {**row, "note": "" if p <= 0.05 else "such a gain is found in noise, too: no threshold is shown"}
+    return {**row, "note": "" if p <= ALPHA else "such a gain is found in noise, too: no threshold is shown"}
 
 
 def _left_out(values: np.ndarray, advantages: np.ndarray) -> dict[str, float]:

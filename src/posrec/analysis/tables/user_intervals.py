@@ -1,4 +1,4 @@
-"""The lead over `none` with users inside seeds: how far both the seeds and the test users leave it open."""
+"""The lead over `none` with users inside seeds: uncertainty over both seeds and test users."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import pandas as pd
 
 from posrec.analysis.stats.intervals import lead_interval
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.cells import POINTS
-from posrec.analysis.tables.load import GROUP
+from posrec.analysis.tables.load import GROUP, IDENTITY
+from posrec.analysis.tables.scores import POINTS
 from posrec.files import read_npz
 from posrec.model.evaluate import metrics
 from posrec.plan.run import planned_runs
@@ -17,10 +17,7 @@ from posrec.study.study import Cell
 from posrec.study.variation import settings_label, varied_settings
 
 COLUMNS = {
-    "dataset": "data set, as the study names it",
-    "protocol": "training protocol",
-    "settings": "the settings that vary within a data set; empty where none does",
-    "encoding": "positional encoding",
+    **{name: IDENTITY[name] for name in (*GROUP, "encoding")},
     "seeds": "seeds that finished with it and with none",
     "users": "test users",
     "advantage_points": "mean difference to none of NDCG@10 on the full catalogue, in points",
@@ -31,8 +28,8 @@ COLUMNS = {
 }
 
 
-def user_table(tables: Tables) -> pd.DataFrame:
-    """One row a cell other than `none` that has it beside it; columns: COLUMNS."""
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per cell other than `none`, if `none` was run there; columns: COLUMNS."""
     study = tables.inputs.study
     if not tables.inputs.spread:
         return pd.DataFrame(columns=list(COLUMNS))

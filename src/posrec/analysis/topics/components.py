@@ -3,21 +3,22 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
-from posrec.analysis.stats.components import variance_share
 from posrec.analysis.stats.intervals import share_interval
+from posrec.analysis.stats.spread_tests import variance_share
 from posrec.analysis.stats.stability import standard_deviation
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.cells import MIN_SPREAD, POINTS, scores, some_collapsed
+from posrec.analysis.tables.cells import MIN_SPREAD
+from posrec.analysis.tables.load import IDENTITY
+from posrec.analysis.tables.scores import POINTS, scores, some_collapsed
 from posrec.analysis.topics import style
-from posrec.analysis.topics.seeds import Drawn, panel_title, plain_log_axis
+from posrec.analysis.topics.panels import Drawn, panel_title, plain_log_axis
 from posrec.study.settings import STREAMS
 from posrec.study.variation import settings_label, settings_of, varied_settings
 
 COLUMNS = {
-    "dataset": "data set, as the study names it",
-    "protocol": "training protocol",
-    "encoding": "positional encoding",
+    **{name: IDENTITY[name] for name in ("dataset", "protocol", "encoding")},
     "other_settings": "the other settings that vary within a data set",
     "varying": "random streams that the run's seed chooses; the others are held",
     "finished": "seeds that finished",
@@ -31,12 +32,12 @@ COLUMNS = {
 }
 
 
-def component_table(tables: Tables) -> pd.DataFrame:
-    """One row a cell that holds streams, beside the cell that holds none; columns: COLUMNS."""
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per cell that holds streams, beside the cell that holds none; columns: COLUMNS."""
     study = tables.inputs.study
     varied = varied_settings(study.cells)
     cells = {settings_label(cell, varied): cell for cell in study.cells}
-    runs = tables.runs[tables.runs["role"] == "scoring"]
+    runs = tables["runs"][tables["runs"]["role"] == "scoring"]
     others = {
         label: settings_label(cell, [name for name in varied if name != "held_streams"])
         for label, cell in cells.items()
@@ -74,9 +75,21 @@ def _share(own: pd.DataFrame, all_vary: pd.DataFrame, held: dict[str, int]) -> d
     return {**row, "share": found.share, "share_low": low, "share_high": high, "share_interval": name}
 
 
-def components(tables: Tables) -> Drawn:
+def caption(tables: Tables) -> str:
+    """The range of the shares, and how to read one."""
+    shares = tables["components"]["share"].dropna().astype(float)
+    found = f"Shares of single streams range from {shares.min():.2g} to {shares.max():.2g}. " if len(shares) else ""
+    return (
+        f"{found}The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that "
+        "when all do (dashed line: 1); the bar is its 95 % interval (F for normal scores; BCa bootstrap where some "
+        "runs collapse, from twenty seeds on). An interval from far below to above 1 says nothing yet. Shares need "
+        "not add up to 1."
+    )
+
+
+def draw(tables: Tables) -> Drawn:
     """Share of the whole variance that is left when only some streams vary, with its interval."""
-    data = tables.more["components"]
+    data = tables["components"]
     shown = data.dropna(subset=["share"])
     if shown.empty:
         return style.notice("No cell that holds streams has two finished seeds beside a cell that holds none."), data
@@ -85,19 +98,23 @@ def components(tables: Tables) -> Drawn:
     most = max(len(group) for _, group in found)
     figure, axes = style.panels(len(found), 4.5 + 0.05 * max(map(len, labels)), 1.4 + 0.3 * most, columns=1)
     for panel, (key, group) in zip(axes, found, strict=True):
-        panel.set_xscale("log")
-        panel.axvline(1, color=style.LIGHT, linewidth=1, linestyle="--")
-        for place, (_, row) in enumerate(group.iterrows()):
-            colour = style.colour(str(row["encoding"]))
-            panel.plot([row["share_low"], row["share_high"]], [place, place], color=colour, linewidth=1.5)
-            panel.plot([row["share"]], [place], "o", color=colour, ms=5)
-            if row["share"] == 0:
-                inside: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "ha": "left", "va": "center"}
-                panel.text(0.02, place, "all scores equal", fontsize=7, color="#B00020", **inside)
-        names = [f"{row['encoding']}: {row['varying']}" for _, row in group.iterrows()]
-        panel.set_yticks(range(len(names)), names, fontsize=8)
-        panel.set_ylim(len(names) - 0.4, -0.6)
+        _draw_shares(panel, group)
         panel.set_title(panel_title(tables, (str(key[0]), str(key[1]), str(key[2]))), fontsize=10)
         plain_log_axis(panel)
         panel.set_xlabel("share of the variance with all varying")
     return figure, data
+
+
+def _draw_shares(panel: Axes, group: pd.DataFrame) -> None:
+    panel.set_xscale("log")
+    panel.axvline(1, color=style.LIGHT, linewidth=1, linestyle="--")
+    for place, (_, row) in enumerate(group.iterrows()):
+        colour = style.colour(str(row["encoding"]))
+        panel.plot([row["share_low"], row["share_high"]], [place, place], color=colour, linewidth=1.5)
+        panel.plot([row["share"]], [place], "o", color=colour, ms=5)
+        if row["share"] == 0:
+            inside: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "ha": "left", "va": "center"}
+            panel.text(0.02, place, "all scores equal", fontsize=7, color="#B00020", **inside)
+    names = [f"{row['encoding']}: {row['varying']}" for _, row in group.iterrows()]
+    panel.set_yticks(range(len(names)), names, fontsize=8)
+    panel.set_ylim(len(names) - 0.4, -0.6)

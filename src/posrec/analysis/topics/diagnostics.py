@@ -1,30 +1,29 @@
-"""What the trained models do with positions, as a figure and as the report's page."""
+"""What the trained models do with positions, as a figure and as rows for the report."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from posrec.analysis.report.reading import Shown, without_idle
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.diagnostics import group_of, value_of
+from posrec.analysis.tables.reading import Shown, number, without_idle
 from posrec.analysis.topics import style
-from posrec.analysis.topics.seeds import Drawn, encoding_axis, groups, panel_title, plain_log_axis
-from posrec.analysis.topics.wording import number
+from posrec.analysis.topics.panels import Drawn, encoding_axis, groups, panel_title, plain_log_axis
 
-NOTHING = "No run of this study holds diagnostics."
+NOTHING = "No run of this study has diagnostics."
 MOST_GROUPS = 12
 BLOCK_MARKERS = ("o", "s", "^", "D", "v", "P")
 INTRODUCTION = (
     "Measured on the weights of the selected epoch, on a fixed sample of test users; means over seeds. Position: R2 "
-    "of a linear probe of the number of steps from the end (from the begin) of the history, on users that the probe "
-    "has not seen: 1 is read exactly; at chance, the same probe of shuffled positions, nothing is read. Entropy of the "
-    "attention: 1 is uniform. By distance: share of the variance of a query's attention (logarithm) that the distance "
-    "between two items explains.",
-    "The paper names three ways in which an encoding can fail. Learnt angles that converge to trivial values: their "
-    "spread over positions lies near 0, and the encoded items hold no more position than the items. Relative position "
-    "that is redundant with content: the share by distance is no larger than that of none. A concatenation whose "
-    "linear layer never separates position from meaning: the halves' overlap stays at the 0.5 of a random layer or "
+    "of a linear probe of the number of steps from the end (or from the beginning) of the history, on held-out "
+    "users: 1 is a perfect reading; at chance, the same probe of shuffled positions, nothing can be read. Entropy "
+    "of the attention: 1 is uniform. By distance: share of the variance of a query's attention (logarithm) that the "
+    "distance between two items explains.",
+    "The paper names three ways in which an encoding can fail. Learnt angles converge to trivial values: their "
+    "spread over positions is near 0, and the encoded items hold no more position than the items. Relative position "
+    "is redundant with content: the share by distance is no larger than that of none. The linear layer of a "
+    "concatenation never separates position from meaning: the halves' overlap stays at the 0.5 of a random layer or "
     "above it (0: each has directions of its own), or the position's half has almost no weight beside the item's.",
 )
 HEADER = ("data set", "protocol", "settings", "encoding", "runs", "entropy by block", "by distance", "from end: items")
@@ -32,9 +31,30 @@ MORE = ("encoded items", "first block", "from begin: first block", "spread of ve
 LAST = ("position's weight", "halves' overlap", "scores at 0 or 1", "gradient norm", "its variation", "ties")
 
 
-def diagnostics(tables: Tables) -> Drawn:
-    """Attention entropy, position that can be read, and gradient norm by encoding: three panels a data set."""
-    table = tables.more["diagnostics"]
+def caption(tables: Tables) -> str:
+    """With which encoding positions can be read best, and what the three panels are."""
+    return (
+        f"{_best_read(tables['diagnostics'])}Means over seeds. Left: entropy of the attention by encoder block. "
+        "Middle: how well a linear probe reads the steps to the end of the history from the items (cross), the "
+        "encoded items (ring) and after the first block (dot); at the grey tick nothing is read. Right: norm of the "
+        "gradient of a step, on a logarithmic axis; the bar is a factor of 1 + standard deviation / mean of the "
+        f"steps of an epoch. Data sets beyond the first {MOST_GROUPS} are in the numbers alone."
+    )
+
+
+def _best_read(table: pd.DataFrame) -> str:
+    read = table.query("measure == 'position_from_end' and place == 'first block'")
+    if read.empty:
+        return ""
+    means = read.groupby("encoding", sort=False)["mean"].mean()
+    none = f"; none: {means['none']:.2f}" if "none" in means else ""
+    best = means.index[int(means.argmax())]
+    return f"After the first block, position is read best with {best} (mean R2 {means.max():.2f}{none}). "
+
+
+def draw(tables: Tables) -> Drawn:
+    """Attention entropy, position that can be read, and gradient norm by encoding: three panels per data set."""
+    table = tables["diagnostics"]
     found = [(key, cells) for key, cells in groups(tables) if len(group_of(table, key))][:MOST_GROUPS]
     if not found:
         return style.notice(NOTHING), table
@@ -110,17 +130,17 @@ def _handles(table: pd.DataFrame) -> list[Line2D]:
     return [*handles, chance]
 
 
-def diagnostic_rows(tables: Tables) -> Shown:
-    """One row a cell that holds diagnostics, for reading."""
-    rows = []
+def rows(tables: Tables) -> Shown:
+    """One row per cell that has diagnostics."""
+    found = []
     for key, cells in groups(tables):
-        own = group_of(tables.more["diagnostics"], key)
-        dataset = key[0] + (" (simulated)" if key[0] in tables.inputs.simulated else "")
+        own = group_of(tables["diagnostics"], key)
+        dataset = tables.inputs.label(key[0])
         ties = dict(zip(cells["encoding"], cells["full_tie_share_mean"], strict=True))
         for encoding in dict.fromkeys(own["encoding"]):
             runs = int(own.loc[own["encoding"] == encoding, "runs"].max())
-            rows.append((dataset, *key[1:], encoding, str(runs), *_row(own, encoding), number(ties[encoding], 3)))
-    return without_idle(((*HEADER, *MORE, *LAST), tuple(rows)), len(tables.inputs.study.settings.protocols) > 1)
+            found.append((dataset, *key[1:], encoding, str(runs), *_row(own, encoding), number(ties[encoding], 3)))
+    return without_idle(((*HEADER, *MORE, *LAST), tuple(found)), len(tables.inputs.study.settings.protocols) > 1)
 
 
 def _row(own: pd.DataFrame, encoding: str) -> tuple[str, ...]:
@@ -151,5 +171,5 @@ def _row(own: pd.DataFrame, encoding: str) -> tuple[str, ...]:
 
 
 def _said(value: float, digits: int = 2) -> str:
-    """A figure for reading; small ones keep two significant digits."""
+    """A number for readers; small ones keep two significant digits."""
     return f"{value:.1e}" if 0 < abs(value) < 0.005 else number(value, digits)

@@ -11,10 +11,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.cells import POINTS
 from posrec.analysis.tables.load import GROUP
+from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style
-from posrec.analysis.topics.seeds import Drawn, baseline_values, groups, panel_title
+from posrec.analysis.topics.panels import Drawn, baseline_values, groups, panel_title
 
 TITLES = {
     "full_ndcg10": "NDCG@10, full catalogue (points): the primary metric",
@@ -25,11 +25,23 @@ COLOURS = "cividis"
 Group = tuple[tuple[str, ...], pd.DataFrame]
 
 
-def levels(tables: Tables) -> Drawn:
+def caption(tables: Tables) -> str:
+    """Whether the two metrics agree on the best encoding, and what the colours compare."""
+    scored = [cells.dropna(subset=["full_ndcg10_mean"]) for _, cells in groups(tables)]
+    several = [cells for cells in scored if len(cells) > 1]
+    agree = sum(len({cells[f"{metric}_mean"].idxmax() for metric in TITLES}) == 1 for cells in several)
+    return (
+        f"Full catalogue and sampled candidates agree on the best encoding in {agree} of {len(several)} rows. Means "
+        "over seeds in points; the colour is the distance to the best encoding of the row in percent (bold: the "
+        "best). Baselines, and encodings that are alone in their row, have no colour."
+    )
+
+
+def draw(tables: Tables) -> Drawn:
     """Means by encoding; the colour is the distance to the row's best encoding, on one scale for all panels.
 
-    A row a data set, settings and protocol, baselines beside the encodings. Where these rows are many, a data set gets
-    panels of its own, and its baselines stand above.
+    One row per data set, settings and protocol, baselines beside the encodings. With many such rows each data set gets
+    panels of its own, with its baselines above them.
     """
     found = groups(tables)
     encodings = list(dict.fromkeys(str(name) for _, cells in found for name in cells["encoding"]))
@@ -63,7 +75,7 @@ def levels(tables: Tables) -> Drawn:
 
 
 def _facets(found: list[Group]) -> dict[str, list[int]]:
-    """Places in `found` by data set, where they are many and some data set has several; else all as one, unnamed."""
+    """Places in `found` by data set, where there are many and some data set has several; else all as one, unnamed."""
     by_dataset: dict[str, list[int]] = {}
     for place, (key, _) in enumerate(found):
         by_dataset.setdefault(key[0], []).append(place)
@@ -72,7 +84,7 @@ def _facets(found: list[Group]) -> dict[str, list[int]]:
 
 
 def _frame(tables: Tables, found: list[Group], metric: str) -> pd.DataFrame:
-    """A row of means in points a group: encodings, then baselines."""
+    """One row of means in points per group: encodings, then baselines."""
     rows = []
     for key, cells in found:
         means = zip(cells["encoding"], POINTS * cells[f"{metric}_mean"], strict=True)
@@ -88,9 +100,8 @@ def _row_name(tables: Tables, key: tuple[str, ...], apart: bool) -> str:
 
 
 def _title(tables: Tables, dataset: str, metric: str) -> str:
-    simulated = " (simulated)" if dataset in tables.inputs.simulated else ""
     values = baseline_values(tables.inputs.baselines[dataset], metric)
-    return f"{dataset}{simulated}: {SHORT_TITLES[metric]}\n{values}"
+    return f"{tables.inputs.label(dataset)}: {SHORT_TITLES[metric]}\n{values}"
 
 
 def _behind(shown: pd.DataFrame, encodings: list[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One look for all figures: a fixed colour a family, a fixed line and marker an encoding, the same bytes every time."""
+"""One style for all figures: a colour per family, a line and marker per encoding, the same bytes every time."""
 
 import io
 import textwrap
@@ -20,7 +20,7 @@ from posrec.files import write_bytes
 from posrec.study.encodings import family_of
 from posrec.study.settings import ENCODINGS
 
-# Okabe and Ito's palette: told apart with any colour vision, and by lightness in grey print.
+# Okabe and Ito's palette: distinguishable with any colour vision, and by lightness in grey print.
 FAMILY_COLOURS = {
     "none": "#4D4D4D",
     "added": "#0072B2",
@@ -50,7 +50,7 @@ SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """The settings under which every figure is drawn and saved, whatever the user's own are."""
+    """The settings for drawing and saving every figure, whatever the user's own are."""
     with mpl.rc_context():
         mpl.rcdefaults()
         sns.set_theme(context="paper", style="ticks", font_scale=1.05, rc={**SETTINGS, "axes.grid": True})
@@ -81,7 +81,7 @@ def marker(encoding: str) -> str:
 def panels(n: int, width: float, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
     """A figure of n panels of that size (inches) in rows of `columns`; space left in the last row stays empty.
 
-    Without `columns` there are two, or three narrower ones where panels are many.
+    Without `columns` there are two columns, or three narrower ones for many panels.
     """
     if columns is None:
         columns, width = (2, width) if n <= MANY_PANELS else (3, 0.8 * width)

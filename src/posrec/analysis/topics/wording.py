@@ -1,24 +1,19 @@
-"""Sentences that figures' captions and the report share: how many seeds, which candidates, which data are simulated."""
+"""Sentences that captions and the report share: seeds, protocols, candidates, simulated data, takeaways."""
 
 import pandas as pd
 
+from posrec.analysis import registry
+from posrec.analysis.registry import Figure
+from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import Inputs
+from posrec.analysis.tables.reading import listing
 from posrec.study.study import Study, numerics_note, padded_note
 
 PROTOCOL_WORDS = {
     "sound": "every step of a history is a target, under a causal mask",
-    "sound_last": "one target a sample, no mask",
+    "sound_last": "one target per sample, no mask",
 }
-
-
-def listing(words: list[str]) -> str:
-    """Words as a list in a sentence.
-
-    >>> listing(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join(", ".join(words).rsplit(", ", 1)) if words else "none"
 
 
 def simulated_note(inputs: Inputs) -> str:
@@ -30,7 +25,7 @@ def simulated_note(inputs: Inputs) -> str:
         which = "All data here are simulated twins"
     else:
         which = f"Simulated twins here: {listing(names)}"
-    return f"{which}: they show what the method can find, and are no evidence about any real data set."
+    return f"{which}: they show what the method can find and are not evidence about any real data set."
 
 
 def protocols(inputs: Inputs) -> str:
@@ -41,7 +36,7 @@ def protocols(inputs: Inputs) -> str:
 
 
 def training(study: Study) -> str:
-    """Says which cells were trained in another way than the rest; empty where all are alike."""
+    """Says which cells were trained differently from the rest; empty where all are alike."""
     padded, numerics = padded_note(study.cells), numerics_note(study.cells)
     return " ".join(filter(None, (f"Not by the packed engine: {padded}." if padded else "", numerics)))
 
@@ -58,30 +53,39 @@ def candidates(inputs: Inputs) -> str:
 def seeds(inputs: Inputs) -> str:
     """How many seeds score the encodings."""
     n = len(inputs.study.settings.seeds)
-    return f"{n} seed{'s' if n != 1 else ''} a cell."
+    return f"{n} seed{'s' if n != 1 else ''} per cell."
 
 
 def design(tables: Tables) -> str:
-    """The end of every caption: seeds, protocol, candidates, simulation."""
+    """The end of a caption: seeds, protocols, simulation."""
     inputs = tables.inputs
-    return " ".join(
-        text for text in (seeds(inputs), protocols(inputs), candidates(inputs), simulated_note(inputs)) if text
-    )
+    return " ".join(text for text in (seeds(inputs), protocols(inputs), simulated_note(inputs)) if text)
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """A number for reading; a dash where there is none.
+def caption(figure: Figure, tables: Tables) -> str:
+    """A figure's caption: its own text, then seeds and protocols, unless it is about the data alone."""
+    rests_on = simulated_note(tables.inputs) if figure.section == "data" else design(tables)
+    return f"{registry.module_of(figure).caption(tables)} {rests_on}".rstrip()
 
-    >>> number(0.12345), number(None)
-    ('0.12', '-')
+
+def counted(names: "pd.Series[str]") -> str:
+    """Names by how often they occur, the most frequent first; one name alone has no count.
+
+    >>> counted(pd.Series(["abs", "rope", "rope"]))
+    'rope (2 of 3) and abs (1 of 3)'
     """
-    return "-" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+    found = [str(name) for name in names.dropna()]
+    if len(found) == 1:
+        return found[0]
+    ordered = sorted(dict.fromkeys(found), key=lambda name: -found.count(name))
+    return listing([f"{name} ({found.count(name)} of {len(found)})" for name in ordered])
 
 
-def between(low: float, high: float, digits: int = 2) -> str:
-    """An interval for reading; empty where there is none.
+def below(p: "pd.Series[float]", what: str) -> str:
+    """How many tests are significant, from their p after Holm.
 
-    >>> between(-0.5, 1.0)
-    '[-0.50, 1.00]'
+    >>> below(pd.Series([0.01, 0.2, None]), "tests")
+    '1 of 2 tests are below 5 % after Holm.'
     """
-    return "" if pd.isna(low) or pd.isna(high) else f"[{number(low, digits)}, {number(high, digits)}]"
+    known = p.dropna()
+    return f"{int((known <= ALPHA).sum())} of {len(known)} {what} are below {100 * ALPHA:g} % after Holm."

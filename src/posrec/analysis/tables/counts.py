@@ -1,7 +1,7 @@
 """A study's data sets beside the counts that others report of them, from the committed known_counts.csv.
 
-A difference is no error here: raw files may be another version. What a study declares (`expect`) is checked when the
-data are prepared, and there a difference stops everything.
+A difference is not an error here: the raw files may be another version. What a study declares (`expect`) is checked
+when the data are prepared, and a difference is an error there.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.reading import Shown
 from posrec.study.settings import DatasetSettings
 
 KNOWN = Path(__file__).parent / "known_counts.csv"
@@ -25,8 +26,8 @@ COLUMNS = {
 }
 
 
-def count_table(tables: Tables) -> pd.DataFrame:
-    """One row a data set and report of its counts; columns: COLUMNS."""
+def build(tables: Tables) -> pd.DataFrame:
+    """One row per data set and report of its counts; columns: COLUMNS."""
     study = tables.inputs.study
     known = pd.read_csv(KNOWN, dtype=dict.fromkeys((*COUNTS, "k_core"), "Int64")).to_dict("records")
     rows = []
@@ -56,3 +57,19 @@ def _row(name: str, card: Mapping[str, Any], report: Mapping[Any, Any]) -> dict[
         **{f"known_{count}": report[count] for count in COUNTS},
         "equal": "yes" if all(card[count] == report[count] for count in reported) else "no",
     }
+
+
+def shown(tables: Tables) -> Shown:
+    """Counts here, and the distance to the reported ones."""
+    header = ("data set", "counts of", *COUNTS, "equal", "reported by")
+    rows = []
+    for row in tables["counts"].to_dict("records"):
+        counts = (_compared(row[name], row[f"known_{name}"]) for name in COUNTS)
+        rows.append((tables.inputs.label(row["dataset"]), row["of"], *counts, row["equal"], row["counted_by"]))
+    return header, tuple(rows)
+
+
+def _compared(here: Any, reported: Any) -> str:
+    if pd.isna(reported):
+        return f"{here:,} (not reported)"
+    return f"{here:,}" if here == reported else f"{here:,} (reported {reported:,}: {here - reported:+,})"

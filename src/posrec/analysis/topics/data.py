@@ -1,4 +1,4 @@
-"""The cards of a study's data sets as pictures: lengths, popularity, ties, time span and sequentiality."""
+"""What the data sets are like: lengths, popularity, ties, time span and sequentiality, as a figure and as rows."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +10,10 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.lines import Line2D
 
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.topics import distributions, style
-from posrec.analysis.topics.seeds import Drawn, plain_log_axis
-from posrec.analysis.topics.wording import number
+from posrec.analysis.tables.reading import Shown, number
+from posrec.analysis.topics import style
+from posrec.analysis.topics.panels import Drawn, plain_log_axis
+from posrec.data.prepare.card import RUN_NAMES, run_lengths
 from posrec.data.prepare.prepared import Prepared
 from posrec.plan import ids
 from posrec.study import sources
@@ -21,28 +22,51 @@ BLUE, ORANGE = style.FAMILY_COLOURS["added"], style.FAMILY_COLOURS["concatenated
 COLUMNS = ["dataset", "panel", "x", "y"]
 NO_TIMES = "The source has no times,\nonly an order."
 NO_TEST = "No user has a test item,\nso nothing is scored."
+CURVE_POINTS = 200  # of a curve over items
+INTRODUCTION = (
+    "Sequentiality: a first-order chain predicts each test item from the item before it; the number is the share of "
+    "its Hit@10 (full catalogue) that is lost when every history is shuffled. About 0: order says nothing, and no "
+    "positional encoding can help. Tied: consecutive interactions of a user with one time stamp, whose order is "
+    "unknown."
+)
+NOTHING_KNOWN = "No counts are known of these data sets, prepared in this way."
+HEADER = ("data set", "users", "items", "interactions", "density", "mean length", "days", "tied pairs", "ties of 5+")
+MORE = ("one training item", "repeats", "popularity Gini", "chain Hit@10", "shuffled", "sequentiality")
 Points = list[tuple[str, Any, float]]  # series, x, y
 
 
-def data(tables: Tables) -> Drawn:
-    """Five panels a data set, in the order of the study; the numbers are long: COLUMNS."""
+def caption(tables: Tables) -> str:
+    """The range of sequentiality, and how to read the five panels."""
+    known = pd.Series({name: card.get("sequentiality") for name, card in tables.inputs.cards.items()}, dtype=float)
+    ordered = known.dropna().sort_values(kind="stable")
+    ends = dict.fromkeys(f"{value:.2f} ({name})" for name, value in (*ordered[:1].items(), *ordered[-1:].items()))
+    found = f"Sequentiality: {' to '.join(ends)}. " if ends else ""
+    return (
+        f"{found}Lengths: what is right of the dashed line (max_length) is cut. Popularity: the further above the "
+        "diagonal, the more interactions fall on few items. Ties: interactions by how many share their user and time "
+        "stamp; their order is unknown. Time: interactions and, dashed, test items by month. Order: Hit@10 of a "
+        "first-order chain, and what is left of it once histories are shuffled (mean of five, two standard deviations)."
+    )
+
+
+def draw(tables: Tables) -> Drawn:
+    """Five panels per data set, in the order of the study; the numbers are in long form: COLUMNS."""
     names = list(tables.inputs.cards)
     figure, axes = style.panels(len(PANELS) * len(names), 2.75, 2.45, columns=len(PANELS))
     rows = []
     for row, name in enumerate(names):
         files = ids.dataset_files(tables.inputs.study, name)
         prepared = Prepared.load(files.arrays, files.manifest)
-        for panel, draw in zip(axes[len(PANELS) * row :], PANELS, strict=False):
-            rows += [(name, *point) for point in draw(panel, prepared, tables, name)]
-        title = f"{name} (simulated)" if name in tables.inputs.simulated else name
-        axes[len(PANELS) * row].set_title(title, fontsize=10, weight="bold")
+        for panel, draw_panel in zip(axes[len(PANELS) * row :], PANELS, strict=False):
+            rows += [(name, *point) for point in draw_panel(panel, prepared, tables, name)]
+        axes[len(PANELS) * row].set_title(tables.inputs.label(name), fontsize=10, weight="bold")
     style.legend(figure, _handles())
     return figure, pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _draw_lengths(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
     """Share of the users with at least n interactions, and the lengths that the study's models see."""
-    lengths, shares = distributions.length_curve(prepared)
+    lengths, shares = length_curve(prepared)
     panel.step(np.r_[lengths, lengths[-1]], np.r_[shares, 0], where="pre", color=BLUE)
     seen = sorted({cell.model.max_length for cell in tables.inputs.study.cells if cell.dataset == name})
     for length in seen:
@@ -55,7 +79,7 @@ def _draw_lengths(panel: Axes, prepared: Prepared, tables: Tables, name: str) ->
 
 
 def _draw_popularity(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
-    items, held = distributions.concentration_curve(prepared)
+    items, held = concentration_curve(prepared)
     panel.plot(items, held, color=BLUE)
     panel.plot([0, 1], [0, 1], color=style.LIGHT, linewidth=0.8)
     panel.set_xlim(0, 1)
@@ -67,7 +91,7 @@ def _draw_popularity(panel: Axes, prepared: Prepared, tables: Tables, name: str)
 def _draw_ties(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
     if _without_times(panel, tables, name):
         return []
-    shares = distributions.tied_shares(prepared)
+    shares = tied_shares(prepared)
     bars = panel.bar(list(shares), list(shares.values()), color=[BLUE] + [ORANGE] * (len(shares) - 1), width=0.7)
     panel.bar_label(bars, [f"{share:.2f}" for share in shares.values()], fontsize=8, padding=1)
     panel.set_xticks(range(len(shares)), [label.replace(" or more", "+") for label in shares])
@@ -80,7 +104,7 @@ def _draw_ties(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Po
 def _draw_time(panel: Axes, prepared: Prepared, tables: Tables, name: str) -> Points:
     if _without_times(panel, tables, name):
         return []
-    months, all_of_them, tested = distributions.monthly_counts(prepared)
+    months, all_of_them, tested = monthly_counts(prepared)
     days = months.astype("datetime64[D]")
     mark = "o" if len(months) == 1 else ""
     panel.plot(days, all_of_them, marker=mark, color=BLUE)
@@ -151,3 +175,64 @@ def _handles() -> list[Line2D]:
         style.line_handle("all interactions", BLUE, "-"),
         style.line_handle("test items; tied; most that a model sees (max_length)", ORANGE, "--"),
     ]
+
+
+def length_curve(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths n (k,) from 1 on at which the curve steps, and the share of users (k,) with at least n interactions."""
+    lengths = np.sort(np.diff(prepared.offsets))
+    steps = np.unique(np.r_[1, lengths[lengths > 0]])
+    return steps, 1 - np.searchsorted(lengths, steps, side="left") / len(lengths)
+
+
+def concentration_curve(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the items (k,), the most popular first, and the shares of the interactions (k,) that they hold."""
+    counts = np.sort(np.bincount(prepared.items, minlength=prepared.n_items + 1)[1:])[::-1]
+    held = np.r_[0, counts.cumsum()] / counts.sum()
+    places = np.unique(np.linspace(0, len(counts), min(CURVE_POINTS, len(counts)) + 1).astype(np.int64))
+    return places / len(counts), held[places]
+
+
+def tied_shares(prepared: Prepared) -> dict[str, float]:
+    """Share of the interactions in runs of one time stamp, by the run's length; sums to 1."""
+    lengths = run_lengths(prepared.offsets, prepared.times)
+    rows = np.bincount(np.minimum(lengths, len(RUN_NAMES)), weights=lengths, minlength=len(RUN_NAMES) + 1)[1:]
+    return {name: float(share) for name, share in zip(RUN_NAMES, rows / rows.sum(), strict=True)}
+
+
+def monthly_counts(prepared: Prepared) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Months (m,) datetime64 from the first to the last; interactions (m,) and test items (m,) of each."""
+    months = prepared.times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    first, number = months.min(), int(months.max() - months.min()) + 1
+    held_out = prepared.test[prepared.test >= 0]
+    counts = [np.bincount(part - first, minlength=number) for part in (months, months[held_out])]
+    return (first + np.arange(number)).astype("datetime64[M]"), counts[0], counts[1]
+
+
+def rows(tables: Tables) -> Shown:
+    """One row per data set; a dash where a card has no value."""
+    return (*HEADER, *MORE), tuple(_row(tables, name, card) for name, card in tables.inputs.cards.items())
+
+
+def _row(tables: Tables, name: str, card: dict[str, Any]) -> tuple[str, ...]:
+    chain = card.get("markov_chain") or {}
+    cells = [tables.inputs.label(name)]
+    cells += [f"{card[key]:,}" for key in ("users", "items", "interactions")]
+    cells += [f"{card['density']:.3g}", number(card.get("mean_length"))]
+    timed = sources.has_times(tables.inputs.study.settings.datasets[name])  # else rows are counted instead
+    cells += (
+        [str(card.get("days", "-")), number(card.get("tied_pairs_share")), _long_ties(card)] if timed else ["-"] * 3
+    )
+    cells += [number(card.get(key)) for key in ("one_item_training_share", "repeat_rate", "popularity_gini")]
+    return (*cells, number(chain.get("hit10"), 3), _shuffled(chain), number(card.get("sequentiality")))
+
+
+def _long_ties(card: dict[str, Any]) -> str:
+    """Share of the runs of one time stamp that hold five interactions or more."""
+    runs = card.get("tied_run_lengths")
+    return number(runs["5 or more"] / max(1, sum(runs.values()))) if runs else "-"
+
+
+def _shuffled(chain: dict[str, float]) -> str:
+    if not chain:
+        return "-"
+    return f"{number(chain['shuffled_hit10'], 3)} (sd {number(chain['shuffled_sd'], 3)})"

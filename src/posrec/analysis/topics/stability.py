@@ -1,0 +1,122 @@
+"""Scores of the seeds by encoding, with mean, interval and baselines."""
+
+import textwrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.load import GROUP, PRIMARY
+from posrec.analysis.tables.scores import POINTS
+from posrec.analysis.topics import style, wording
+from posrec.analysis.topics.panels import (
+    NO_SPREAD,
+    Drawn,
+    baseline_values,
+    encoding_axis,
+    groups,
+    panel_height,
+    panel_title,
+)
+
+
+def caption(tables: Tables) -> str:
+    """Which encoding has the highest mean, and what the marks are."""
+    best = f"Highest mean: {wording.counted(tables['datasets']['best_encoding'])}."
+    if not tables.inputs.spread:
+        return f"{best} The tick is the mean over seeds; grey lines are baselines near it. {NO_SPREAD}"
+    return (
+        f"{best} Each point is a seed, at the same height within every row; the tick is the mean with its 95 % "
+        "interval (Student's t). Where intervals are wide compared with the distance of two ticks, their order is "
+        "open. Grey lines are baselines near the scores; their values are above the panel. Failed and collapsed "
+        "runs are in red."
+    )
+
+
+def draw(tables: Tables) -> Drawn:
+    """Seeds as points with mean and interval by encoding, one panel per data set; the baselines are lines."""
+    found = groups(tables)
+    figure, axes = style.panels(len(found), 5.0, panel_height(tables))
+    for panel, (key, cells) in zip(axes, found, strict=True):
+        runs = _runs(tables, key)
+        _draw_seeds(panel, cells, runs, tables.inputs.spread)
+        text = _baseline_lines(panel, tables.inputs.baselines[key[0]])
+        lines = textwrap.wrap(text, 75 if len(found) <= style.MANY_PANELS else 44)
+        panel.set_title(panel_title(tables, key) + "\n" * len(lines), fontsize=10)
+        above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+        panel.annotate("\n".join(lines), (0, 1), (0, 3), fontsize=7, color="#4D4D4D", **above)
+        panel.set_xlabel("NDCG@10, full catalogue (points)")
+    handles = style.family_handles(tables.inputs.study.settings.encodings)
+    handles.append(Line2D([], [], color="black", marker="|", markersize=9, label=_interval_label(tables)))
+    names = dict.fromkeys(name for named in tables.inputs.baselines.values() for name in named)
+    drawn = {line.get_label() for panel in figure.axes for line in panel.lines}
+    handles += [style.baseline_handle(name) for name in names if name in drawn]
+    style.legend(figure, handles)
+    return figure, _stability_data(tables)
+
+
+def _interval_label(tables: Tables) -> str:
+    return "mean and 95 % interval" if tables.inputs.spread else "mean"
+
+
+def _runs(tables: Tables, key: tuple[str, ...]) -> pd.DataFrame:
+    runs = tables["runs"][tables["runs"]["role"] == "scoring"]
+    for name, value in zip(GROUP, key, strict=True):
+        runs = runs[runs[name] == value]
+    return runs
+
+
+def _draw_seeds(panel: Axes, cells: pd.DataFrame, runs: pd.DataFrame, spread: bool) -> None:
+    offsets = np.linspace(-0.24, 0.24, max(2, runs["seed"].nunique()))
+    place = dict(zip(dict.fromkeys(runs["seed"]), offsets, strict=False))
+    for row, (_, cell) in enumerate(cells.iterrows()):
+        own = runs[(runs["encoding"] == cell["encoding"]) & (runs["status"] == "finished")]
+        colour = style.colour(cell["encoding"])
+        if spread:
+            heights = [row + place[seed] for seed in own["seed"]]
+            values = POINTS * own[PRIMARY].astype(float)
+            panel.plot(values, heights, "o", ms=4.2, mew=0.4, mec="white", color=colour, zorder=5)  # above the tick
+        _draw_mean(panel, row, cell)
+    encoding_axis(panel, [_name_with_gaps(cell) for _, cell in cells.iterrows()])
+
+
+def _draw_mean(panel: Axes, row: int, cell: "pd.Series[Any]") -> None:
+    mean, low, high = (POINTS * cell[f"full_ndcg10_mean{end}"] for end in ("", "_low", "_high"))
+    if np.isfinite(low):
+        panel.plot([low, high], [row, row], color="black", linewidth=1.1, zorder=3)
+    if np.isfinite(mean):
+        panel.plot([mean], [row], marker="|", ms=10, mew=1.8, color="black", linestyle="", zorder=4)
+
+
+def _name_with_gaps(cell: "pd.Series[Any]") -> str:
+    """An encoding's name and, below it, what is missing or fell to chance."""
+    said = [f"{cell['failed']} failed"] if cell["failed"] else []
+    said += [f"{cell['collapsed']} collapsed"] if cell["collapsed"] else []
+    return "\n".join([str(cell["encoding"]), *([", ".join(said)] if said else [])])
+
+
+def _baseline_lines(panel: Axes, baselines: dict[str, dict[str, float]]) -> str:
+    """Draw the baselines near the scores; returns a line of text with the values of all."""
+    low, high = panel.get_xlim()
+    reach = 0.4 * (high - low)
+    for name, scores in baselines.items():
+        value = POINTS * scores[PRIMARY]
+        if low - reach <= value <= high + reach:
+            line_style = style.BASELINE_LINES.get(name, "-")
+            panel.axvline(value, color=style.LIGHT, linestyle=line_style, linewidth=1, zorder=1.5, label=name)
+    return baseline_values(baselines, PRIMARY)
+
+
+def _stability_data(tables: Tables) -> pd.DataFrame:
+    runs = tables["runs"][tables["runs"]["role"] == "scoring"]
+    shown = runs[[*GROUP, "encoding", "seed", "status", "collapsed"]].assign(
+        full_ndcg10_points=POINTS * runs[PRIMARY].astype(float)
+    )
+    columns = ["full_ndcg10_mean", "full_ndcg10_mean_low", "full_ndcg10_mean_high"]
+    cells = tables["cells"][tables["cells"]["kind"] == "encoding"][[*GROUP, "encoding", *columns]]
+    cells = cells.assign(**{name: POINTS * cells[name].astype(float) for name in columns})
+    merged = shown.merge(cells, on=[*GROUP, "encoding"], how="left", sort=False)
+    return merged.rename(columns={name: f"{name}_points" for name in columns})
