@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from posrec.model.carca import Carca
 from posrec.model.encodings import Pairs
 from posrec.model.layers import Attention, Block, FeedForward, combine
-from posrec.model.ops.kernels import ACTIVATIONS
+from posrec.model.ops.plain import ACTIVATIONS
 
 
 @dataclass(frozen=True)

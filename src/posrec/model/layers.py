@@ -7,13 +7,24 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.attention import Layout, Relative
-from posrec.model.ops.kernels import Kernels
-from posrec.model.ops.products import linear
+from posrec.model.ops.plain import PLAIN, Ops
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
 
-class Attention(nn.Module):
+class Layer(nn.Module):
+    """What computes with operations that an engine may replace, and drops while it is trained."""
+
+    ops: Ops = PLAIN  # see `Carca.use`
+    dropout = 0.0
+
+    @property
+    def rate(self) -> float:
+        """The rate of dropout: 0 in evaluation."""
+        return self.dropout if self.training else 0.0
+
+
+class Attention(Layer):
     """Query, key and value through a linear layer and LeakyReLU(0.2); softmax(QK' / sqrt(Dh)) V.
 
     No output projection.
@@ -26,30 +37,25 @@ class Attention(nn.Module):
     value_weight: nn.Parameter
     value_bias: nn.Parameter
 
-    def __init__(self, dimension: int, heads: int, generator: torch.Generator, kernels: Kernels) -> None:
+    def __init__(self, dimension: int, heads: int, generator: torch.Generator) -> None:
         super().__init__()
         self.heads = heads
-        self.kernels = kernels
         for name in ("query", "key", "value"):
             self.register_parameter(f"{name}_weight", nn.Parameter(xavier(dimension, generator)))
             self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(dimension)))
 
     def project(self, name: str, x: Tensor) -> Tensor:
         """x: (T, D). Returns the query, key or value of each head: (T, H, Dh)."""
-        y = linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-        return self.kernels.activate(y, "leaky", 0.0).unflatten(-1, (self.heads, -1))
+        y = self.ops.linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
+        return self.ops.activate(y, "leaky", 0.0).unflatten(-1, (self.heads, -1))
 
 
-class FeedForward(nn.Module):
+class FeedForward(Layer):
     """y + dropout(W_2 dropout(act(W_1 y))) on (T, D)."""
 
-    def __init__(
-        self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator, kernels: Kernels
-    ) -> None:
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
         super().__init__()
-        self.kernels = kernels
-        width = settings.dimension
-        self.settings = settings
+        width, self.dropout = settings.dimension, settings.dropout
         # the released code overwrites every activation but silu by the identity
         ignored = switches.activation == "released" and settings.activation != "silu"
         self.activation = "identity" if ignored else settings.activation
@@ -60,27 +66,23 @@ class FeedForward(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """y: (T, D). Returns (T, D)."""
-        rate = self.settings.dropout if self.training else 0.0
-        hidden = self.kernels.activate(linear(y, self.weight1, self.bias1), self.activation, rate)
-        return self.kernels.add_dropped(y, linear(hidden, self.weight2, self.bias2), rate)
+        hidden = self.ops.activate(self.ops.linear(y, self.weight1, self.bias1), self.activation, self.rate)
+        return self.ops.add_dropped(y, self.ops.linear(hidden, self.weight2, self.bias2), self.rate)
 
 
-class Block(nn.Module):
+class Block(Layer):
     """One encoder block: attention with a residual, a norm, feed-forward with a residual.
 
     norm_place "before": the first norm makes the attention's query, the second the feed-forward's input; "after": they
     follow the residuals.
     """
 
-    def __init__(
-        self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator, kernels: Kernels
-    ) -> None:
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
         super().__init__()
-        self.settings = settings
-        self.kernels = kernels
+        self.settings, self.dropout = settings, settings.dropout
         self.norm1, self.norm2 = make_norm(settings), make_norm(settings)
-        self.attention = Attention(settings.dimension, settings.heads, generator, kernels)
-        self.feed_forward = FeedForward(settings, switches, generator, kernels)
+        self.attention = Attention(settings.dimension, settings.heads, generator)
+        self.feed_forward = FeedForward(settings, switches, generator)
         # the released code's "mul" falls through to the feed-forward once more
         self.falls_through = switches.ff_residual == "released" and settings.residual == "mul"
 
@@ -91,8 +93,7 @@ class Block(nn.Module):
         query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
         key = encoding.rotate(self.attention.project("key", x), rows, number)
         value = self.attention.project("value", x)
-        rate = self.settings.dropout if self.training else 0.0
-        y = encoding.project(self.kernels.attend(query, key, value, layout, rate, relative), number)
+        y = encoding.project(self.ops.attend(query, key, value, layout, self.rate, relative), number)
         y = combine(self.settings.residual, y, start)
         y = self.norm2(y) if before else self.norm1(y)
         y = self.residual(y, self.feed_forward)

@@ -16,10 +16,11 @@ from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.engines.devices import device_of, training_products, weights_type
+from posrec.model.engines.make import make_ops
 from posrec.model.evaluate import metrics
 from posrec.model.evaluate.score import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.losses import loss_function
-from posrec.model.ops.kernels import make_kernels
+from posrec.model.ops.plain import PLAIN, Ops
 from posrec.model.optimiser import make_optimiser
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
@@ -72,17 +73,17 @@ class Trained:
     weights: dict[int, Weights]
 
 
-def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
-    """A fresh model with the initial weights of `seed`."""
+def build_model(cell: Cell, data: Prepared, seed: int, ops: Ops | None = None) -> Carca:
+    """A fresh model with the initial weights of `seed`; ops: those of the settings' engine if not given."""
     seeds = streams.cell_seeds(cell, seed)
     widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
-    switches = cell.switches
-    counts, kernels = (data.n_items, data.n_attributes), make_kernels(cell.training.numerics)
-    model = Carca(cell.model, cell.encoding, *counts, switches, trunk, encoding, **widths, kernels=kernels)
+    counts = (data.n_items, data.n_attributes)
+    model = Carca(cell.model, cell.encoding, *counts, cell.switches, trunk, encoding, **widths)
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
     numerics = cell.training.numerics
+    model.use(ops or make_ops(numerics))
     return model.to(device_of(numerics), weights_type(numerics))
 
 
@@ -100,7 +101,7 @@ class Training:
         self.cell, self.data = cell, data
         self.progress, self.trained, self.steps = Progress(), Trained(Curve(), {}), Steps()
         with model_code(self.progress):
-            self.model = build_model(cell, data, seed)
+            self.model = build_model(cell, data, seed, PLAIN if stacked else None)
         settings, device = cell.training, self.model.item_embedding.device
         seeds = streams.cell_seeds(cell, seed)
         self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
@@ -109,8 +110,7 @@ class Training:
         packing, count = self.model.packing, settings.negatives
         self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, count)
         self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
-        self.model.sparse_gradient = not stacked
-        self.items = None if stacked else self.model.kernels.item_update(self.model.item_embedding, self.optimiser)
+        self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
         self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
@@ -147,12 +147,10 @@ class Training:
             raise TrainingFailed(self.progress.step, f"the loss is {value}")
         self.optimiser.zero_grad()
         loss.backward()
-        if self.items is not None:
-            self.items.before_norm()
+        self.items.before_norm()
         self.steps.loss.append(value)
         self.steps.gradient_norm.append(gradient_norm(self.model))
-        if self.items is not None:
-            self.items.before_step()
+        self.items.before_step()
         self.optimiser.step()
         self.rate.step()
 

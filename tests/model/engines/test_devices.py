@@ -22,7 +22,6 @@ from posrec.model.engines.stacked.batches import stack_batches
 from posrec.model.evaluate.released import slot_scores
 from posrec.model.evaluate.sampled import SampledScorer
 from posrec.model.evaluate.score import model_scores, requests_of
-from posrec.model.ops.stacking import SeedStreams, seeds_together
 from posrec.model.train import Training, build_model
 from posrec.study.protocols import EvaluationSwitches
 from posrec.study.settings import NumericsSettings
@@ -87,8 +86,9 @@ def test_a_step_of_stacked_seeds_stays_on_its_device(data: Prepared, form: dict[
     batches = [next(sampler.epoch_parts()) for sampler in samplers]
     for training in trainings:
         training.model.to(META)
+        training.dropout_stream = Still()
     stack = stacked.Stack(trainings)
-    with OneDevice() as seen, seeds_together(SeedStreams([Still(), Still()])):
+    with OneDevice() as seen, stack.computing():
         losses = stack.losses(stack_batches(samplers, batches).to(META))
         losses.sum().backward()
         norms = stack.gradient_norms()

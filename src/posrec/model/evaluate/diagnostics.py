@@ -20,7 +20,7 @@ from posrec.model.batches import slot_rows
 from posrec.model.carca import Carca
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.evaluate.probes import probe
-from posrec.model.evaluate.score import Requests, model_scores, requests_of
+from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Tokens, distinct_items
 from posrec.model.layers import Block
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
@@ -105,12 +105,13 @@ def measure(model: Carca, data: Prepared) -> dict[str, Any]:
     sums = [AttentionSums(model.settings.max_length) for _ in model.blocks]
     vectors: dict[str, list[Tensor]] = {"content": [], "encoded": [], "first_block": []}
     positions = []
-    for histories in histories_of(model, data, requests):
-        real = histories.slots.real
-        first = watch_attention(model, histories, sums)
-        for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
-            vectors[name].append(x[real])
-        positions.append(_positions(real))
+    with evaluating(model):
+        for histories in histories_of(model, data, requests):
+            real = histories.slots.real
+            first = watch_attention(model, histories, sums)
+            for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
+                vectors[name].append(x[real])
+            positions.append(_positions(real))
     of_blocks = [one.summary() for one in sums]
     entropy, distance = zip(*of_blocks, strict=True) if of_blocks else ((), ())
     return {

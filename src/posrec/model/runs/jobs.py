@@ -20,9 +20,9 @@ from posrec.model import streams
 from posrec.model.carca import Carca
 from posrec.model.encodings.own import planned_version
 from posrec.model.engines.devices import check_devices
+from posrec.model.engines.make import attention_note
 from posrec.model.engines.stacked.jobs import bring_stacked
 from posrec.model.evaluate.diagnostics import diagnose
-from posrec.model.ops.kernels import attention_note
 from posrec.model.runs import sidecars
 from posrec.model.runs.attempts import Attempt, clocks
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code

@@ -6,6 +6,7 @@ seed's own stream, but for the layout that it shares: which masks it meets depen
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.func import functional_call, stack_module_state
 from posrec.model.carca import bound_rows
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
-from posrec.model.ops.stacking import SeedStreams, seeds_together
+from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
 from posrec.model.optimiser import make_optimiser
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.train import Steps, Training
@@ -45,6 +46,11 @@ class Stack:
         self.optimiser, self.rate = make_optimiser(self.parameters.values(), self.cell.training, first.sampler.steps)
         self.optimiser.load_state_dict(_stacked_state([training.optimiser.state_dict() for training in trainings]))
         self.rate.load_state_dict(first.rate.state_dict())
+        self.ops = StackedOps(SeedStreams([training.dropout_stream for training in trainings]))
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Within, the model computes all seeds at once, with dropout from each training's own stream."""
+        return self.model.using(self.ops)
 
     def step(self, batch: StackedBatch) -> tuple[Tensor, Tensor]:
         """Move the parameters of all seeds once. Returns their losses and the norms of their gradients, (S,) each."""
@@ -101,8 +107,8 @@ def train_epoch(trainings: Sequence[Training]) -> list[TrainingFailed | None]:
         training.sampler.set_streams(training.streams_before)
         training.model.train()
     began, measured = trainings[0].progress.step, []
-    stack, streams = Stack(trainings), SeedStreams([training.dropout_stream for training in trainings])
-    with seeds_together(streams), model_code(Progress(began)):
+    stack = Stack(trainings)
+    with stack.computing(), model_code(Progress(began)):
         for batches in zip(*(sampler.epoch_parts() for sampler in samplers), strict=True):
             measured.append(torch.stack(stack.step(stack_batches(samplers, batches))))
     stack.hand_back()

@@ -11,13 +11,13 @@ from posrec.model.attention import Layout, Relative
 from posrec.model.engines.compiled import loops
 from posrec.model.engines.compiled.item_updates import RowUpdate
 from posrec.model.ops.dropout import draw
-from posrec.model.ops.item_updates import ItemUpdate
-from posrec.model.ops.kernels import Kernels
+from posrec.model.ops.plain import ItemUpdate
+from posrec.model.ops.training import TrainingOps
 
 SLOPES = {"leaky": 0.2, "relu": 0.0, "identity": 1.0}  # of the activations that a loop has, below 0
 
 
-class CompiledKernels(Kernels):
+class CompiledOps(TrainingOps):
     """By numba, one pass each; what no loop is made for, and whatever needs no gradients, by torch."""
 
     exact = True
@@ -25,10 +25,10 @@ class CompiledKernels(Kernels):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, layout: Layout, rate: float, relative: Relative | None = None
     ) -> Tensor:
-        """See `Kernels`: compiled where nothing is added to scores or values and no slot is padding."""
+        """See `Ops`: compiled where nothing is added to scores or values and no slot is padding."""
         added = relative is not None and relative.encoding.acts_on_pairs()
         padded = any(group.real is not None for group in layout)
-        if added or padded or not torch.is_grad_enabled():
+        if added or padded:
             return super().attend(query, key, value, layout, rate, relative)
         users = places(layout, relative is None or relative.distances is not None)
         pairs = query.shape[1] * int(np.diff(users.keys) @ np.diff(users.queries))
@@ -36,21 +36,21 @@ class CompiledKernels(Kernels):
         return attended
 
     def activate(self, x: Tensor, name: str, rate: float) -> Tensor:
-        """See `Kernels`."""
-        if name not in SLOPES or not torch.is_grad_enabled():
+        """See `Ops`."""
+        if name not in SLOPES:
             return super().activate(x, name, rate)
         activated: Tensor = _Activation.apply(x, SLOPES[name], drop(x.numel(), rate, x))
         return activated
 
     def add_dropped(self, y: Tensor, x: Tensor, rate: float) -> Tensor:
-        """See `Kernels`."""
+        """See `Ops`."""
         if not rate:
             return super().add_dropped(y, x, rate)
         added: Tensor = _AddedDropout.apply(y, x, drop(x.numel(), rate, x))
         return added
 
     def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> ItemUpdate:
-        """See `Kernels`."""
+        """See `Ops`."""
         return RowUpdate(embedding, optimiser)
 
 
