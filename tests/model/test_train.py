@@ -14,12 +14,12 @@ from posrec.model.evaluate.score import requests_of
 from posrec.model.inputs import Tokens, distinct_items
 from posrec.model.ops.plain import ItemUpdate, Ops
 from posrec.model.ops.training import TrainingOps
-from posrec.model.optimiser import learning_rate_factor
 from posrec.model.train import (
     Curve,
     Training,
     TrainingFailed,
     build_model,
+    learning_rate_factor,
     train_run,
     validation_sample,
 )

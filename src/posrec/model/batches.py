@@ -1,7 +1,7 @@
 """Training batches, an epoch at a time in arrays: order, cuts, negatives, packing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
-from posrec.model.parts import Part, Slots, all_slots, no_users
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
@@ -41,6 +40,34 @@ class Batch:
             return self
         layout = [group.to(device) for group in self.layout]
         return Batch(self.items.to(device), self.tokens.to(device), layout, self.sign.to(device))
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
+
+    items: np.ndarray
+    interactions: np.ndarray
+    rows: np.ndarray
+
+    def without_padding(self) -> "Slots":
+        """Those that hold an item, (N,)."""
+        real = self.items != 0
+        return Slots(self.items[real], self.interactions[real], self.rows[real])
+
+
+@dataclass(frozen=True)
+class Part:
+    """The users of a batch in one length class: histories of these lengths (B,) in `keys` slots each."""
+
+    length: np.ndarray
+    keys: int
+    history: Slots
+    candidates: Slots
+
+    def without_padding(self) -> "Part":
+        """The same users with their slots in one row, (N,) each."""
+        return replace(self, history=self.history.without_padding(), candidates=self.candidates.without_padding())
 
 
 @dataclass(frozen=True)
@@ -221,6 +248,18 @@ class Sampler:
         """+1 for each user's positives, which come first, -1 for negatives, 0 for padding. items: (B, m)."""
         positives = items.shape[1] // (1 + self.negatives_a_target)
         return np.where(items == 0, 0, np.where(np.arange(items.shape[1]) < positives, 1, -1))
+
+
+def no_users(count: int, keys: int, queries: int) -> Part:
+    """Users that only fill up a batch: no history that anything sees, and candidates of sign 0."""
+    slots = (Slots(*(np.zeros((count, slots), np.int64) for _ in range(3))) for slots in (keys, queries))
+    return Part(np.zeros(count, np.int64), keys, *slots)
+
+
+def all_slots(parts: Sequence[Part], name: str) -> np.ndarray:
+    """One array of `Slots` of a whole batch: its T history slots and then its Tq candidate slots."""
+    slots = [part.history for part in parts] + [part.candidates for part in parts]
+    return np.concatenate([getattr(of_part, name).ravel() for of_part in slots])
 
 
 def draw_unmet(

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posrec.model.carca import Carca
+from posrec.model.carca import Attention, Block, Carca, FeedForward, combine
 from posrec.model.encodings import Pairs
-from posrec.model.layers import Attention, Block, FeedForward, combine
 from posrec.model.ops.plain import ACTIVATIONS
 
 

@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import StudyError
@@ -21,7 +21,6 @@ from posrec.model.evaluate import metrics
 from posrec.model.evaluate.score import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.losses import loss_function
 from posrec.model.ops.plain import PLAIN, Ops
-from posrec.model.optimiser import make_optimiser
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.threads import one_thread
@@ -226,6 +225,31 @@ def train_run(
         on_epoch(training.trained.curve)
         after_step(training)
     return training.trained
+
+
+def make_optimiser(
+    parameters: Iterable[nn.Parameter], settings: TrainingSettings, steps_per_epoch: int
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW and its learning rate before the first step."""
+    optimiser = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
+    )
+    factor = learning_rate_factor(settings, steps_per_epoch)
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
+    """Linear warm-up, then constant or linear to 0 at the last planned step."""
+    total = settings.epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < settings.warmup_steps:
+            return (step + 1) / settings.warmup_steps
+        if settings.schedule == "constant":
+            return 1.0
+        return max(0.0, (total - step) / max(1, total - settings.warmup_steps))
+
+    return factor
 
 
 def torch_stream(device: torch.device) -> torch.Generator:

@@ -17,12 +17,11 @@ from torch.nn.functional import embedding
 from posrec.data.prepare.prepared import Prepared
 from posrec.model import equations
 from posrec.model.batches import slot_rows
-from posrec.model.carca import Carca
+from posrec.model.carca import Block, Carca
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Tokens, distinct_items
-from posrec.model.layers import Block
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.train import Curve
 

@@ -15,9 +15,8 @@ from torch.nn import functional as F
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Sampler, context_at
+from posrec.model.batches import Batch, Part, Sampler, Slots, all_slots, context_at, no_users
 from posrec.model.inputs import Items, Tokens, distinct_items
-from posrec.model.parts import Part, Slots, all_slots, no_users
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from posrec.model.carca import bound_rows
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
 from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
-from posrec.model.optimiser import make_optimiser
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
-from posrec.model.train import Steps, Training
+from posrec.model.train import Steps, Training, make_optimiser
 from posrec.study.encodings import find
 from posrec.study.study import Cell
 
