@@ -16,8 +16,9 @@ import numpy as np
 
 from posrec.errors import PosrecError
 from posrec.files import read_json
+from posrec.model.machine import machine_facts
 from posrec.model.runs import sidecars
-from posrec.model.runs.jobs import Run
+from posrec.model.runs.run import Run
 from posrec.plan.work import on_gpu
 from posrec.store import results
 from posrec.study.study import Study
@@ -129,7 +130,7 @@ def _metrics(path: Path) -> dict[tuple[str, str, str], float]:
 def _same_processor(run: Run) -> bool | None:
     try:
         recorded = read_json(sidecars.run_record(run.study, run.run_id, run.seed))
-        return all(recorded[key] == sidecars.machine_facts()[key] for key in ("processor", "kernels"))
+        return all(recorded[key] == machine_facts()[key] for key in ("processor", "kernels"))
     except (PosrecError, KeyError, TypeError):
         return None
 

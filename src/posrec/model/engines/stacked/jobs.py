@@ -8,26 +8,23 @@ import os
 import time
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import torch
 
 from posrec.errors import PosrecError
 from posrec.model.encodings.own import planned_version
 from posrec.model.engines.stacked import model
-from posrec.model.runs.attempts import Attempt, clocks
+from posrec.model.runs.attempts import clocks
 from posrec.model.runs.failures import TrainingFailed
+from posrec.model.runs.run import Run
 from posrec.model.runs.weights import kept_weights
 from posrec.model.train import Curve, Training
-
-if TYPE_CHECKING:
-    from posrec.model.runs.jobs import Run
 
 SEEDS = "POSREC_STACK"  # the machine's, not science: most seeds at once, by what its memory holds
 DEFAULT_SEEDS = 16
 
 
-def bring_stacked(runs: Sequence["Run"], again_failed: bool) -> list["Run"]:
+def bring_stacked(runs: Sequence[Run], again_failed: bool) -> list[Run]:
     """Bring the run files that need a training into place, the seeds of a cell at once. Returns the runs it trained.
 
     What cannot be stacked is left, with a line that says why: it is trained one seed at a time.
@@ -50,7 +47,7 @@ def most_seeds() -> int:
     return int(text)
 
 
-def _has_weights(run: "Run") -> bool:
+def _has_weights(run: Run) -> bool:
     """Whether the store has the weights that the missing blocks need: then nothing is trained."""
     every_epoch = any(protocol.evaluation.selection == "released" for protocol in run.cell.protocols)
     return kept_weights(run.stored, every_epoch) is not None
@@ -59,7 +56,7 @@ def _has_weights(run: "Run") -> bool:
 class Member:
     """One seed of a stack: its run, its training, its readings of the test."""
 
-    def __init__(self, run: "Run", missing: Sequence[str]) -> None:
+    def __init__(self, run: Run, missing: Sequence[str]) -> None:
         self.run, self.missing = run, missing
         self.ended = False
 
@@ -67,7 +64,7 @@ class Member:
         """A fresh training, or where its checkpoint left it. Raises TrainingFailed where its model cannot be built."""
         data, _ = self.run.load()
         self.scores = self.run.scores(self.missing)
-        self.attempt = Attempt(self.run, self.scores, stacked=True)
+        self.attempt = self.run.attempt(self.scores, stacked=True)
         self.training = Training(self.run.cell, data, self.run.seed, stacked=True)
         saved = self.attempt.load()
         if saved is not None:
@@ -109,7 +106,7 @@ class Member:
         self.attempt.checkpoint.save(self.attempt.state(self.training))
 
 
-def _bring(members: Sequence[Member]) -> list["Run"]:
+def _bring(members: Sequence[Member]) -> list[Run]:
     """Train all of them; returns the runs whose files that gave."""
     run = members[0].run
     why = model.unsupported(run.cell)
