@@ -1,7 +1,10 @@
 """CARCA (Rashed et al., RecSys 2022) over packed tokens, with a cross-attention or a dot-product head.
 
+Operations that an engine may replace are calls of `self.ops` (`ops/plain.py`): `linear` over tokens, `attend`,
+`activate`, `dropout`, `add_dropped`, `look_up`. A product written as `@` has few rows or columns: it is always torch's.
+
 No non-linearity lies between the feature layer W_f and the item layer W_c, so attributes and context go through the
-product W_c W_f, and each distinct item of a batch is encoded once: the result is that of the equations (`padded.py`).
+product W_c W_f, and each distinct item of a batch is encoded once. The result is that of `equations.py`.
 """
 
 import math
@@ -23,10 +26,10 @@ FEATURE_FACTOR = 5  # the feature layer has 5D outputs
 
 
 class Layer(nn.Module):
-    """What computes with operations that an engine may replace, and drops while it is trained."""
+    """A module that computes with operations that an engine may replace (`Carca.use`)."""
 
-    ops: Ops = PLAIN  # see `Carca.use`
-    dropout = 0.0
+    ops: Ops = PLAIN
+    dropout = 0.0  # rate in training
 
     @property
     def rate(self) -> float:
@@ -186,7 +189,7 @@ class Carca(Layer):
 
     @contextmanager
     def using(self, ops: Ops) -> Iterator[None]:
-        """Compute with these operations within, and with those of before after it."""
+        """Compute with these operations in this context; restore the previous ones on exit."""
         before = self.ops
         self.use(ops)
         try:
@@ -211,7 +214,7 @@ class Carca(Layer):
 
     @property
     def packing(self) -> Packing:
-        """How the histories of its training batches must lie, or may at best."""
+        """How the histories of training batches are packed."""
         if self.padded:
             return "padded"
         return "exact" if self.ops.exact and not self.encoding.acts_on_pairs() else "classes"
@@ -294,13 +297,17 @@ class Carca(Layer):
     def _cross_attention(
         self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor
     ) -> Tensor:
-        """The decoder's, with positions where it has them. Returns (Tq, D)."""
+        """The decoder's, with positions if it has them. Returns (Tq, D).
+
+        The other forms of the decoder: `equations.py` per user and slot, without and with positions; `score.Scorer` for
+        all items at once and `sampled.SampledScorer` for lists, both with the output layer folded in.
+        """
         query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
         key, value = (self.decoder.project(name, history) for name in ("key", "value"))
         number = self.settings.blocks
         if not self.decoder_positions:
             return self.ops.attend(query, key, value, layout, self.rate)
-        if self.switches.rope_axis == "sound":  # released: queries and keys of a head would turn alike
+        if self.switches.rope_axis == "sound":  # released: queries and keys of a head would be rotated alike
             query = self.encoding.rotate(query, candidate_rows, number)
             key = self.encoding.rotate(key, rows, number)
         distances = decoder_distances(layout, rows, candidate_rows)

@@ -1,7 +1,8 @@
-"""CARCA as its equations read: every slot padded, features dense, history and candidates encoded apart.
+"""The equations of CARCA, written out: every slot padded, features dense, history and candidates encoded separately.
 
-Slow and plain on purpose. It computes with the parameters of a `Carca`: it checks the packed engine and shows the
-attention weights, which no fast kernel keeps (`diagnostics.py`); nothing trains with it.
+The first file to read. It is slow and plain on purpose, and nothing trains with it. It computes with the parameters of
+a `Carca`, checks the packed model (`carca.py`) and gives the attention weights, which a fast engine does not keep
+(`evaluate/diagnostics.py`).
 Source: Rashed et al., RecSys 2022, sections 3 and 4; encodings as in arXiv 2405.10436.
 """
 

@@ -34,7 +34,7 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Curve:
-    """What happened epoch by epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read).
+    """Figures per epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read).
 
     gradient_mean, gradient_variance: of the norm of all gradients together, over the steps of the epoch.
     """
@@ -87,7 +87,7 @@ def build_model(cell: Cell, data: Prepared, seed: int, ops: Ops | None = None) -
 
 
 def batch_size(cell: Cell) -> int:
-    """Users a batch; under `batch_none: released` the runs without an encoding have half of it."""
+    """Users per batch; under `batch_none: released` the runs without an encoding have half of it."""
     halved = cell.switches.batch_none == "released" and cell.encoding == "none"
     return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
 
@@ -112,7 +112,7 @@ class Training:
         self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
-        self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
+        self.streams_before = self.sampler.stream_states()  # at the start of the epoch
 
     @property
     def finished(self) -> bool:
@@ -125,7 +125,7 @@ class Training:
         return not patient and epoch - curve.best()[0] >= settings.patience * settings.validate_every
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:
-        """What is left of the epoch: its batches are drawn anew from the streams as they were at its begin."""
+        """Train the rest of the epoch: its batches are drawn again from the streams as they were at its start."""
         done = len(self.steps.loss)
         self.sampler.set_streams(self.streams_before)
         self.model.train()
@@ -135,7 +135,7 @@ class Training:
             after_step()
 
     def step(self, batch: Batch) -> None:
-        """Move the parameters once. Raises TrainingFailed where the loss is no longer finite."""
+        """Update the parameters once. Raises TrainingFailed if the loss is not finite."""
         self.progress.step += 1
         batch = batch.to(self.model.item_embedding.device)
         self.model.bound_embedding(batch.items.ids)
@@ -166,7 +166,7 @@ class Training:
         if due:
             _keep(self.trained, self.model, epoch, settings)
             at_reading(self.model, epoch)
-            if self.cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
+            if self.cell.switches.sampling == "released":  # max_norm acts on all rows that an evaluation looks up
                 every = torch.arange(1, self.data.n_items + 1, device=self.model.item_embedding.device)
                 self.model.bound_embedding(every)
 
@@ -209,11 +209,11 @@ def train_run(
     after_step: Callable[[Training], None] = lambda training: None,
     saved: State | None = None,
 ) -> Trained:
-    """Train a cell with one seed until its epochs or its patience end, from the begin or from a saved state.
+    """Train a cell with one seed until its epochs or its patience end, from the start or from a saved state.
 
-    Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch` is
-    told of every finished epoch; `at_reading` gets the model of every epoch whose validation is read, and must leave it
-    as it is; `after_step`, called after every step and epoch, may take the training's state.
+    Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch`
+    gets the curve after every epoch; `at_reading` gets the model of every epoch whose validation is read, and must not
+    change it; `after_step`, called after every step and epoch, may take the training's state.
     """
     training = Training(cell, data, seed)
     if saved is not None:

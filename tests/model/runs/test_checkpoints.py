@@ -213,7 +213,7 @@ def test_a_bad_checkpoint_is_ignored_with_a_warning(
     else:
         Checkpoint(one.checkpoint, {}).save({"training": Path.cwd})
     assert run(make_study()).bring()
-    assert "it is ignored, and the run begins anew" in capfd.readouterr().err
+    assert "it is ignored, and the run starts from the beginning" in capfd.readouterr().err
     assert contents(whole) == expected
     assert not one.checkpoint.exists()
 

@@ -1,7 +1,7 @@
-"""What a trained model does with positions, measured once a run on the weights of the epoch that validation selected.
+"""What a trained model does with positions, measured once per run on the weights of the selected epoch.
 
-Everything is determined by the run: a fixed sample of test users, no random draw but the shuffled positions of a probe.
-The attention is that of the plain padded model (`padded.py`), which equals the packed one.
+Everything follows from the run: the sample of test users is fixed; only the shuffled positions of a probe are random.
+The attention weights are those of the plain padded model (`equations.py`), which equals the packed one.
 """
 
 import math
@@ -26,10 +26,10 @@ from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed
 from posrec.model.train import Curve
 
 SAMPLE_USERS = 256
-SCORED_USERS = 64  # the first of these: a user has as many scores as there are items
+SCORED_USERS = 64  # the first of these users: each has one score per item
 SAMPLE_SEED = 20240517  # the sample is the same for every run on the same data
 CHUNK = 32  # users whose attention weights are held together
-DIGITS = 6  # significant digits kept: more than any of these figures means
+DIGITS = 6  # significant digits that are kept
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class AttentionSums:
 def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
     """What the run file says under `diagnostics`; see docs/files.md.
 
-    An encoding whose code raises here costs the run its diagnostics and nothing else: `failure` says why.
+    If the code of an encoding raises here, the run only lacks its diagnostics, and `failure` says why.
     """
     found: dict[str, Any] = {"gradient_norm": gradient_summary(curve)}
     try:
@@ -177,15 +177,15 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
 
 
 def _positions(real: Tensor) -> np.ndarray:
-    """Steps from the begin, steps from the end and number of the user of each item. real: (B, L). Returns (T, 3)."""
+    """Steps from the start and from the end of each item. real: (B, L). Returns (T, 3)."""
     begin = real.long().cumsum(1) - 1  # (B, L)
     end = begin.max(1, keepdim=True).values - begin
     return torch.stack([begin, end], -1)[real].numpy()
 
 
 def _probes(vectors: dict[str, Tensor], positions: np.ndarray) -> dict[str, dict[str, float | None]]:
-    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the begin and from the end."""
-    users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 begins a user
+    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the start and from the end."""
+    users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 is the first of its user
     found = {}
     for name, x in vectors.items():
         r2, chance = probe(x.double().numpy(), positions, users)

@@ -1,7 +1,7 @@
 """Ranks among sampled candidates alone: only these are scored, from tables of all items that are computed once.
 
-For candidate lists of one's own, where the full catalogue isn't asked for; a study ranks both from the same scores
-(`evaluate.rank_requests`). Products take the library that training takes, so a score differs from that of the full
+For callers with their own candidate lists who do not need the full catalogue; a study ranks both from the same scores
+(`score.rank_requests`). Products are those of training (`TrainingOps`), so a score differs from that of the full
 catalogue by float32 rounding; equal candidates of a request still tie bit for bit.
 """
 
@@ -26,9 +26,9 @@ from posrec.model.evaluate.score import (
 )
 from posrec.model.ops.training import TrainingOps
 
-VALUES = 400_000  # of histories that are encoded together, D a slot
-CHUNK = 64  # users whose candidates are scored together: what is made of them stays in the cache
-COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
+VALUES = 400_000  # of histories that are encoded together, D per slot
+CHUNK = 64  # users whose candidates are scored together, so that intermediate results stay in the cache
+COLUMNS = 16  # candidates are padded to a multiple: equal shapes, equal rounding
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """Evaluation: every request scored on the full catalogue once; sampled candidates are read from the same scores.
 
 Ranks are counted on float logits, never sorted. Candidates are computed in blocks of a fixed shape (a multiple of 64
-items) and each logit is a sum in the same order, so that equal candidates tie bit for bit wherever they stand.
+items) and each logit is a sum in the same order, so that equal candidates tie bit for bit at every position.
 """
 
 import math
@@ -22,7 +22,7 @@ from posrec.model.carca import Carca
 from posrec.model.inputs import Tokens, distinct_items, ragged_arange
 from posrec.model.ops.plain import PLAIN, Ops
 
-ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
+ITEM_BLOCK = 64  # candidates are padded to a multiple: equal shapes, equal rounding
 USER_BLOCK = 16  # users whose scores are ranked together
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
@@ -125,7 +125,7 @@ def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[t
 
 @contextmanager
 def evaluating(model: Carca, ops: Ops = PLAIN) -> Iterator[None]:
-    """Evaluation mode within, and plain torch, for exact ties; the model's own mode and operations again after it."""
+    """Put the model into evaluation mode with plain torch, for exact ties; restore its mode and operations on exit."""
     was_training = model.training
     model.eval()
     try:
@@ -147,7 +147,7 @@ class Scorer:
     def __init__(self, model: Carca, data: Prepared) -> None:
         self.model, self.data = model, data
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
-        blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal: none of them has few rows
+        blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal sizes: none has few rows
         self.device = embedding.device
         self.padded = -(-len(ids) // ITEM_BLOCK) * ITEM_BLOCK
         self.parts = embedding.new_zeros(self.padded, embedding.shape[1])  # (P, D)

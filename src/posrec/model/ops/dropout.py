@@ -1,4 +1,4 @@
-"""Dropout from sixteen random bits an element: torch's own draw of one number each was a fifth of a training step."""
+"""Dropout from 16 random bits per element: torch's draw of one number per element took a fifth of a training step."""
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ def draw(count: int, rate: float, device: torch.device) -> tuple[Tensor, int, fl
 
 
 def bounds(rate: float) -> tuple[int, float]:
-    """The bits below which an element is dropped, and the scale of the others.
+    """The value of the bits below which an element is dropped, and the scale of the others.
 
     Bits are uniform over -LEVELS / 2 .. LEVELS / 2 - 1.
     """

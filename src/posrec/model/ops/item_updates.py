@@ -1,4 +1,4 @@
-"""The item embedding's gradient: of its many rows a batch touches few, and autograd gives these alone."""
+"""The update of the item embedding from a sparse gradient: a batch touches few of its many rows."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from posrec.model.ops.plain import ItemUpdate
 class DenseUpdate(ItemUpdate):
     """The gradient as one dense tensor, kept from step to step, for torch's AdamW.
 
-    Each step writes the rows of its items and clears those of the step before. torch makes the whole tensor anew, and
-    with 100,000 items the fresh pages alone were a tenth of a step; every value is the same.
+    Each step writes the rows of its items and clears those of the previous step. torch would allocate the whole tensor
+    again: with 100,000 items the new pages alone took a tenth of a step. All values are the same.
     """
 
     def __init__(self, embedding: nn.Parameter) -> None:

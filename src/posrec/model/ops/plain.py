@@ -1,8 +1,8 @@
 """The operations of the model that an engine may replace: the one seam for speed.
 
-`carca.py` computes with an `Ops`, and `Carca.use` says with which. `Ops` itself is plain torch and the reference.
-Evaluation always takes it: of its products equal rows give equal results bit for bit, so equal candidates tie. A
-training takes what `engines/make.py` chooses: `training.TrainingOps`, or another engine's.
+`carca.py` computes with an `Ops`, which `Carca.use` sets. `Ops` itself is plain torch and the reference.
+Evaluation always uses it: equal rows of a product give equal results bit for bit, so equal candidates tie. A training
+uses what `engines/make.py` chooses: `training.TrainingOps`, or another engine's.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""Matrix products of training, by oneDNN where that is faster and still float32.
+"""Matrix products of training: oneDNN where it is faster and still float32, else torch.
 
-On AMD processors oneDNN reaches about twice the rate of the library that torch takes by itself. torch names this way
-"bf16", and on some processors it does compute in bfloat16: so its error is measured once a process, and where it is not
-that of float32 torch's own product stays. Both are one numerics class: bytes are promised on one processor type, and
-there the measurement always ends the same way.
+On AMD processors oneDNN is about twice as fast as the library that torch uses by default. torch calls this setting
+"bf16", and on some processors it does compute in bfloat16. Its error is therefore measured once per process; if it is
+not that of float32, torch's default product is used. Both belong to one numerics class: bytes are promised on one
+processor type, where the measurement always gives the same answer.
 """
 
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _routable(x: Tensor) -> bool:
 
 @contextmanager
 def onednn() -> Iterator[None]:
-    """Products within go to oneDNN, whatever its error."""
+    """Compute products by oneDNN in this context, without a check of its error."""
     matmul = _choice()
     assert matmul is not None
     before = matmul.fp32_precision
@@ -69,7 +69,7 @@ def onednn() -> Iterator[None]:
 
 
 class _RoutedLinear(torch.autograd.Function):
-    """A linear layer whose three products, one forward and two backward, all go to oneDNN."""
+    """A linear layer with all three products, one forward and two backward, by oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -93,7 +93,7 @@ class _RoutedLinear(torch.autograd.Function):
 
 
 def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """The weight's gradient (N, K), laid out in memory as the weight is: torch copies another one, slowly."""
+    """The weight's gradient (N, K), in the memory order of the weight: torch would copy any other order, slowly."""
     if weight.is_contiguous():
         return gradient.T @ x
     return (x.T @ gradient).T

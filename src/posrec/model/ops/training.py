@@ -1,7 +1,7 @@
-"""The operations of a training by torch on one seed (`engine: torch`): the reference's, but for two.
+"""The torch engine (`engine: torch`): the operations of training one seed.
 
-Large products go to oneDNN where that is faster and still float32 (`products.py`), and the item embedding's gradient
-has the rows of a batch alone (`item_updates.py`). All else is `plain.Ops`.
+It computes large matrix products by oneDNN if that is faster and still float32 (`products.py`), and a sparse gradient
+of the item embedding (`item_updates.py`). Everything else is plain torch (`plain.py`).
 """
 
 import torch
@@ -17,7 +17,7 @@ class TrainingOps(Ops):
     """Plain torch with faster large products and a sparse gradient of the item embedding."""
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """As `Ops.linear` up to rounding; with oneDNN a row's result may depend on its place."""
+        """As `Ops.linear` up to rounding; with oneDNN a row's result may depend on its position."""
         return fast_linear(x, weight, bias)
 
     def look_up(self, table: Tensor, ids: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     """The cells of `--batch`, or those that match `--dataset` and `--encoding`. Raises StudyError when none does."""
     cells: Sequence[Cell] = study.cells
     if arguments.batch:
-        batches = {batch.name: batch.cells for batch in work.batches(study)}
-        if arguments.batch not in batches:
-            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(batches)}")
-        cells = batches[arguments.batch]
+        of_job = {job.name: job.cells for job in work.batches(study)}
+        if arguments.batch not in of_job:
+            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(of_job)}")
+        cells = of_job[arguments.batch]
     wanted = {"dataset": arguments.dataset, "encoding": arguments.encoding}
     cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
     if not cells:
@@ -37,7 +37,7 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
 def train_cells(
     study: Study, cells: Sequence[Cell], only_seeds: Sequence[int] | None = None, again_failed: bool = False
 ) -> None:
-    """Bring every run file of the cells into place, or with `again_failed` train anew those that say `failed`.
+    """Bring every run file of the cells into place, or with `again_failed` train again those that say `failed`.
 
     Raises PosrecError where data are missing or damaged.
     """

@@ -63,16 +63,16 @@ class Run:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a run file or block must say to be this run's."""
+        """The ids that the file or a block of this run must contain."""
         return {"run_id": self.run_id, "seed": self.seed, "training_version": TRAINING_VERSION}
 
     @property
     def checkpoint(self) -> Path:
-        """Where the training's checkpoint lies until its blocks are written."""
+        """Path of the training's checkpoint, which exists until its blocks are written."""
         return self.stored / "checkpoint"
 
     def status(self) -> str | None:
-        """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
+        """What the run file in place says: finished or failed; None if it is missing, damaged or of another run."""
         return self._status_at(self.path)
 
     def _status_at(self, path: Path) -> str | None:
@@ -81,7 +81,7 @@ class Run:
     def bring(self, again_failed: bool = False) -> bool:
         """Bring the run file into place. Returns whether anything was trained or evaluated for it.
 
-        again_failed: a failure is no result, here and in the store.
+        again_failed: failures do not count as results, here and in the store.
         """
         missing = self.missing(again_failed)
         if missing is None:
@@ -119,7 +119,7 @@ class Run:
         return other
 
     def make(self) -> None:
-        """Train and evaluate whatever is there, and write the run file; no record of it is kept."""
+        """Train and evaluate even if results exist, and write the run file; no sidecar is written."""
         self._compute(list(self.blocks))
         self._assemble()
 
@@ -168,9 +168,9 @@ class Run:
 
     def write_blocks(self, curve: Curve, scores: Mapping[str, Scores], failure: TrainingFailed | None) -> None:
         """Write each protocol's block: its results, or why there are none."""
-        told = None if failure is None else {"step": failure.step, "reason": failure.reason}
+        reason = None if failure is None else {"step": failure.step, "reason": failure.reason}
         for name, one in scores.items():
-            failed = told or one.failure
+            failed = reason or one.failure
             self._write_block(self.blocks[name], curve, None if failed else one.result(), failed)
 
     def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
@@ -269,5 +269,5 @@ class Run:
 
 def _outcome(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Status and failure of a run: those of the first protocol under which it failed, else of the first."""
-    told = next((block for block in blocks if block["status"] == "failed"), blocks[0])
-    return {key: told[key] for key in ("status", "failure")}
+    chosen = next((block for block in blocks if block["status"] == "failed"), blocks[0])
+    return {key: chosen[key] for key in ("status", "failure")}

@@ -16,7 +16,7 @@ from posrec.study.study import Cell, Study
 
 
 def run_record(study: Study, run_id: str, seed: int) -> Path:
-    """Where the sidecar of a run lies."""
+    """Path of the sidecar of a run."""
     return ids.PROVENANCE / study.name / run_id / f"seed={seed}.json"
 
 
@@ -83,5 +83,5 @@ def _checksums(study: Study, cell: Cell, seed: int) -> dict[str, str]:
 
 @lru_cache(maxsize=16)
 def _sha256_of(path: Path, changed: int) -> str:
-    """Read the big files once a job, not once a run."""
+    """Read the large files once per job, not once per run."""
     return sha256(path)

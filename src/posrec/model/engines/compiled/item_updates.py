@@ -1,4 +1,4 @@
-"""AdamW of the item embedding in one pass over its rows, from the gradients of a batch's rows alone."""
+"""AdamW of the item embedding in one pass over its rows, from the sparse gradient of a batch."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from posrec.model.ops.plain import ItemUpdate
 
 
 class RowUpdate(ItemUpdate):
-    """No dense gradient is written and read. The moments lie where torch's AdamW would have them, for checkpoints."""
+    """Without a dense gradient. The moments are in the state of torch's AdamW, so that checkpoints hold them."""
 
     def __init__(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> None:
         self.embedding, self.optimiser = embedding, optimiser

@@ -1,4 +1,10 @@
-"""The compiled kernels as torch sees them, with their gradients."""
+"""The compiled engine (`engine: numba`, the extra `compiled`): loops by numba, with their gradients for autograd.
+
+It computes, in one pass each: attention where the encoding adds nothing to scores or values and no slot is padding;
+LeakyReLU, ReLU and identity with dropout; a residual with dropout; AdamW of the item embedding. To torch it leaves the
+matrix products of tokens, the attention of other encodings, other activations, norms, the loss and AdamW of all other
+parameters. Evaluation is plain torch. Results equal those of `TrainingOps` up to rounding.
+"""
 
 from typing import Any
 
@@ -18,14 +24,14 @@ SLOPES = {"leaky": 0.2, "relu": 0.0, "identity": 1.0}  # of the activations that
 
 
 class CompiledOps(TrainingOps):
-    """By numba, one pass each; what no loop is made for, and whatever needs no gradients, by torch."""
+    """Compiled loops where there is one for the case, else the operations of `TrainingOps`."""
 
     exact = True
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, layout: Layout, rate: float, relative: Relative | None = None
     ) -> Tensor:
-        """See `Ops`: compiled where nothing is added to scores or values and no slot is padding."""
+        """See `Ops`: compiled if nothing is added to scores or values and no slot is padding."""
         added = relative is not None and relative.encoding.acts_on_pairs()
         padded = any(group.real is not None for group in layout)
         if added or padded:
@@ -55,7 +61,7 @@ class CompiledOps(TrainingOps):
 
 
 def places(layout: Layout, in_decoder: bool) -> loops.Users:
-    """Where the users of a layout begin; in the encoder the queries are the history itself."""
+    """Index of the first key and query of each user; in the encoder the queries are the history itself."""
     users = [group.users for group in layout]
     keys, queries = ([getattr(group, name) for group in layout] for name in ("keys", "queries"))
     begins = [np.concatenate([[0], np.repeat(sizes, users).cumsum()]) for sizes in (keys, queries)]
@@ -72,7 +78,7 @@ def drop(count: int, rate: float, like: Tensor) -> loops.Dropped:
 
 
 def flat(x: Tensor) -> np.ndarray:
-    """The elements of a tensor as one row, in order; a copy only where they are not so in memory."""
+    """The elements of a tensor as one row, in order; a copy only if they are not in this order in memory."""
     row: np.ndarray = x.detach().reshape(-1).numpy()
     return row
 

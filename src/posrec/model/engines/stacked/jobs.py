@@ -1,7 +1,7 @@
 """The missing seeds of a cell, trained at once (`stacked`), each to its own run file.
 
 A seed that has ended or failed leaves the stack at the end of its epoch. Checkpoints are written at the end of an epoch
-where they are due; from there each seed goes on, those that are behind first.
+where they are due; each seed continues from there, those with the fewest steps first.
 """
 
 import os
@@ -20,14 +20,14 @@ from posrec.model.runs.run import Run
 from posrec.model.runs.weights import kept_weights
 from posrec.model.train import Curve, Training
 
-SEEDS = "POSREC_STACK"  # the machine's, not science: most seeds at once, by what its memory holds
+SEEDS = "POSREC_STACK"  # the largest number of seeds at once, by the memory of the machine; no result depends on it
 DEFAULT_SEEDS = 16
 
 
 def bring_stacked(runs: Sequence[Run], again_failed: bool) -> list[Run]:
     """Bring the run files that need a training into place, the seeds of a cell at once. Returns the runs it trained.
 
-    What cannot be stacked is left, with a line that says why: it is trained one seed at a time.
+    Cells that cannot be stacked are trained one seed at a time; a printed line says why.
     """
     trained, most = [], most_seeds()
     for _, of_cell in groupby(runs, key=lambda run: run.run_id):
@@ -40,7 +40,7 @@ def bring_stacked(runs: Sequence[Run], again_failed: bool) -> list[Run]:
 
 
 def most_seeds() -> int:
-    """How many seeds are stacked at most. Raises PosrecError where POSREC_STACK is no number."""
+    """How many seeds are stacked at most. Raises PosrecError if POSREC_STACK is not a positive number."""
     text = os.environ.get(SEEDS) or str(DEFAULT_SEEDS)
     if not text.isdecimal() or int(text) == 0:
         raise PosrecError(f"{SEEDS}={text}: give the most seeds that are trained at once, such as {DEFAULT_SEEDS}")
@@ -61,7 +61,7 @@ class Member:
         self.ended = False
 
     def begin(self) -> None:
-        """A fresh training, or where its checkpoint left it. Raises TrainingFailed where its model cannot be built."""
+        """Start the training, or continue from its checkpoint. Raises TrainingFailed if its model cannot be built."""
         data, _ = self.run.load()
         self.scores = self.run.scores(self.missing)
         self.attempt = self.run.attempt(self.scores, stacked=True)
@@ -127,7 +127,7 @@ def _bring(members: Sequence[Member]) -> list[Run]:
 
 
 def _train(members: Sequence[Member]) -> None:
-    """Epoch after epoch of those that have come least far, until all have ended."""
+    """Train epoch after epoch of the seeds with the fewest steps, until all have ended."""
     for member in members:
         member.begin()
     watch = members[0].attempt.checkpoint  # for all of them

@@ -1,8 +1,12 @@
-"""Several seeds of a cell trained at once on a leading axis: on a GPU a step's time goes into launching its kernels.
+"""The stacked engine: several seeds of a cell trained at once on a leading axis.
+
+On a GPU most of a step's time is the launch of its kernels, and a stack launches them once for all seeds. The engine
+computes batches in a common layout, the step, and dropout per seed (`ops.py`). Everything else is plain torch under
+`torch.vmap`: products, attention, activations, AdamW with dense gradients.
 
 The model is that of one seed, mapped over the stacked parameters by `torch.vmap`; every loss has a gradient in its own
-parameters alone. Without dropout a seed is what it would be alone, up to rounding. With it the masks are drawn from the
-seed's own stream, but for the layout that it shares: which masks it meets depends on the seeds beside it.
+parameters alone. Without dropout a seed is what it would be alone, up to rounding. With it the masks come from the
+seed's own stream but in the shared layout, so they depend on the other seeds of the stack.
 """
 
 from collections.abc import Sequence
@@ -48,7 +52,7 @@ class Stack:
         self.ops = StackedOps(SeedStreams([training.dropout_stream for training in trainings]))
 
     def computing(self) -> AbstractContextManager[None]:
-        """Within, the model computes all seeds at once, with dropout from each training's own stream."""
+        """Compute all seeds at once in this context, with dropout from each training's own stream."""
         return self.model.using(self.ops)
 
     def step(self, batch: StackedBatch) -> tuple[Tensor, Tensor]:
@@ -98,8 +102,8 @@ class Stack:
 def train_epoch(trainings: Sequence[Training]) -> list[TrainingFailed | None]:
     """One epoch of all trainings, which have come equally far. Returns which failed, and at which step.
 
-    A seed whose loss is no longer finite goes on to the epoch's end, where nothing of it counts: no other is touched by
-    it. Raises TrainingFailed where the model's code raises, which no seed alone is to blame for.
+    A seed whose loss is not finite continues to the end of the epoch, where it is discarded; it does not affect the
+    others. Raises TrainingFailed where the model's code raises, which no seed alone is to blame for.
     """
     samplers = [training.sampler for training in trainings]
     for training in trainings:

@@ -1,4 +1,4 @@
-"""The operations of several seeds at once under `torch.vmap`: plain torch, with each seed's own dropout stream."""
+"""The operations of the stacked engine: dropout from each seed's own stream; everything else is plain torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 from posrec.model.ops.dropout import bounds
 from posrec.model.ops.plain import Ops
 
-POOL = 2**20  # words that a seed draws at a time: a draw for every layer would be a kernel a seed and layer
+POOL = 2**20  # words per draw of a seed: a draw per layer would launch one kernel per seed and layer
 
 
 class SeedStreams:
@@ -20,7 +20,7 @@ class SeedStreams:
         self.words = torch.zeros(len(generators), 0, dtype=torch.int64, device=generators[0].device)
 
     def draw(self, count: int) -> Tensor:
-        """So many words of 64 random bits for each seed: (S, count) int64."""
+        """`count` words of 64 random bits for each seed: (S, count) int64."""
         if self.words.shape[1] < count:
             self.words = torch.stack([self._refill(generator, max(count, POOL)) for generator in self.generators])
         drawn, self.words = self.words[:, :count].contiguous(), self.words[:, count:]
@@ -43,11 +43,11 @@ class StackedOps(Ops):
 
 
 class _StackedScale(torch.autograd.Function):
-    """The scale of each element where `torch.vmap` computes several seeds at once: only its rule is ever called."""
+    """The scale of each element under `torch.vmap`; only its vmap rule is ever called."""
 
     @staticmethod
     def forward(x: Tensor, below: int, scale: float, streams: SeedStreams) -> Tensor:
-        """Outside of `torch.vmap` there are no seeds to tell apart."""
+        """Never called: without `torch.vmap` there is no axis of seeds."""
         raise RuntimeError("dropout of stacked seeds outside of torch.vmap")
 
     @staticmethod
