@@ -59,7 +59,7 @@ Made by `python -m benchmarks speed`, on one thread of {platform.machine()}, {pl
 but for a ratio the sides take turns in one process. Evaluation and memory are measured in processes of their own. No
 figure is a promise: what another machine gives, this command tells.
 
-The reference is `posrec/model/padded.py`: float32, every history padded to L, attributes as dense rows projected for
+The reference is `posrec/model/equations.py`: float32, every history padded to L, attributes as dense rows projected for
 each slot, history and candidates encoded apart, torch's AdamW. It runs without dropout, which favours it. The others
 are posrec's own training step as studies run it, its checks and records included, by each of its engines: torch, and
 with `training: {{numerics: {{engine: numba}}}}` attention, dropout and activations compiled, on histories without any
