@@ -11,6 +11,7 @@ MEASUREMENTS = (
     "planning",
     "planted",
     "published",
+    "reading",
     "scale",
     "speed",
     "tiny",

@@ -20,7 +20,7 @@ from posrec.data.prepare import candidates, prepare
 from posrec.data.simulate import simulate
 from posrec.files import write_text
 from posrec.model.engines.stacked.jobs import bring_stacked
-from posrec.model.runs.jobs import Run
+from posrec.model.runs.run import Run
 from posrec.model.threads import one_thread
 from posrec.plan import ids
 from posrec.plan.run import planned_runs

@@ -24,7 +24,6 @@ from posrec.files import write_text
 from posrec.model.engines.devices import without_gpu
 from posrec.model.engines.stacked.batches import stack_batches
 from posrec.model.engines.stacked.model import Stack
-from posrec.model.ops.stacking import SeedStreams, seeds_together
 from posrec.model.threads import one_thread
 from posrec.model.train import Training
 from posrec.study import study
@@ -53,12 +52,12 @@ def stacked_step(cell: Cell, data: Prepared, seeds: int) -> Step:
     """A function that does one step of so many seeds at once, sampling included."""
     trainings = [Training(cell, data, seed, stacked=True) for seed in range(1, seeds + 1)]
     samplers = [training.sampler for training in trainings]
-    stack, streams = Stack(trainings), SeedStreams([training.dropout_stream for training in trainings])
+    stack = Stack(trainings)
     stack.model.train()
     batches = zip(*(sampler.epoch_parts() for sampler in samplers), strict=True)
 
     def step() -> None:
-        with seeds_together(streams):
+        with stack.computing():
             stack.step(stack_batches(samplers, next(batches)))
 
     return step

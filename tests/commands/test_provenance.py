@@ -12,7 +12,8 @@ from posrec import cli
 from posrec.analysis.places import provenance_files
 from posrec.commands import provenance
 from posrec.files import read_json, sha256, write_json
-from posrec.model.runs import jobs, sidecars
+from posrec.model import machine
+from posrec.model.runs import jobs
 from posrec.plan import ids
 from posrec.store import results
 from posrec.study.study import Study
@@ -80,13 +81,13 @@ def test_nothing_of_it_is_in_the_run_file(toy: Study) -> None:
 
 def test_the_command_has_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/home/me/.venv/bin/posrec", "train", "--study", "my study.yaml"])
-    assert sidecars.command() == "posrec train --study 'my study.yaml'"
+    assert machine.command() == "posrec train --study 'my study.yaml'"
 
 
 def test_commit_and_uncommitted_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    state = sidecars.git_state.__wrapped__
+    state = machine.git_state.__wrapped__
     assert state() == {"commit": None, "dirty": None}
     (tmp_path / "file").write_text("first")
     identity = ("-c", "user.name=posrec", "-c", "user.email=posrec@example.org")

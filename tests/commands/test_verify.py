@@ -19,6 +19,7 @@ from posrec.errors import ForeignError
 from posrec.files import read_json, write_checked_json, write_json, write_text
 from posrec.model.evaluate import baselines
 from posrec.model.runs import jobs, retrain
+from posrec.model.runs.run import Run
 from posrec.plan import ids
 from posrec.store import places, results
 from posrec.study.study import Study
@@ -267,7 +268,7 @@ def test_trained_again_to_the_same_bytes(toy: Study, capsys: pytest.CaptureFixtu
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
-def forged(toy: Study, change: float) -> jobs.Run:
+def forged(toy: Study, change: float) -> Run:
     """A run whose metric isn't what the training gives, under a right checksum."""
     job = run(toy)
     content, arrays = results.read_result(job.path)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from posrec.commands import plan
-from posrec.model.runs import jobs
+from posrec.model.runs import run as run_module
+from posrec.model.runs.run import Run
 from posrec.plan import ids
 from posrec.plan.run import planned_runs
 from posrec.store import places, results
@@ -19,7 +20,7 @@ ADDED = [{"name": "tied", "ties": "released"}, {"name": "best", "selection": "re
 
 def train_all(study: Study) -> None:
     for planned in planned_runs(study):
-        jobs.Run(planned).bring()
+        Run(planned).bring()
 
 
 def evaluations(study: Study) -> dict[str, Any]:
@@ -43,13 +44,13 @@ def test_an_added_protocol(
     to_evaluate, to_train = (int(row[3 + places.STATES.index(state)]) for state in ("to evaluate", "to train"))
     assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))
     trained: list[int] = []
-    train_run = jobs.train_run
+    train_run = run_module.train_run
 
     def counted(*arguments: Any) -> Any:
         trained.append(1)
         return train_run(*arguments)
 
-    monkeypatch.setattr(jobs, "train_run", counted)
+    monkeypatch.setattr(run_module, "train_run", counted)
     train_all(after)
     assert len(trained) == (0 if kept else 6)
     found = evaluations(after)

@@ -14,6 +14,7 @@ from posrec.model.engines.stacked import jobs as stacked_jobs
 from posrec.model.engines.stacked import model as stacked
 from posrec.model.evaluate.score import Requests, Scorer, evaluating, requests_of
 from posrec.model.runs import jobs
+from posrec.model.runs.run import Run
 from posrec.model.train import Training, build_model
 from posrec.plan.run import planned_runs
 from posrec.store import results
@@ -103,7 +104,7 @@ def test_a_study_on_the_gpu(place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(KeyboardInterrupt):
             jobs.train_cells(loaded, loaded.cells[:1])
     jobs.train_cells(loaded, loaded.cells)
-    runs = [jobs.Run(planned) for planned in planned_runs(loaded)]
+    runs = [Run(planned) for planned in planned_runs(loaded)]
     assert [run.bring() for run in runs] == [False] * len(runs)
     assert {results.read_content(run.path)["status"] for run in runs} == {"finished"}
     assert stacked_jobs.bring_stacked(runs, again_failed=False) == []

@@ -12,12 +12,14 @@ from posrec.model import streams, train
 from posrec.model.attention import make_group
 from posrec.model.evaluate.score import requests_of
 from posrec.model.inputs import Tokens, distinct_items
-from posrec.model.optimiser import learning_rate_factor
+from posrec.model.ops.plain import ItemUpdate, Ops
+from posrec.model.ops.training import TrainingOps
 from posrec.model.train import (
     Curve,
     Training,
     TrainingFailed,
     build_model,
+    learning_rate_factor,
     train_run,
     validation_sample,
 )
@@ -144,14 +146,20 @@ def test_upper_bound_holds_for_touched_rows_only(data: Prepared) -> None:
     assert model.bounded_embedding().norm(dim=1).max() <= 0.5 + 1e-12
 
 
-def test_the_kept_gradient_is_torchs_own_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+class Dense(TrainingOps):
+    """With the gradient that torch makes by itself."""
+
+    look_up = Ops.look_up
+
+
+def test_the_kept_gradient_is_torchs_own_bit_for_bit() -> None:
     """Rows of a batch only are written, those of the batch before are cleared: as if the whole were made anew."""
     data = make_data(users=60, items=300)
     cell = make_cell("learnt", precision="fp32", epochs=2, batch_size=8, weight_decay=0.1, dropout=0.2)
     kept = Training(cell, data, 1)
     anew = Training(cell, data, 1)
-    anew.model.sparse_gradient = False
-    monkeypatch.setattr(anew, "items", None)
+    anew.model.use(Dense())
+    anew.items = ItemUpdate()
     for training in (kept, anew):
         torch.manual_seed(3)
         training.train_epoch(lambda: None)

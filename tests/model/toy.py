@@ -5,7 +5,7 @@ from typing import Any
 
 from posrec.data.prepare import candidates, prepare
 from posrec.data.simulate import simulate
-from posrec.model.runs import jobs
+from posrec.model.runs.run import Run
 from posrec.plan import ids
 from posrec.plan.run import planned_run
 from posrec.study import study
@@ -28,9 +28,9 @@ def make_study(**changes: Any) -> Study:
     return study.from_dict(raw)
 
 
-def run(loaded: Study, encoding: str = "none", seed: int = 1) -> jobs.Run:
+def run(loaded: Study, encoding: str = "none", seed: int = 1) -> Run:
     cell = next(cell for cell in loaded.cells if cell.encoding == encoding)
-    return jobs.Run(planned_run(loaded, cell, seed))
+    return Run(planned_run(loaded, cell, seed))
 
 
 def make_data() -> None:

@@ -228,7 +228,8 @@ def test_every_numerics_class_has_its_own_run_id_and_a_note() -> None:
     assert len({planned.run_id(loaded, cell) for cell in loaded.cells}) == 5
     (warning,) = [line for line in loaded.warnings if line.startswith("training.numerics")]
     assert warning.startswith(
-        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a separate numerics class"
+        "training.numerics: cuda, fp32 and cpu, bf16 and cuda, bf16 and cpu, fp32, numba: each a separate numerics "
+        "class"
     )
     assert "the bytes may differ" in warning
     assert study.numerics_note(small().cells) == ""

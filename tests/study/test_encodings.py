@@ -10,7 +10,7 @@ import torch
 
 from posrec.errors import StudyError
 from posrec.model.encodings import REGISTRY, EncodingError, Shape, build_encoding
-from posrec.model.runs import jobs
+from posrec.model.runs import run as run_module
 from posrec.model.train import build_model, train_run
 from posrec.plan import ids
 from posrec.study import encodings
@@ -105,7 +105,7 @@ def test_a_file_that_changes_during_its_training_fails_the_job(
         job.bring()
     own.write_text(OWN)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "train_run", lambda *given: (train_run(*given), own.write_text(OWN + "# late"))[0])
+        patch.setattr(run_module, "train_run", lambda *given: (train_run(*given), own.write_text(OWN + "# late"))[0])
         with pytest.raises(EncodingError):  # trained with the right text, evaluated with another
             job.bring()
     assert not job.path.exists()

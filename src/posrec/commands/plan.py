@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     if any(work.on_gpu(cell) or cell.training.numerics.engine == "numba" for cell in loaded.cells):
         from posrec.model.engines import devices
 
-        print(devices.told(loaded.cells))
+        print(devices.device_note(loaded.cells))
     if arguments.budget:
         print_budget(loaded, speed, arguments.budget)
 

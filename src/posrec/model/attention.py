@@ -7,7 +7,7 @@ slots.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -16,9 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.model.encodings.interface import Encoding, Pairs, slot_distance
-from posrec.model.ops.dropout import dropout
-from posrec.model.ops.products import keys_first
+from posrec.model.encodings.interface import Encoding, Pairs, keys_first, slot_distance
 
 
 @dataclass(frozen=True)
@@ -129,13 +127,14 @@ def attend(
     key: Tensor,
     value: Tensor,
     layout: Layout,
-    dropout_rate: float,
+    drop: Callable[[Tensor], Tensor],
     relative: Relative | None = None,
 ) -> Tensor:
     """Attention of each user's queries to its own keys.
 
-    query: (Tq, H, Dh); key, value: (T, H, Dh); relative: the encoding whose scores and values are added. In the encoder
-    the queries are the history itself; without `relative`, or with its distances, they are the candidates.
+    query: (Tq, H, Dh); key, value: (T, H, Dh); drop: dropout of the weights; relative: the encoding whose scores and
+    values are added. In the encoder the queries are the history itself; without `relative`, or with its distances, they
+    are the candidates.
     Returns (Tq, D).
     """
     query = query / math.sqrt(query.shape[2])
@@ -153,22 +152,22 @@ def attend(
         k = k.view(group.users, group.keys, *k.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         v = v.view(group.users, group.keys, *v.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         if relative is None:
-            y = _attend_group(q, k, v, group.decoder_bias, dropout_rate)  # (B, H, m, Dh)
+            y = _attend_group(q, k, v, group.decoder_bias, drop)  # (B, H, m, Dh)
         else:
             distance = slot_distance(count, group.keys, q.device) if distance is None else distance
             pairs = Pairs(distance, None if at is None else at.view(group.users, -1))
-            y = _attend_relative(q, k, v, group, dropout_rate, relative, pairs)
+            y = _attend_relative(q, k, v, group, drop, relative, pairs)
         outputs.append(y.transpose(1, 2).reshape(group.users * count, -1))  # (B * m, D)
     return torch.cat(outputs)
 
 
-def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout_rate: float) -> Tensor:
+def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, drop: Callable[[Tensor], Tensor]) -> Tensor:
     weights = _weights(q @ k.transpose(2, 3), bias)  # (B, H, m, n)
-    return dropout(weights, dropout_rate) @ v
+    return drop(weights) @ v
 
 
 def _attend_relative(
-    q: Tensor, k: Tensor, v: Tensor, group: Group, dropout_rate: float, relative: Relative, pairs: Pairs
+    q: Tensor, k: Tensor, v: Tensor, group: Group, drop: Callable[[Tensor], Tensor], relative: Relative, pairs: Pairs
 ) -> Tensor:
     encoding, block = relative.encoding, relative.block
     scores = q @ k.transpose(2, 3) if relative.distances is None else keys_first(q, k)  # (B, H, m, n)
@@ -177,7 +176,7 @@ def _attend_relative(
     weights = _weights(scores if added is None else scores + added, bias)
     if relative.second_softmax:
         weights = second_softmax(weights, group.causal)
-    weights = dropout(weights, dropout_rate)
+    weights = drop(weights)
     y = weights @ v  # (B, H, n, Dh)
     shifted = encoding.values(weights, pairs, block)
     return y if shifted is None else y + shifted

@@ -1,7 +1,7 @@
-"""Training batches, an epoch at a time in arrays: order, cuts, negatives, packing."""
+"""Training batches, one epoch at a time in arrays: order, cuts, negatives, packing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
-from posrec.model.parts import Part, Slots, all_slots, no_users
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
-# Histories are padded to the next of these lengths inside a batch: a few masked slots against many tiny groups.
+# Histories are padded to the next of these lengths inside a batch: a few masked slots cost less than many tiny groups.
 LENGTH_CLASSES = np.array([2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 10**9])
 # Where histories are not padded, users of nothing fill a batch up to a multiple of so many rows, and item 0 its items:
 # oneDNN prepares a product for each number of rows that it meets, which takes longer than many of the products.
@@ -44,10 +43,38 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Samples:
-    """One sample a user: its history is interactions start .. start + length - 1, (U,) each.
+class PartSlots:
+    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
 
-    negatives: the negative items of all targets, one after another; a user's begin at first_negative (U,).
+    items: np.ndarray
+    interactions: np.ndarray
+    rows: np.ndarray
+
+    def without_padding(self) -> "PartSlots":
+        """Those that hold an item, (N,)."""
+        real = self.items != 0
+        return PartSlots(self.items[real], self.interactions[real], self.rows[real])
+
+
+@dataclass(frozen=True)
+class Part:
+    """The users of a batch in one length class: histories of these lengths (B,) in `keys` slots each."""
+
+    length: np.ndarray
+    keys: int
+    history: PartSlots
+    candidates: PartSlots
+
+    def without_padding(self) -> "Part":
+        """The same users with their slots in one row, (N,) each."""
+        return replace(self, history=self.history.without_padding(), candidates=self.candidates.without_padding())
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One sample per user: its history is interactions start .. start + length - 1, (U,) each.
+
+    negatives: the negative items of all targets, one after another; a user's start at first_negative (U,).
     """
 
     start: np.ndarray
@@ -63,7 +90,7 @@ class Samples:
 class Sampler:
     """Draws epochs from the training interactions of a prepared data set.
 
-    Every user with at least 2 training items comes once an epoch, in random order (`order` stream). With
+    Every user with at least 2 training items comes once per epoch, in random order (`order` stream). With
     `targets="all"` every step after the first is a target; with "last" a cut, uniform over the training items from the
     second on, is the only one. A target's negative is uniform over the items outside the user's training items
     (`negatives` stream). padded: every history has L slots.
@@ -99,7 +126,7 @@ class Sampler:
 
     @property
     def steps(self) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         if self.released:
             return max(1, self.data.n_users // self.batch_size)
         return -(-len(self.users) // self.batch_size)
@@ -189,10 +216,10 @@ class Sampler:
             for (keys, users), count in zip(groups, queries, strict=True)
         ]
 
-    def _group_slots(self, samples: Samples, keys: int) -> tuple[Slots, Slots]:
+    def _group_slots(self, samples: Samples, keys: int) -> tuple[PartSlots, PartSlots]:
         """History slots (B, n) and candidate slots (B, n + kn), or (B, 1 + k) where the last step is the only target.
 
-        k: negatives a target.
+        k: negatives per target.
         """
         step = np.arange(keys) - (keys - samples.length)[:, None]  # (B, n); below 0: padding
         real = step >= 0
@@ -210,8 +237,8 @@ class Sampler:
         negatives = [samples.negatives[first + number] for number in range(count)]
         items = np.where(np.tile(real, 1 + count), np.concatenate([self.data.items[target], *negatives], 1), 0)
         times = context_sources(target, self.settings)  # a negative has its target's context
-        candidates = Slots(items, np.tile(times, 1 + count), np.tile(target_rows, 1 + count))
-        return Slots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
+        candidates = PartSlots(items, np.tile(times, 1 + count), np.tile(target_rows, 1 + count))
+        return PartSlots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
 
     def signs(self, parts: Sequence[Part]) -> np.ndarray:
         """The sign of every candidate slot of a batch (Tq,)."""
@@ -221,6 +248,18 @@ class Sampler:
         """+1 for each user's positives, which come first, -1 for negatives, 0 for padding. items: (B, m)."""
         positives = items.shape[1] // (1 + self.negatives_a_target)
         return np.where(items == 0, 0, np.where(np.arange(items.shape[1]) < positives, 1, -1))
+
+
+def no_users(count: int, keys: int, queries: int) -> Part:
+    """Users that only fill up a batch: no history that anything sees, and candidates of sign 0."""
+    slots = (PartSlots(*(np.zeros((count, slots), np.int64) for _ in range(3))) for slots in (keys, queries))
+    return Part(np.zeros(count, np.int64), keys, *slots)
+
+
+def all_slots(parts: Sequence[Part], name: str) -> np.ndarray:
+    """One array of `PartSlots` of a whole batch: its T history slots and then its Tq candidate slots."""
+    slots = [part.history for part in parts] + [part.candidates for part in parts]
+    return np.concatenate([getattr(of_part, name).ravel() for of_part in slots])
 
 
 def draw_unmet(
@@ -263,7 +302,7 @@ def met_keys(data: Prepared) -> np.ndarray:
 def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> np.ndarray:
     """Position row of history step 0 .. n - 1 of users with this many items.
 
-    Right-aligned in L slots, or from the begin.
+    Right-aligned in L slots, or from the start.
     step: (B, n), below 0 for padding; length: (B,). Returns (B, n).
     """
     shift = settings.max_length - length[:, None] if settings.position_start == "end" else 0
@@ -271,7 +310,7 @@ def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> 
 
 
 def candidate_rows(length: np.ndarray, settings: ModelSettings, after: int = 1) -> np.ndarray:
-    """Row of a candidate after a history of this length: L, or min(n, L) when counted from the begin.
+    """Row of a candidate after a history of this length: L, or min(n, L) if counted from the start.
 
     after: 0 where training had L rows (candidate_position_training: released): the last item's row.
     """

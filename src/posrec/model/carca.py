@@ -1,22 +1,23 @@
 """CARCA (Rashed et al., RecSys 2022) over packed tokens, with a cross-attention or a dot-product head.
 
+Operations that an engine may replace are calls of `self.ops` (`ops/plain.py`): `linear` over tokens, `attend`,
+`activate`, `dropout`, `add_dropped`, `look_up`. A product written as `@` has few rows or columns: it is always torch's.
+
 No non-linearity lies between the feature layer W_f and the item layer W_c, so attributes and context go through the
-product W_c W_f, and each distinct item of a batch is encoded once: the result is that of the equations (`padded.py`).
+product W_c W_f, and each distinct item of a batch is encoded once. The result is that of `equations.py`.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from posrec.model.attention import Layout, Packing, Relative, batch_axis, decoder_distances, real_slots
-from posrec.model.encodings import Shape, build_encoding
+from posrec.model.encodings import Encoding, Shape, build_encoding
 from posrec.model.inputs import Items, Tokens
-from posrec.model.layers import Attention, Block, combine, make_norm
-from posrec.model.ops.dropout import dropout
-from posrec.model.ops.kernels import Kernels
-from posrec.model.ops.products import linear
+from posrec.model.ops.plain import PLAIN, Ops
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
@@ -24,7 +25,119 @@ CONTEXT_WIDTH = 6
 FEATURE_FACTOR = 5  # the feature layer has 5D outputs
 
 
-class Carca(nn.Module):
+class Layer(nn.Module):
+    """A module that computes with operations that an engine may replace (`Carca.use`)."""
+
+    ops: Ops = PLAIN
+    dropout = 0.0  # rate in training
+
+    @property
+    def rate(self) -> float:
+        """The rate of dropout: 0 in evaluation."""
+        return self.dropout if self.training else 0.0
+
+
+class Attention(Layer):
+    """Query, key and value through a linear layer and LeakyReLU(0.2); softmax(QK' / sqrt(Dh)) V.
+
+    No output projection.
+    """
+
+    query_weight: nn.Parameter
+    query_bias: nn.Parameter
+    key_weight: nn.Parameter
+    key_bias: nn.Parameter
+    value_weight: nn.Parameter
+    value_bias: nn.Parameter
+
+    def __init__(self, dimension: int, heads: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.heads = heads
+        for name in ("query", "key", "value"):
+            self.register_parameter(f"{name}_weight", nn.Parameter(xavier(dimension, generator)))
+            self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(dimension)))
+
+    def project(self, name: str, x: Tensor) -> Tensor:
+        """x: (T, D). Returns the query, key or value of each head: (T, H, Dh)."""
+        y = self.ops.linear(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
+        return self.ops.activate(y, "leaky", 0.0).unflatten(-1, (self.heads, -1))
+
+
+class FeedForward(Layer):
+    """y + dropout(W_2 dropout(act(W_1 y))) on (T, D)."""
+
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
+        super().__init__()
+        width, self.dropout = settings.dimension, settings.dropout
+        # the released code overwrites every activation but silu by the identity
+        ignored = switches.activation == "released" and settings.activation != "silu"
+        self.activation = "identity" if ignored else settings.activation
+        self.weight1 = nn.Parameter(xavier(width, generator))
+        self.bias1 = nn.Parameter(torch.zeros(width))
+        self.weight2 = nn.Parameter(xavier(width, generator))
+        self.bias2 = nn.Parameter(torch.zeros(width))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """y: (T, D). Returns (T, D)."""
+        hidden = self.ops.activate(self.ops.linear(y, self.weight1, self.bias1), self.activation, self.rate)
+        return self.ops.add_dropped(y, self.ops.linear(hidden, self.weight2, self.bias2), self.rate)
+
+
+class Block(Layer):
+    """One encoder block: attention with a residual, a norm, feed-forward with a residual.
+
+    norm_place "before": the first norm makes the attention's query, the second the feed-forward's input; "after": they
+    follow the residuals.
+    """
+
+    def __init__(self, settings: ModelSettings, switches: TrainingSwitches, generator: torch.Generator) -> None:
+        super().__init__()
+        self.settings, self.dropout = settings, settings.dropout
+        self.norm1, self.norm2 = make_norm(settings), make_norm(settings)
+        self.attention = Attention(settings.dimension, settings.heads, generator)
+        self.feed_forward = FeedForward(settings, switches, generator)
+        # the released code's "mul" falls through to the feed-forward once more
+        self.falls_through = switches.ff_residual == "released" and settings.residual == "mul"
+
+    def forward(self, x: Tensor, rows: Tensor, layout: Layout, relative: Relative) -> Tensor:
+        """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
+        encoding, number, before = relative.encoding, relative.block, self.settings.norm_place == "before"
+        start = self.norm1(x) if before else x  # (T, D)
+        query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
+        key = encoding.rotate(self.attention.project("key", x), rows, number)
+        value = self.attention.project("value", x)
+        y = encoding.project(self.ops.attend(query, key, value, layout, self.rate, relative), number)
+        y = combine(self.settings.residual, y, start)
+        y = self.norm2(y) if before else self.norm1(y)
+        y = self.residual(y, self.feed_forward)
+        return y if before else self.norm2(y)
+
+    def residual(self, y: Tensor, feed_forward: Callable[[Tensor], Tensor]) -> Tensor:
+        """The feed-forward with its residual. y: (..., D). Returns (..., D)."""
+        z = combine(self.settings.residual, feed_forward(y), y)
+        return feed_forward(z) if self.falls_through else z
+
+
+def make_norm(settings: ModelSettings) -> nn.Module:
+    """A layer norm, an RMS norm (Zhang and Sennrich 2019) or nothing, over D."""
+    if settings.norm == "none":
+        return nn.Identity()
+    return (nn.LayerNorm if settings.norm == "layer" else nn.RMSNorm)(settings.dimension, eps=1e-8)
+
+
+def combine(kind: str, y: Tensor, x: Tensor) -> Tensor:
+    """A residual connection: y * x, y + x, or y alone."""
+    if kind == "none":
+        return y
+    return y * x if kind == "mul" else y + x
+
+
+def xavier(width: int, generator: torch.Generator) -> Tensor:
+    """Xavier uniform (D, D)."""
+    return (torch.rand(width, width, generator=generator) * 2 - 1) * math.sqrt(3 / width)
+
+
+class Carca(Layer):
     """The model of I items and A attributes.
 
     Trunk parameters are drawn from one generator, the encoding's from another: a paired design across encodings.
@@ -41,14 +154,12 @@ class Carca(nn.Module):
         encoding_generator: torch.Generator,
         context_width: int = CONTEXT_WIDTH,
         n_features: int = 0,
-        kernels: Kernels | None = None,
     ) -> None:
         super().__init__()
-        self.kernels = kernels or Kernels()
         width = settings.dimension
         self.settings = settings
         self.switches = switches
-        self.sparse_gradient = False  # of the item embedding: a batch touches few rows (`item_updates`)
+        self.dropout = settings.dropout
         self.feature_widths = [context_width, n_attributes, n_features]  # of the columns of W_f
         self.item_embedding = nn.Parameter(torch.randn(n_items + 1, width, generator=trunk))
         self.item_embedding.data[0] = 0
@@ -56,9 +167,9 @@ class Carca(nn.Module):
         self.feature_bias = nn.Parameter(torch.zeros(FEATURE_FACTOR * width))
         self.item_weight = nn.Parameter(_normal((width, width + FEATURE_FACTOR * width), trunk))
         self.item_bias = nn.Parameter(torch.zeros(width))
-        self.blocks = nn.ModuleList([Block(settings, switches, trunk, self.kernels) for _ in range(settings.blocks)])
+        self.blocks = nn.ModuleList([Block(settings, switches, trunk) for _ in range(settings.blocks)])
         self.last_norm = make_norm(settings) if settings.norm_place == "before" else nn.Identity()
-        self.decoder = Attention(width, settings.heads, trunk, self.kernels)
+        self.decoder = Attention(width, settings.heads, trunk)
         self.output_weight = nn.Parameter((torch.rand(width, generator=trunk) * 2 - 1) * math.sqrt(6 / (width + 1)))
         self.output_bias = nn.Parameter(torch.zeros(()))
         if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids, torch's default start
@@ -67,6 +178,24 @@ class Carca(nn.Module):
         asked = settings.decoder_positions and settings.head == "carca"
         shape = Shape(width, settings.heads, settings.blocks, settings.max_length, self.causal, candidate_row, asked)
         self.encoding = build_encoding(encoding, shape, encoding_generator)
+
+    def use(self, ops: Ops) -> None:
+        """Compute with these operations from here on, in all layers and in the encoding."""
+        for module in self.modules():
+            if isinstance(module, Layer):
+                module.ops = ops
+            elif isinstance(module, Encoding):
+                module.linear_op = ops.linear
+
+    @contextmanager
+    def using(self, ops: Ops) -> Iterator[None]:
+        """Compute with these operations in this context; restore the previous ones on exit."""
+        before = self.ops
+        self.use(ops)
+        try:
+            yield
+        finally:
+            self.use(before)
 
     @property
     def causal(self) -> bool:
@@ -85,10 +214,10 @@ class Carca(nn.Module):
 
     @property
     def packing(self) -> Packing:
-        """How the histories of its training batches must lie, or may at best."""
+        """How the histories of training batches are packed."""
         if self.padded:
             return "padded"
-        return "exact" if self.kernels.exact and not self.encoding.acts_on_pairs() else "classes"
+        return "exact" if self.ops.exact and not self.encoding.acts_on_pairs() else "classes"
 
     @property
     def decoder_positions(self) -> bool:
@@ -111,14 +240,17 @@ class Carca(nn.Module):
         """What an item's id and attributes give, without context and position. embedding: (M, D). Returns (M, D)."""
         width = self.settings.dimension
         of_id, of_features = self.item_weight.split([width, FEATURE_FACTOR * width], dim=1)
-        bias = F.linear(of_features, self.feature_bias[None]).squeeze(1) + self.item_bias  # (D,)
-        parts = linear(embedding * math.sqrt(width), of_id, bias)
+        bias = (of_features @ self.feature_bias[None].T).squeeze(1) + self.item_bias  # (D,)
+        parts = self.ops.linear(embedding * math.sqrt(width), of_id, bias)
         _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
         if len(items.attribute_ids):
-            table = linear(of_features, of_attributes.T).T.contiguous()  # (A, D), whole rows: the fast kernel's
+            table = self.ops.linear(
+                of_features, of_attributes.T
+            ).T.contiguous()  # (A, D), whole rows: the fast kernel's
             parts = parts + items.sum_attributes(table)
         if items.features.shape[1]:
-            parts = parts + linear(items.features.to(parts.dtype), linear(of_features, of_dense.T))  # (M, D)
+            weight = self.ops.linear(of_features, of_dense.T)  # (D, F)
+            parts = parts + self.ops.linear(items.features.to(parts.dtype), weight)  # (M, D)
         return parts
 
     def context_weight(self) -> Tensor:
@@ -129,7 +261,8 @@ class Carca(nn.Module):
         """What the time features give. context: (T, C); weight: `context_weight()` if it is known. Returns (T, D)."""
         if not self.settings.context:
             return self.item_weight.new_zeros(len(context), self.settings.dimension)
-        return F.linear(context.to(self.item_weight.dtype), self.context_weight() if weight is None else weight)
+        weight = self.context_weight() if weight is None else weight
+        return context.to(self.item_weight.dtype) @ weight.T
 
     def encode_tokens(self, parts: Tensor, tokens: Tokens, weight: Tensor | None = None) -> Tensor:
         """Items with their context and position. parts: (M, D); weight: see `context_parts`. Returns (T, D)."""
@@ -143,7 +276,7 @@ class Carca(nn.Module):
         real = real_slots(layout) if self.padded else None
         if self.switches.rope_axis == "released":
             rows = batch_axis(layout, self.settings.heads).to(x.device)
-        x = dropout(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
+        x = self.ops.dropout(x if real is None else x * real, self.rate)
         for number, block in enumerate(self.blocks):
             x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
             x = x if real is None else x * real
@@ -164,18 +297,22 @@ class Carca(nn.Module):
     def _cross_attention(
         self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor
     ) -> Tensor:
-        """The decoder's, with positions where it has them. Returns (Tq, D)."""
+        """The decoder's, with positions if it has them. Returns (Tq, D).
+
+        The other forms of the decoder: `equations.py` per user and slot, without and with positions; `score.Scorer` for
+        all items at once and `sampled.SampledScorer` for lists, both with the output layer folded in.
+        """
         query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
         key, value = (self.decoder.project(name, history) for name in ("key", "value"))
-        rate, number = self.settings.dropout if self.training else 0.0, self.settings.blocks
+        number = self.settings.blocks
         if not self.decoder_positions:
-            return self.kernels.attend(query, key, value, layout, rate)
-        if self.switches.rope_axis == "sound":  # released: queries and keys of a head would turn alike
+            return self.ops.attend(query, key, value, layout, self.rate)
+        if self.switches.rope_axis == "sound":  # released: queries and keys of a head would be rotated alike
             query = self.encoding.rotate(query, candidate_rows, number)
             key = self.encoding.rotate(key, rows, number)
         distances = decoder_distances(layout, rows, candidate_rows)
         relative = Relative(self.encoding, number, distances=distances)
-        y = self.kernels.attend(query, key, value, layout, rate, relative)
+        y = self.ops.attend(query, key, value, layout, self.rate, relative)
         return self.encoding.project(y, number)
 
     def dot_logits(self, products: Tensor) -> Tensor:
@@ -202,8 +339,7 @@ class Carca(nn.Module):
 
     def forward(self, items: Items, tokens: Tokens, layout: Layout) -> Tensor:
         """Training logits of all candidate slots, (Tq,). tokens: T history slots, then Tq candidate slots."""
-        embedding = F.embedding(items.ids, self.item_embedding, sparse=self.sparse_gradient)
-        parts = self.item_parts(items, embedding)
+        parts = self.item_parts(items, self.ops.look_up(self.item_embedding, items.ids))
         length = sum(group.users * group.keys for group in layout)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         history, candidates = x.split([length, len(x) - length])

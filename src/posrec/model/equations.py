@@ -1,7 +1,8 @@
-"""CARCA as its equations read: every slot padded, features dense, history and candidates encoded apart.
+"""The equations of CARCA, written out: every slot padded, features dense, history and candidates encoded separately.
 
-Slow and plain on purpose. It computes with the parameters of a `Carca`: it checks the packed engine and shows the
-attention weights, which no fast kernel keeps (`diagnostics.py`); nothing trains with it.
+The first file to read. It is slow and plain on purpose, and nothing trains with it. It computes with the parameters of
+a `Carca`, checks the packed model (`carca.py`) and gives the attention weights, which a fast engine does not keep
+(`evaluate/diagnostics.py`).
 Source: Rashed et al., RecSys 2022, sections 3 and 4; encodings as in arXiv 2405.10436.
 """
 
@@ -12,10 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posrec.model.carca import Carca
+from posrec.model.carca import Attention, Block, Carca, FeedForward, combine
 from posrec.model.encodings import Pairs
-from posrec.model.layers import Attention, Block, FeedForward, combine
-from posrec.model.ops.kernels import ACTIVATIONS
+from posrec.model.ops.plain import ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def encoder_block(
     q = block.norm1(x) if before else x
     if weights is None:
         weights, _ = attention_weights(block, q, x, slots, model, number)
-    s = combine(kind, encoder_attention(block, weights, x, slots, model, number), q)
-    s = block.norm2(s) if before else block.norm1(s)
-    s = combine(kind, feed_forward(block.feed_forward, s), s)
+    s = combine(kind, encoder_attention(block, weights, x, slots, model, number), q)  # (B, L, D)
+    s = block.norm2(s) if before else block.norm1(s)  # (B, L, D)
+    s = combine(kind, feed_forward(block.feed_forward, s), s)  # (B, L, D)
     if kind == "mul" and model.switches.ff_residual == "released":
         s = feed_forward(block.feed_forward, s)
     return (s if before else block.norm2(s)) * slots.real[..., None]
@@ -156,7 +156,7 @@ def encoder_block(
 def feed_forward(layer: FeedForward, y: Tensor) -> Tensor:
     """y + W_2 act(W_1 y), with both products as 1x1 convolutions. y: (B, L, D)."""
     hidden = F.conv1d(y.transpose(1, 2), layer.weight1[..., None], layer.bias1)
-    hidden = ACTIVATIONS[layer.activation](hidden)
+    hidden = ACTIVATIONS[layer.activation](hidden)  # (B, D, L)
     return y + F.conv1d(hidden, layer.weight2[..., None], layer.bias2).transpose(1, 2)
 
 
@@ -168,19 +168,19 @@ def logits(
     visible: (B, M, L) bool, the history slots that a candidate may see; attributes: (I + 1, A) dense; embedding:
     (I + 1, D), within the upper bound.
     """
-    x = encode_items(model, history, attributes, embedding)
+    x = encode_items(model, history, attributes, embedding)  # (B, L, D)
     for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
         x = encoder_block(block, x, history, model, number)
-    x = model.last_norm(x) * history.real[..., None]
+    x = model.last_norm(x) * history.real[..., None]  # (B, L, D)
     o = encode_items(model, candidates, attributes, embedding)  # (B, M, D)
     if model.settings.head == "dot":
         last = visible.long().mul(torch.arange(1, visible.shape[2] + 1)).argmax(-1)  # (B, M)
-        product = (x.gather(1, last[..., None].expand(-1, -1, x.shape[2])) * o).sum(-1)
+        product = (x.gather(1, last[..., None].expand(-1, -1, x.shape[2])) * o).sum(-1)  # (B, M)
         if model.switches.dot_head == "sound":
             return product
         return torch.sigmoid(model.dot_weight * torch.sigmoid(product) + model.dot_bias)
-    mask = visible & candidates.real[:, :, None]
+    mask = visible & candidates.real[:, :, None]  # (B, M, L)
     if model.decoder_positions:
         y = positioned_decoder_attention(model, o, x, candidates, history, mask)
     else:

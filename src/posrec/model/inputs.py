@@ -66,7 +66,7 @@ def ragged_arange(start: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 class FeatureRoom:
-    """Room for the dense features of a batch's items, kept from batch to batch: fresh memory costs as much as the copy.
+    """Room for the dense features of a batch's items, reused by all batches: allocation would cost as much as the copy.
 
     What it holds is overwritten by the next batch.
     """

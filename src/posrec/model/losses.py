@@ -52,7 +52,7 @@ def cross_entropy(logits: Tensor, batch: Batch, negatives: int) -> Tensor:
 
 
 def by_target(logits: Tensor, batch: Batch, negatives: int) -> tuple[Tensor, Tensor]:
-    """Logits of each target and its k negatives (N, 1 + k), and whether the target is no padding (N,)."""
+    """Logits of each target and its k negatives (N, 1 + k), and whether the target is an item and not padding (N,)."""
     sizes = [group.users * group.queries for group in batch.layout]
     scores, real = [], []
     parts = zip(batch.layout, logits.split(sizes), batch.sign.split(sizes), strict=True)

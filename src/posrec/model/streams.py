@@ -1,7 +1,7 @@
-"""Named random streams: one seed gives independent streams, so that sources of variance can be told apart.
+"""Named random streams: one seed gives independent streams, so that sources of variance can be separated.
 
 Source: architecture of the study (a paired design): the trunk's initial weights, the order of the data, the dropout and
-the training negatives of a seed are equal across encodings; an encoding draws its parameters from a stream of its own.
+the training negatives of a seed are equal across encodings; an encoding draws its parameters from its own stream.
 """
 
 import zlib
@@ -17,7 +17,7 @@ from posrec.study.study import Cell
 
 
 def stream_seeds(seed: int, held: Mapping[Any, int]) -> dict[str, int]:
-    """The seed of each stream: the run's own, or the one a study holds it at."""
+    """The seed of each stream: the run's own, or the value at which the study holds it."""
     return {name: held.get(name, seed) for name in STREAMS}
 
 
@@ -25,7 +25,7 @@ def cell_seeds(cell: Cell, seed: int) -> dict[str, int]:
     """The seed of each stream of a run.
 
     Under `seeding: released` initial weights and dropout have seeds hashed from everything of the run: unrelated
-    between encodings, yet repeatable. What a study holds stays held.
+    between encodings, but repeatable. Streams that a study holds keep their seeds.
     """
     seeds = stream_seeds(seed, cell.training.held_streams)
     if cell.switches.seeding == "released":

@@ -1,4 +1,4 @@
-"""One thread a training: torch splits sums between its threads, and sums that are split otherwise round otherwise."""
+"""One thread per training: torch splits sums between its threads, and another split rounds differently."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch computes on one thread within, whoever calls and on however many cores; also a decorator."""
+    """Restrict torch to one thread, whatever the caller and the number of cores; also a decorator."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

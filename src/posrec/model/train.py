@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import StudyError
@@ -16,11 +16,11 @@ from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.engines.devices import device_of, training_products, weights_type
+from posrec.model.engines.make import make_ops
 from posrec.model.evaluate import metrics
 from posrec.model.evaluate.score import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.losses import loss_function
-from posrec.model.ops.kernels import make_kernels
-from posrec.model.optimiser import make_optimiser
+from posrec.model.ops.plain import PLAIN, Ops
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.threads import one_thread
@@ -34,7 +34,7 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Curve:
-    """What happened epoch by epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read).
+    """Figures per epoch: mean loss, and validation NDCG@10 (full catalogue; NaN where not read).
 
     gradient_mean, gradient_variance: of the norm of all gradients together, over the steps of the epoch.
     """
@@ -72,22 +72,22 @@ class Trained:
     weights: dict[int, Weights]
 
 
-def build_model(cell: Cell, data: Prepared, seed: int) -> Carca:
-    """A fresh model with the initial weights of `seed`."""
+def build_model(cell: Cell, data: Prepared, seed: int, ops: Ops | None = None) -> Carca:
+    """A fresh model with the initial weights of `seed`; ops: those of the settings' engine if not given."""
     seeds = streams.cell_seeds(cell, seed)
     widths = {"context_width": data.context.shape[1], "n_features": data.features.shape[1]}
     trunk, encoding = (streams.torch_stream(name, seeds[name]) for name in ("trunk", "encoding"))
-    switches = cell.switches
-    counts, kernels = (data.n_items, data.n_attributes), make_kernels(cell.training.numerics)
-    model = Carca(cell.model, cell.encoding, *counts, switches, trunk, encoding, **widths, kernels=kernels)
+    counts = (data.n_items, data.n_attributes)
+    model = Carca(cell.model, cell.encoding, *counts, cell.switches, trunk, encoding, **widths)
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
     numerics = cell.training.numerics
+    model.use(ops or make_ops(numerics))
     return model.to(device_of(numerics), weights_type(numerics))
 
 
 def batch_size(cell: Cell) -> int:
-    """Users a batch; under `batch_none: released` the runs without an encoding have half of it."""
+    """Users per batch; under `batch_none: released` the runs without an encoding have half of it."""
     halved = cell.switches.batch_none == "released" and cell.encoding == "none"
     return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
 
@@ -100,7 +100,7 @@ class Training:
         self.cell, self.data = cell, data
         self.progress, self.trained, self.steps = Progress(), Trained(Curve(), {}), Steps()
         with model_code(self.progress):
-            self.model = build_model(cell, data, seed)
+            self.model = build_model(cell, data, seed, PLAIN if stacked else None)
         settings, device = cell.training, self.model.item_embedding.device
         seeds = streams.cell_seeds(cell, seed)
         self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
@@ -109,11 +109,10 @@ class Training:
         packing, count = self.model.packing, settings.negatives
         self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, count)
         self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
-        self.model.sparse_gradient = not stacked
-        self.items = None if stacked else self.model.kernels.item_update(self.model.item_embedding, self.optimiser)
+        self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
-        self.streams_before = self.sampler.stream_states()  # at the begin of the epoch
+        self.streams_before = self.sampler.stream_states()  # at the start of the epoch
 
     @property
     def finished(self) -> bool:
@@ -126,7 +125,7 @@ class Training:
         return not patient and epoch - curve.best()[0] >= settings.patience * settings.validate_every
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:
-        """What is left of the epoch: its batches are drawn anew from the streams as they were at its begin."""
+        """Train the rest of the epoch: its batches are drawn again from the streams as they were at its start."""
         done = len(self.steps.loss)
         self.sampler.set_streams(self.streams_before)
         self.model.train()
@@ -136,7 +135,7 @@ class Training:
             after_step()
 
     def step(self, batch: Batch) -> None:
-        """Move the parameters once. Raises TrainingFailed where the loss is no longer finite."""
+        """Update the parameters once. Raises TrainingFailed if the loss is not finite."""
         self.progress.step += 1
         batch = batch.to(self.model.item_embedding.device)
         self.model.bound_embedding(batch.items.ids)
@@ -147,12 +146,10 @@ class Training:
             raise TrainingFailed(self.progress.step, f"the loss is {value}")
         self.optimiser.zero_grad()
         loss.backward()
-        if self.items is not None:
-            self.items.before_norm()
+        self.items.before_norm()
         self.steps.loss.append(value)
         self.steps.gradient_norm.append(gradient_norm(self.model))
-        if self.items is not None:
-            self.items.before_step()
+        self.items.before_step()
         self.optimiser.step()
         self.rate.step()
 
@@ -169,7 +166,7 @@ class Training:
         if due:
             _keep(self.trained, self.model, epoch, settings)
             at_reading(self.model, epoch)
-            if self.cell.switches.sampling == "released":  # max_norm acts on whatever an evaluation looks up
+            if self.cell.switches.sampling == "released":  # max_norm acts on all rows that an evaluation looks up
                 every = torch.arange(1, self.data.n_items + 1, device=self.model.item_embedding.device)
                 self.model.bound_embedding(every)
 
@@ -212,11 +209,11 @@ def train_run(
     after_step: Callable[[Training], None] = lambda training: None,
     saved: State | None = None,
 ) -> Trained:
-    """Train a cell with one seed until its epochs or its patience end, from the begin or from a saved state.
+    """Train a cell with one seed until its epochs or its patience end, from the start or from a saved state.
 
-    Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch` is
-    told of every finished epoch; `at_reading` gets the model of every epoch whose validation is read, and must leave it
-    as it is; `after_step`, called after every step and epoch, may take the training's state.
+    Raises TrainingFailed when loss or scores are no longer finite, or when the model's own code raises. `on_epoch`
+    gets the curve after every epoch; `at_reading` gets the model of every epoch whose validation is read, and must not
+    change it; `after_step`, called after every step and epoch, may take the training's state.
     """
     training = Training(cell, data, seed)
     if saved is not None:
@@ -228,6 +225,31 @@ def train_run(
         on_epoch(training.trained.curve)
         after_step(training)
     return training.trained
+
+
+def make_optimiser(
+    parameters: Iterable[nn.Parameter], settings: TrainingSettings, steps_per_epoch: int
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW and its learning rate before the first step."""
+    optimiser = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
+    )
+    factor = learning_rate_factor(settings, steps_per_epoch)
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
+    """Linear warm-up, then constant or linear to 0 at the last planned step."""
+    total = settings.epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < settings.warmup_steps:
+            return (step + 1) / settings.warmup_steps
+        if settings.schedule == "constant":
+            return 1.0
+        return max(0.0, (total - step) / max(1, total - settings.warmup_steps))
+
+    return factor
 
 
 def torch_stream(device: torch.device) -> torch.Generator:

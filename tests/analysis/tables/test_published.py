@@ -10,7 +10,6 @@ from posrec.analysis.tables import build, published, reanalysis
 from posrec.errors import StudyError
 from posrec.study.settings import ENCODINGS
 from tests.analysis import made_up
-from tests.pages import table_rows
 
 
 def test_cells_are_known_and_plausible() -> None:

@@ -19,7 +19,6 @@ from posrec.plan import ids
 from posrec.study import study
 from posrec.study.protocols import PRESETS, one_switch, parse, single_switches
 from tests.analysis import made_up
-from tests.pages import table_rows
 
 PROTOCOLS: list[str | dict[str, Any]] = [
     "sound",

@@ -1,4 +1,4 @@
-"""The compiled kernels against torch's: values, gradients, dropout; where they act, and what is said where they cannot.
+"""The compiled operations against torch's: values, gradients, dropout; where they act and where they do not.
 
 That training with them is that of the equations is tests/model/test_packed_training.py.
 """
@@ -25,10 +25,11 @@ from posrec.model.encodings import Shape, build_encoding
 from posrec.model.engines import devices
 from posrec.model.engines.compiled import loops
 from posrec.model.engines.compiled.item_updates import RowUpdate
-from posrec.model.engines.compiled.kernels import CompiledKernels
+from posrec.model.engines.compiled.ops import CompiledOps
+from posrec.model.engines.make import attention_note
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.ops.dropout import draw
-from posrec.model.ops.kernels import Kernels, attention_note
+from posrec.model.ops.training import TrainingOps
 from posrec.model.runs import jobs
 from posrec.model.runs.failures import TrainingFailed
 from posrec.model.train import Training, build_model, train_run
@@ -37,7 +38,7 @@ from tests.model.test_batches import users_of
 from tests.model.test_repeatable import run_files, start_over
 from tests.model.toy import make_study
 
-TORCH, NUMBA = Kernels(), CompiledKernels()
+TORCH, NUMBA = TrainingOps(), CompiledOps()
 NUMERICS = {"precision": "fp64", "engine": "numba"}
 RELEASED = {"name": "seeded", "base": "released", "seeding": "sound"}  # else each run id has weights of its own
 
@@ -130,9 +131,9 @@ def test_what_is_no_number_stays_none() -> None:
 def test_activation_with_dropout_is_torchs(name: str, rate: float, number: torch.dtype) -> None:
     x = torch.linspace(-2, 2, 7 * 13, dtype=number).view(7, 13).requires_grad_()
     results = []
-    for kernels in (NUMBA, TORCH):
+    for ops in (NUMBA, TORCH):
         torch.manual_seed(1)
-        y = kernels.activate(x, name, rate)
+        y = ops.activate(x, name, rate)
         results.append((y, *torch.autograd.grad((y * x.detach()).sum(), x), torch.get_rng_state()))
     for one, other in zip(*results, strict=True):
         assert one.dtype == other.dtype
@@ -143,9 +144,9 @@ def test_activation_with_dropout_is_torchs(name: str, rate: float, number: torch
 def test_dropout_with_a_residual_is_torchs(rate: float) -> None:
     x, y = (torch.randn(7, 13, generator=torch.Generator().manual_seed(n)).requires_grad_() for n in (1, 2))
     results = []
-    for kernels in (NUMBA, TORCH):
+    for ops in (NUMBA, TORCH):
         torch.manual_seed(1)
-        z = kernels.add_dropped(y, x, rate)
+        z = ops.add_dropped(y, x, rate)
         results.append((z, *torch.autograd.grad((z * x.detach()).sum(), (x, y)), torch.get_rng_state()))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
@@ -332,13 +333,11 @@ def test_training_with_dropout_is_torchs_with_the_same_bits(
 ) -> None:
     """On the same batches: histories without padding."""
     found = []
-    for kernels in (NUMBA, TORCH):
+    for ops in (NUMBA, TORCH):
         training = Training(make_cell(encoding, dropout=0.4, numerics=NUMERICS, **form), data, 1)
-        for module in training.model.modules():
-            if hasattr(module, "kernels"):
-                module.kernels = kernels
+        training.model.use(ops)
         stream = OneStream()
-        for place in ("posrec.model.ops.dropout.draw", "posrec.model.engines.compiled.kernels.draw"):
+        for place in ("posrec.model.ops.dropout.draw", "posrec.model.engines.compiled.ops.draw"):
             monkeypatch.setattr(place, stream.draw)
         training.train_epoch(lambda: None)
         found.append((training, stream.used))

@@ -22,7 +22,6 @@ from posrec.model.engines.stacked.batches import stack_batches
 from posrec.model.evaluate.released import slot_scores
 from posrec.model.evaluate.sampled import SampledScorer
 from posrec.model.evaluate.score import model_scores, requests_of
-from posrec.model.ops.stacking import SeedStreams, seeds_together
 from posrec.model.train import Training, build_model
 from posrec.study.protocols import EvaluationSwitches
 from posrec.study.settings import NumericsSettings
@@ -87,8 +86,9 @@ def test_a_step_of_stacked_seeds_stays_on_its_device(data: Prepared, form: dict[
     batches = [next(sampler.epoch_parts()) for sampler in samplers]
     for training in trainings:
         training.model.to(META)
+        training.dropout_stream = Still()
     stack = stacked.Stack(trainings)
-    with OneDevice() as seen, seeds_together(SeedStreams([Still(), Still()])):
+    with OneDevice() as seen, stack.computing():
         losses = stack.losses(stack_batches(samplers, batches).to(META))
         losses.sum().backward()
         norms = stack.gradient_norms()
@@ -131,18 +131,22 @@ def test_a_plan_says_whether_the_gpu_is_here(monkeypatch: pytest.MonkeyPatch) ->
     cells = [make_cell(numerics={"device": "cuda"})]
     monkeypatch.setattr("torch.version.cuda", "12.8")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert devices.told(cells).startswith("not on this machine: training.numerics.device: cuda, but torch finds no GPU")
+    assert devices.device_note(cells).startswith(
+        "not on this machine: training.numerics.device: cuda, but torch finds no GPU"
+    )
     with pytest.raises(StudyError):
         devices.check_devices(cells)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda number: "a GPU")
-    assert devices.told(cells) == "training.numerics.device: cuda is here: a GPU"
+    assert devices.device_note(cells) == "training.numerics.device: cuda is here: a GPU"
 
 
 def test_a_plan_says_whether_numba_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [make_cell(numerics={"engine": "numba"})]
-    assert devices.told(cells) == f"training.numerics.engine: numba is here: {version('numba')}"
+    assert devices.device_note(cells) == f"training.numerics.engine: numba is here: {version('numba')}"
     monkeypatch.setitem(sys.modules, "numba", None)
-    assert devices.told(cells).startswith("not on this machine: training.numerics.engine: numba, but numba cannot be")
+    assert devices.device_note(cells).startswith(
+        "not on this machine: training.numerics.engine: numba, but numba cannot be"
+    )
     with pytest.raises(StudyError):
         build_model(cells[0], make_data(), 1)

@@ -18,9 +18,10 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import make_group
 from posrec.model.engines.stacked import model as stacked
 from posrec.model.engines.stacked.batches import GroupSize, common_sizes, fill_up, hiding_group, stack_batches
+from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
 from posrec.model.evaluate.score import model_scores, requests_of
-from posrec.model.ops.dropout import LEVELS, dropout
-from posrec.model.ops.stacking import SeedStreams, seed_streams, seeds_together
+from posrec.model.ops.dropout import LEVELS
+from posrec.model.ops.plain import PLAIN
 from posrec.model.train import Training
 from posrec.study.protocols import TrainingSwitches
 from tests.model.conftest import make_cell
@@ -119,7 +120,7 @@ def test_what_the_models_code_raises_fails_the_stack(data: Prepared, monkeypatch
     monkeypatch.setattr(encoding, "encode", lambda x, rows: x if rows.max() > 0 else x + 1)
     with pytest.raises(stacked.TrainingFailed, match="vmap"):
         stacked.train_epoch(trainings)
-    assert seed_streams() is None
+    assert trainings[0].model.ops is PLAIN
 
 
 # --- the common layout ------------------------------------------------------------------------------------------------
@@ -176,8 +177,8 @@ def streams_of(*seeds: int) -> SeedStreams:
 def test_masks_of_stacked_seeds() -> None:
     """A third dropped, the rest scaled by 1.5 (rates are multiples of 1 / LEVELS); each seed from its own stream."""
     x = torch.ones(3, 200, 300, requires_grad=True)
-    with seeds_together(streams_of(1, 2, 1)):
-        y = torch.vmap(lambda one: dropout(one, 1 / 3))(x)
+    ops = StackedOps(streams_of(1, 2, 1))
+    y = torch.vmap(lambda one: ops.dropout(one, 1 / 3))(x)
     scale = LEVELS / (LEVELS - round(LEVELS / 3))
     assert set(y.unique().tolist()) == {0.0, torch.tensor(scale).item()}
     share = (y == 0).double().mean((1, 2))
@@ -205,10 +206,12 @@ def test_dropout_has_the_distribution_that_it_has_alone(data: Prepared) -> None:
     trainings = [Training(cell, data, seed, stacked=True) for seed in range(50)]
     for training in trainings:
         training.model.load_state_dict(single.model.state_dict())
+    for seed, training in enumerate(trainings):
+        training.dropout_stream = torch.Generator().manual_seed(seed)
     stack = stacked.Stack(trainings)
     stack.model.train()
     same = stack_batches([single.sampler] * 50, [parts] * 50)
-    with seeds_together(streams_of(*range(50))), torch.no_grad():
+    with stack.computing(), torch.no_grad():
         at_once = [stack.losses(same) for _ in range(4)]
     assert ks_2samp(each, torch.cat(at_once).numpy()).pvalue > 0.01
     other = Training(make_cell(dropout=0.2, encoding="learnt"), data, 1).model.train()

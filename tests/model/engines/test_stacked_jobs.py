@@ -11,7 +11,7 @@ from posrec.errors import PosrecError, StudyError
 from posrec.model.engines.stacked import jobs as stacked_jobs
 from posrec.model.engines.stacked import model
 from posrec.model.runs import jobs
-from posrec.model.runs.jobs import Run
+from posrec.model.runs.run import Run
 from posrec.model.train import Training
 from posrec.plan.run import planned_runs
 from posrec.store import results

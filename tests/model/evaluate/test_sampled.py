@@ -12,7 +12,7 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.carca import Carca
 from posrec.model.evaluate.sampled import SampledScorer, rank_sampled
 from posrec.model.evaluate.score import Requests, ScoreError, evaluating, model_scores, requests_of
-from posrec.model.ops.products import routed_evaluation
+from posrec.model.ops.training import TrainingOps
 from posrec.model.train import build_model
 from tests.model.conftest import make_cell, make_data
 
@@ -111,7 +111,7 @@ def test_unrankable_scores_raise() -> None:
 def sampled_scores(model: Carca, data: Prepared, requests: Requests, candidates: np.ndarray) -> Tensor:
     """Scores of the target and the candidates, (R, 1 + n), in the order of the requests."""
     scores = torch.empty(len(requests.users), 1 + candidates.shape[1])
-    with torch.no_grad(), evaluating(model), routed_evaluation():
+    with torch.no_grad(), evaluating(model, TrainingOps()):
         for where, block in SampledScorer(model, data).score_listed(requests, candidates):
             scores[torch.from_numpy(where)] = block
     return scores

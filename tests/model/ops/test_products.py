@@ -15,6 +15,7 @@ from posrec.model import streams
 from posrec.model.batches import Sampler
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.ops import products
+from posrec.model.ops.plain import PLAIN
 from posrec.model.train import build_model
 from tests.model.conftest import make_cell, make_data
 
@@ -32,7 +33,7 @@ def outputs_and_gradients(function: Callable[..., torch.Tensor], dtype: torch.dt
 def test_error_of_outputs_and_gradients() -> None:
     exact = outputs_and_gradients(F.linear, torch.float64)
     for routed, plain, true in zip(
-        outputs_and_gradients(products.linear, torch.float32),
+        outputs_and_gradients(products.fast_linear, torch.float32),
         outputs_and_gradients(F.linear, torch.float32),
         exact,
         strict=True,
@@ -44,14 +45,14 @@ def test_error_of_outputs_and_gradients() -> None:
 def test_what_keeps_torchs_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "onednn_is_float32", lambda: True)
     monkeypatch.setattr(products, "onednn", _forbidden)
-    outputs_and_gradients(products.linear, torch.float64)
-    with torch.no_grad():
-        with pytest.raises(AssertionError, match="routed"), products.routed_evaluation():
-            products.linear(torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS))
-        products.linear(torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS))
+    outputs_and_gradients(products.fast_linear, torch.float64)
+    large = torch.ones(ROWS, INPUTS), torch.ones(OUTPUTS, INPUTS)
+    with pytest.raises(AssertionError, match="routed"):
+        products.fast_linear(*large)
+    PLAIN.linear(*large)
     few, padded = torch.ones(4, INPUTS), torch.ones(ROWS, 2, INPUTS, requires_grad=True)
-    products.linear(few, torch.ones(OUTPUTS, INPUTS))
-    products.linear(padded, torch.ones(OUTPUTS, INPUTS)).sum().backward()
+    products.fast_linear(few, torch.ones(OUTPUTS, INPUTS))
+    products.fast_linear(padded, torch.ones(OUTPUTS, INPUTS)).sum().backward()
 
 
 def test_a_rounded_product_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_a_rounded_product_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     products.onednn_is_float32.cache_clear()
     try:
         assert not products.onednn_is_float32()
-        routed, plain = (outputs_and_gradients(f, torch.float32) for f in (products.linear, F.linear))
+        routed, plain = (outputs_and_gradients(f, torch.float32) for f in (products.fast_linear, F.linear))
         assert all(torch.equal(one, other) for one, other in zip(routed, plain, strict=True))
     finally:
         products.onednn_is_float32.cache_clear()
@@ -107,7 +108,7 @@ def test_a_model_with_routed_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_choice_of_the_product_is_put_back() -> None:
     before = torch.backends.mkldnn.matmul.fp32_precision
-    outputs_and_gradients(products.linear, torch.float32)
+    outputs_and_gradients(products.fast_linear, torch.float32)
     assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
@@ -131,12 +132,12 @@ def _rounding() -> Iterator[None]:
 
 MANY_SHAPES = """
 import resource
-from posrec.model.products import linear
+from posrec.model.ops.products import fast_linear
 import torch
 torch.set_num_threads(1)
 weight = torch.randn(64, 64, requires_grad=True)
 def step(tokens):
-    linear(torch.randn(tokens, 64, requires_grad=True), weight).sum().backward()
+    fast_linear(torch.randn(tokens, 64, requires_grad=True), weight).sum().backward()
 step(3000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for tokens in range(1000, 3000, 5):

@@ -17,8 +17,9 @@ import yaml
 from posrec.commands import plan
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import PosrecError
-from posrec.model.runs import checkpoints, jobs
+from posrec.model.runs import checkpoints
 from posrec.model.runs.checkpoints import Checkpoint
+from posrec.model.runs.run import Run
 from posrec.model.runs.scoring import Scores
 from posrec.model.train import Training, train_run
 from tests.model.conftest import make_candidates, make_cell
@@ -31,7 +32,7 @@ LONG: dict[str, Any] = {
 }
 
 
-def contents(one: jobs.Run) -> tuple[bytes, bytes]:
+def contents(one: Run) -> tuple[bytes, bytes]:
     return one.path.read_bytes(), one.path.with_suffix(".npz").read_bytes()
 
 
@@ -122,7 +123,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_bytes(
     assert not again.planned.checkpoint.exists()
 
 
-def stopped_training(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> jobs.Run:
+def stopped_training(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose time is over at its first step."""
     with monkeypatch.context() as patch:
         patch.setenv("POSREC_TIME_LIMIT", "0")
@@ -215,7 +216,7 @@ def test_a_bad_checkpoint_is_ignored_with_a_warning(
     else:
         Checkpoint(one.checkpoint, {}).save({"training": Path.cwd})
     assert run(make_study()).bring()
-    assert "it is ignored, and the run begins anew" in capfd.readouterr().err
+    assert "it is ignored, and the run starts from the beginning" in capfd.readouterr().err
     assert contents(whole) == expected
     assert not one.planned.checkpoint.exists()
 

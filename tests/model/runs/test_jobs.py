@@ -8,7 +8,7 @@ import pytest
 
 from posrec.data.prepare import candidates
 from posrec.errors import DataError
-from posrec.model.runs import jobs
+from posrec.model.runs import run as run_module
 from posrec.plan import ids
 from posrec.store import places, results
 from tests.model.toy import RAW, make_study, run
@@ -98,7 +98,7 @@ def test_an_added_evaluation_is_computed_from_kept_weights(place: Path, monkeypa
     assert run(changed).run_id == run(make_study()).run_id
     trained_again = run(make_study(evaluation={"negatives": 20}))
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "train_run", lambda *_: pytest.fail("trained although the weights were kept"))
+        patch.setattr(run_module, "train_run", lambda *_: pytest.fail("trained although the weights were kept"))
         from_weights = run(changed)
         assert from_weights.bring()
     content = from_weights.path.read_bytes()

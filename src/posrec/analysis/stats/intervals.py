@@ -1,6 +1,6 @@
 """Which interval of a spread, of two spreads, or of a lead over users is shown: one with measured coverage, or none.
 
-Measured in docs/measured/statistics-checked.md: the exact interval has its coverage for normal scores and for two modes,
+Measured in docs/measured/statistics-checked.md: the exact interval has its coverage for normal scores and two modes,
 but only 61 to 85 % where runs collapse; there BCa reaches 90 % from 20 seeds on, and nothing does below. Of a ratio of
 spreads BCa holds 90 % at every n where no run collapses, but at few seeds only because its bounds reach 0 and infinity:
 with three seeds each ninth resample is one score repeated. Where runs collapse it misses 90 % at ten seeds. The exact

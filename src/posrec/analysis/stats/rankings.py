@@ -39,9 +39,9 @@ def friedman(scores: np.ndarray, higher_is_better: bool = True) -> Ranking | Non
     """Friedman's test of (N, k) scores, data sets by encodings, ties by mean ranks.
 
     p is that of permuting the encodings within each data set: chi-square, its usual approximation, errs in 8 % of
-    studies with three encodings on four data sets, this in 4 (docs/measured/statistics-checked.md). None below three encodings
-    or two data sets, or where every data set ties all encodings. NaN is refused: a data set that lacks an encoding
-    can't be ranked (ValueError). Three data sets in full agreement, as 1 of 36 orders are:
+    studies with three encodings on four data sets, this in 4 (docs/measured/statistics-checked.md). None below three
+    encodings or two data sets, or where every data set ties all encodings. NaN is refused: a data set that lacks an
+    encoding can't be ranked (ValueError). Three data sets in full agreement, as 1 of 36 orders are:
 
     >>> result = friedman(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]))
     >>> result.mean_ranks.tolist(), round(result.p, 4)

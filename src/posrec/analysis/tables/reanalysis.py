@@ -12,7 +12,7 @@ from posrec.analysis.tables.published import published_cells
 from posrec.analysis.tables.reading import Row, Shown
 
 METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10"}
-# Theirs are as many candidates as a history has slots, so chance depends on the data set (docs/reference/released-code.md).
+# Theirs are as many candidates as a history has slots: chance depends on the data set (docs/reference/released-code.md)
 CANDIDATES = {"Beauty": 75, "Games": 50, "Subgames": 50} | dict.fromkeys(
     ("Men", "Submen", "Submen2", "Fashion", "Subfashion"), 35
 )
@@ -27,8 +27,8 @@ METHOD = (
     "Each encoding's standard deviation over seeds against that of none in the same cell (data set, activation, "
     "upper bound, norm order), where the number of runs is printed for both: an F test, Holm over all tests. Only "
     "means and standard deviations are published, and an F test holds for normal scores alone: where 15 % of the "
-    "runs collapse it errs in 18 to 46 % of studies (docs/measured/statistics-checked.md). The last column says where a "
-    "single run, at chance or winning every tie, would be enough to make one of the two spreads: there the test "
+    "runs collapse it errs in 18 to 46 % of studies (docs/measured/statistics-checked.md). The last column says where "
+    "a single run, at chance or winning every tie, would be enough to make one of the two spreads: there the test "
     "decides nothing. A difference that is not found may still exist."
 )
 

@@ -11,7 +11,7 @@ from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style
 from posrec.analysis.topics.panels import Drawn, groups, panel_title
 from posrec.files import read_npz
-from posrec.plan import ids
+from posrec.plan.run import planned_runs
 from posrec.study.variation import settings_label, varied_settings
 
 
@@ -60,13 +60,14 @@ def _curves(tables: Tables) -> dict[tuple[str, ...], list[tuple[str, "pd.Series[
     study = tables.inputs.study
     varied = varied_settings(study.cells)
     curves: dict[tuple[str, ...], list[tuple[str, pd.Series[float]]]] = {}
-    for cell in study.cells:
-        key = (cell.dataset, cell.protocol.name, settings_label(cell, varied))
-        for seed in study.settings.seeds:
-            arrays = read_npz(ids.run_folder(study, cell) / f"seed={seed}.npz")
-            epochs = arrays.get("curve_epoch", np.empty(0))
-            curve = pd.Series(POINTS * arrays.get("curve_validation", np.empty(0)), index=epochs, dtype=float).dropna()
-            curves.setdefault(key, []).append((cell.encoding, curve))
+    for run in planned_runs(study):
+        if run.seed not in study.settings.seeds:
+            continue
+        key = (run.cell.dataset, run.cell.protocol.name, settings_label(run.cell, varied))
+        arrays = read_npz(run.npz)
+        epochs = arrays.get("curve_epoch", np.empty(0))
+        curve = pd.Series(POINTS * arrays.get("curve_validation", np.empty(0)), index=epochs, dtype=float).dropna()
+        curves.setdefault(key, []).append((run.cell.encoding, curve))
     return curves
 
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from posrec.model.encodings.added import Absolute, Learnt, Rotatory, Table
 from posrec.model.encodings.interface import Shape, draw_uniform, register
-from posrec.model.ops.products import linear
 
 
 class Concatenated(Table):
@@ -24,7 +23,7 @@ class Concatenated(Table):
         """The linear layer on item and position. x: (T, D); rows: (T,). Returns (T, D)."""
         of_item, of_position = self.weight.split(self.shape.dimension, dim=1)
         table = nn.functional.linear(self.table(), of_position, self.bias)  # (rows, D)
-        return linear(x, of_item) + table.index_select(0, rows)
+        return self.linear_op(x, of_item) + table.index_select(0, rows)
 
     def measures(self) -> dict[str, float]:
         """Beside the table's: how the layer's halves W_p and W_x compare.

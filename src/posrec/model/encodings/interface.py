@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+Linear = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Encoding(nn.Module):
 
     second_softmax = False  # whether the released code has its second softmax here (switch rmha_softmax)
     acts_in_decoder = False  # whether `decoder_positions` lets it act in the decoder, as block number N
+    linear_op: Linear = staticmethod(F.linear)  # x W' + b over tokens; `Carca.use` sets that of its operations
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()
@@ -107,6 +111,15 @@ def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingTyp
 def slot_distance(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
     """Distance j - i of every query slot i and key slot j. Returns (m, n) int64."""
     return torch.arange(keys, device=device)[None, :] - torch.arange(queries, device=device)[:, None]
+
+
+def keys_first(query: Tensor, keys: Tensor) -> Tensor:
+    """query @ keys', so that equal queries give equal rows bit for bit. (..., m, Dh), (..., n, Dh) to (..., m, n).
+
+    With few keys a row of the plain product depends on its place: the library sums some rows in another order.
+    """
+    keys = keys.expand(*query.shape[:-2], -1, -1)  # torch turns a product of a matrix and more dimensions round
+    return (keys @ query.transpose(-2, -1)).transpose(-2, -1)
 
 
 def draw_uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

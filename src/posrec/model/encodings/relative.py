@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, register, xavier_bound
-from posrec.model.ops.products import keys_first, linear
+from posrec.model.encodings.interface import Encoding, Pairs, Shape, draw_uniform, keys_first, register, xavier_bound
 
 
 def clipped_distance(distance: Tensor, clip: int) -> Tensor:
@@ -47,7 +46,7 @@ class Projected(Encoding):
 
     def project(self, y: Tensor, block: int) -> Tensor:
         """The output projection of encoder block `block`. y: (T, D). Returns (T, D)."""
-        return linear(y, self.weight[block], self.bias[block])
+        return self.linear_op(y, self.weight[block], self.bias[block])
 
 
 @register("rmha{clip}", "relative", clip=4)

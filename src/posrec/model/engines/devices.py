@@ -1,6 +1,6 @@
-"""Where a cell is trained and in which numbers: `training.numerics` of the study. Never detected: a run id names it.
+"""Device, engine and precision of a training: `training.numerics`. Never detected, since run ids name them.
 
-What names a device or an engine that this machine lacks stops with an error, before anything is trained.
+A device or engine that this machine lacks is an error before anything is trained.
 """
 
 import importlib
@@ -52,7 +52,7 @@ def check_engine(numerics: NumericsSettings) -> None:
 
 
 def without_numba() -> str:
-    """Why there are no compiled kernels here; empty where there are."""
+    """Why the compiled engine is not available here; empty if it is."""
     try:
         importlib.import_module("numba")
     except (ImportError, OSError) as error:
@@ -60,8 +60,8 @@ def without_numba() -> str:
     return ""
 
 
-def told(cells: Sequence[Cell]) -> str:
-    """What a plan says of the devices and engines that the cells name."""
+def device_note(cells: Sequence[Cell]) -> str:
+    """What a plan prints about the devices and engines that the cells name."""
     try:
         check_devices(cells)
     except StudyError as error:
@@ -81,7 +81,7 @@ def weights_type(numerics: NumericsSettings) -> torch.dtype:
 
 
 def training_products(numerics: NumericsSettings) -> AbstractContextManager[object]:
-    """Within, matrix products are those of the settings' precision."""
+    """Compute matrix products in the settings' precision in this context."""
     if numerics.precision == "bf16":
         return torch.autocast(numerics.device, torch.bfloat16)
     return nullcontext()

@@ -1,6 +1,6 @@
 """Baselines on the same candidates: chance, popularity, popularity of the request's month, first-order Markov.
 
-They count training interactions only. The month is the calendar month of the request, whatever the year.
+They count training interactions only. The month is the calendar month of the request, in any year.
 """
 
 from collections.abc import Iterator

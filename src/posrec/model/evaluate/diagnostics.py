@@ -1,7 +1,7 @@
-"""What a trained model does with positions, measured once a run on the weights of the epoch that validation selected.
+"""What a trained model does with positions, measured once per run on the weights of the selected epoch.
 
-Everything is determined by the run: a fixed sample of test users, no random draw but the shuffled positions of a probe.
-The attention is that of the plain padded model (`padded.py`), which equals the packed one.
+Everything follows from the run: the sample of test users is fixed; only the shuffled positions of a probe are random.
+The attention weights are those of the plain padded model (`equations.py`), which equals the packed one.
 """
 
 import math
@@ -17,20 +17,19 @@ from torch.nn.functional import embedding
 from posrec.data.prepare.prepared import Prepared
 from posrec.model import equations
 from posrec.model.batches import slot_rows
-from posrec.model.carca import Carca
+from posrec.model.carca import Block, Carca
 from posrec.model.encodings.interface import slot_distance
 from posrec.model.evaluate.probes import probe
-from posrec.model.evaluate.score import Requests, model_scores, requests_of
+from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Tokens, distinct_items
-from posrec.model.layers import Block
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.train import Curve
 
 SAMPLE_USERS = 256
-SCORED_USERS = 64  # the first of these: a user has as many scores as there are items
+SCORED_USERS = 64  # the first of these users: each has one score per item
 SAMPLE_SEED = 20240517  # the sample is the same for every run on the same data
 CHUNK = 32  # users whose attention weights are held together
-DIGITS = 6  # significant digits kept: more than any of these figures means
+DIGITS = 6  # significant digits that are kept
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class AttentionSums:
 def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
     """What the run file says under `diagnostics`; see docs/reference/files.md.
 
-    An encoding whose code raises here costs the run its diagnostics and nothing else: `failure` says why.
+    If the code of an encoding raises here, the run only lacks its diagnostics, and `failure` says why.
     """
     found: dict[str, Any] = {"gradient_norm": gradient_summary(curve)}
     try:
@@ -105,12 +104,13 @@ def measure(model: Carca, data: Prepared) -> dict[str, Any]:
     sums = [AttentionSums(model.settings.max_length) for _ in model.blocks]
     vectors: dict[str, list[Tensor]] = {"content": [], "encoded": [], "first_block": []}
     positions = []
-    for histories in histories_of(model, data, requests):
-        real = histories.slots.real
-        first = watch_attention(model, histories, sums)
-        for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
-            vectors[name].append(x[real])
-        positions.append(_positions(real))
+    with evaluating(model):
+        for histories in histories_of(model, data, requests):
+            real = histories.slots.real
+            first = watch_attention(model, histories, sums)
+            for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
+                vectors[name].append(x[real])
+            positions.append(_positions(real))
     of_blocks = [one.summary() for one in sums]
     entropy, distance = zip(*of_blocks, strict=True) if of_blocks else ((), ())
     return {
@@ -177,15 +177,15 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
 
 
 def _positions(real: Tensor) -> np.ndarray:
-    """Steps from the begin, steps from the end and number of the user of each item. real: (B, L). Returns (T, 3)."""
+    """Steps from the start and from the end of each item. real: (B, L). Returns (T, 3)."""
     begin = real.long().cumsum(1) - 1  # (B, L)
     end = begin.max(1, keepdim=True).values - begin
     return torch.stack([begin, end], -1)[real].numpy()
 
 
 def _probes(vectors: dict[str, Tensor], positions: np.ndarray) -> dict[str, dict[str, float | None]]:
-    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the begin and from the end."""
-    users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 begins a user
+    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the start and from the end."""
+    users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 is the first of its user
     found = {}
     for name, x in vectors.items():
         r2, chance = probe(x.double().numpy(), positions, users)

@@ -1,7 +1,6 @@
-"""Ranking metrics from two counts a user: g candidates scored above the positive, t scored equal to it.
+"""Ranking metrics from two counts per user: g candidates scored above the positive, t scored equal to it.
 
-Ties are broken at random, so a metric is its expectation over the t + 1 places g + 1 .. g + t + 1 that the positive may
-take.
+Ties are broken at random, so a metric is its expectation over the t + 1 ranks g + 1 .. g + t + 1 of the positive.
 """
 
 import numpy as np

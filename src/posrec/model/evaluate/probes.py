@@ -35,7 +35,7 @@ def _threads() -> ThreadpoolController:
 
 
 def _cross_validated(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray) -> np.ndarray:
-    # imported here: it costs a second, and a job that finds its runs in place needs none of it
+    # imported here: it takes a second, and a job whose runs are in place does not need it
     from sklearn import config_context
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
@@ -49,7 +49,7 @@ def _cross_validated(vectors: np.ndarray, targets: np.ndarray, users: np.ndarray
     spread = vectors.std(axis=0)
     vectors = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)  # no label is used: once for all folds
     predicted = np.empty((len(vectors), len(known)))
-    with config_context(skip_parameter_validation=True):  # the ridge's own parameters are no input
+    with config_context(skip_parameter_validation=True):  # the ridge's parameters are constants
         for rest, held in GroupKFold(folds).split(vectors, groups=users):
             fitted = Ridge(alpha=1.0).fit(vectors[rest], targets[np.ix_(rest, known)])
             predicted[held] = fitted.predict(vectors[held]).reshape(len(held), -1)

@@ -1,6 +1,6 @@
-"""Scores of candidates that stand in slots of their own, as the authors' released code evaluates them.
+"""Scores of candidates that have their own slots, as the authors' released code evaluates them.
 
-The positive stands in slot 0 of the L slots, negative j = 1, 2, ... in slot 1 + (j - 1) mod (L - 1): in file order, on
+The positive has slot 0 of the L slots, negative j = 1, 2, ... has slot 1 + (j - 1) mod (L - 1): in file order, on
 the full catalogue in the order of the items' numbers. Slots decide the position that a candidate carries
 (`candidate_position_test`) and the encoded history item that the dot head multiplies it with (`dot_head_test`).
 """
@@ -64,7 +64,7 @@ class SlotScorer(Scorer):
         length = self._length(part)
         encoded = self._encode_histories(part, length)
         count = 1 + negatives.shape[1]
-        padded = -(-count // ITEM_BLOCK) * ITEM_BLOCK  # a fixed shape: equal candidates tie wherever they stand
+        padded = -(-count // ITEM_BLOCK) * ITEM_BLOCK  # a fixed shape: equal candidates tie at every position
         slots = np.concatenate([[0], negative_slots(padded - 1, self.model.settings.max_length)])
         items = np.zeros((len(where), padded), np.int64)
         items[:, 0], items[:, 1:count] = self.data.items[part.targets], negatives

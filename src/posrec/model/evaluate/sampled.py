@@ -1,7 +1,7 @@
 """Ranks among sampled candidates alone: only these are scored, from tables of all items that are computed once.
 
-For candidate lists of one's own, where the full catalogue isn't asked for; a study ranks both from the same scores
-(`evaluate.rank_requests`). Products take the library that training takes, so a score differs from that of the full
+For callers with their own candidate lists who do not need the full catalogue; a study ranks both from the same scores
+(`score.rank_requests`). Products are those of training (`TrainingOps`), so a score differs from that of the full
 catalogue by float32 rounding; equal candidates of a request still tie bit for bit.
 """
 
@@ -24,11 +24,11 @@ from posrec.model.evaluate.score import (
     model_scores,
     rank_requests,
 )
-from posrec.model.ops.products import linear, routed_evaluation
+from posrec.model.ops.training import TrainingOps
 
-VALUES = 400_000  # of histories that are encoded together, D a slot
-CHUNK = 64  # users whose candidates are scored together: what is made of them stays in the cache
-COLUMNS = 16  # candidates are filled up to a multiple: no kernel meets a ragged edge
+VALUES = 400_000  # of histories that are encoded together, D per slot
+CHUNK = 64  # users whose candidates are scored together, so that intermediate results stay in the cache
+COLUMNS = 16  # candidates are padded to a multiple: equal shapes, equal rounding
 
 
 @torch.inference_mode()
@@ -43,7 +43,7 @@ def rank_sampled(
         ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
         return ranks.sampled_greater, ranks.sampled_tied
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))
-    with evaluating(model), routed_evaluation():
+    with evaluating(model, TrainingOps()):
         for where, scores in SampledScorer(model, data).score_listed(requests, candidates):
             check_finite(scores)
             missing = torch.from_numpy(candidates[where] == 0).to(scores.device)
@@ -88,10 +88,10 @@ class SampledScorer(Scorer):
         """The items as candidates at this position row, without the time of a request: (P, D) each."""
         if row == self.row:
             return
-        self.row, decoder = row, self.model.decoder
+        self.row = row
         self.item_rows = self.model.encoding.encode(self.parts, torch.full((self.padded,), row, device=self.device))
         if self.model.settings.head == "carca":
-            self.query_rows = linear(self.item_rows, decoder.query_weight, decoder.query_bias)
+            self.query_rows = self._query_items(self.item_rows)
 
     def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
         """What each request's time adds to the encodings of its candidates, and to their queries: (B, 2, D)."""
@@ -99,7 +99,7 @@ class SampledScorer(Scorer):
         times = torch.from_numpy(self._context(part)).to(self.device)
         context = self.model.context_parts(times, self.context_weight)  # (B, D)
         shift = encode(context, rows) - encode(torch.zeros_like(context), rows)
-        return torch.stack([shift, F.linear(shift, self.model.decoder.query_weight)], 1)
+        return torch.stack([shift, shift @ self.model.decoder.query_weight.T], 1)
 
     def _memory(self, packed: Tensor) -> list[Tensor]:
         """Key, over sqrt(Dh), and value, times the output weight: (T, H, Dh) each. packed: (T, D)."""

@@ -1,7 +1,7 @@
 """Evaluation: every request scored on the full catalogue once; sampled candidates are read from the same scores.
 
 Ranks are counted on float logits, never sorted. Candidates are computed in blocks of a fixed shape (a multiple of 64
-items) and each logit is a sum in the same order, so that equal candidates tie bit for bit wherever they stand.
+items) and each logit is a sum in the same order, so that equal candidates tie bit for bit at every position.
 """
 
 import math
@@ -20,8 +20,9 @@ from posrec.model.attention import make_group
 from posrec.model.batches import candidate_rows, context_at, context_sources, slot_rows
 from posrec.model.carca import Carca
 from posrec.model.inputs import Tokens, distinct_items, ragged_arange
+from posrec.model.ops.plain import PLAIN, Ops
 
-ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
+ITEM_BLOCK = 64  # candidates are padded to a multiple: equal shapes, equal rounding
 USER_BLOCK = 16  # users whose scores are ranked together
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
@@ -123,12 +124,13 @@ def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[t
 
 
 @contextmanager
-def evaluating(model: Carca) -> Iterator[None]:
-    """Evaluation mode within, the model's own mode again after it."""
+def evaluating(model: Carca, ops: Ops = PLAIN) -> Iterator[None]:
+    """Put the model into evaluation mode with plain torch, for exact ties; restore its mode and operations on exit."""
     was_training = model.training
     model.eval()
     try:
-        yield
+        with model.using(ops):
+            yield
     finally:
         model.train(was_training)
 
@@ -145,7 +147,7 @@ class Scorer:
     def __init__(self, model: Carca, data: Prepared) -> None:
         self.model, self.data = model, data
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
-        blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal: none of them has few rows
+        blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal sizes: none has few rows
         self.device = embedding.device
         self.padded = -(-len(ids) // ITEM_BLOCK) * ITEM_BLOCK
         self.parts = embedding.new_zeros(self.padded, embedding.shape[1])  # (P, D)
@@ -155,7 +157,9 @@ class Scorer:
         self.history_parts = self.parts[: len(ids)]
         self.context_weight = model.context_weight()
         self.zeros: dict[int, Tensor] = {}  # a candidate of nothing but its position row
-        self.fast = model.settings.head == "carca" and not model.decoder_positions  # queries of all items at once
+        self.shared_queries = (
+            model.settings.head == "carca" and not model.decoder_positions
+        )  # queries of all items at once
         self.row, self.context = -1, np.full(data.context.shape[1], np.nan, np.float32)
 
     def request_order(self, requests: Requests) -> np.ndarray:
@@ -235,7 +239,7 @@ class Scorer:
         self.context = context
         model, shift = self.model, self._shift(row, context)
         torch.add(self.weighted_items, shift * model.output_weight[:, None], out=self.weighted)
-        if self.fast:
+        if self.shared_queries:
             torch.add(self.queries, model.decoder.query_weight @ shift, out=self.query)
             F.leaky_relu(self.query, 0.2, inplace=True)
         else:
@@ -251,7 +255,7 @@ class Scorer:
 
     def _query_items(self, items: Tensor) -> Tensor:
         """The items' share of the candidates' queries. items: (P, D). Returns (P, D)."""
-        return F.linear(items, self.model.decoder.query_weight, self.model.decoder.query_bias)
+        return self.model.ops.linear(items, self.model.decoder.query_weight, self.model.decoder.query_bias)
 
     def _set_row(self, rows: Tensor) -> None:
         """The items' share, transposed: (D, P)."""
@@ -260,7 +264,7 @@ class Scorer:
         self.items = items.T.contiguous()
         self.weighted_items = self.items * self.model.output_weight[:, None]
         self.weighted, self.candidates = torch.empty_like(self.items), torch.empty_like(self.items)
-        if self.fast:
+        if self.shared_queries:
             self.queries = self._query_items(items).T.contiguous()
             self.query = torch.empty_like(self.queries)
 

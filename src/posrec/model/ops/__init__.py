@@ -1,1 +1,1 @@
-"""The operations of a training step that an engine may replace; torch behind each."""
+"""The operations that an engine may replace, with plain torch as the reference (`plain.py`)."""

@@ -1,26 +1,16 @@
-"""The item embedding's gradient: of its many rows a batch touches few, and autograd gives these alone."""
-
-from typing import Protocol
+"""The update of the item embedding from a sparse gradient: a batch touches few of its many rows."""
 
 import torch
 from torch import Tensor, nn
 
-
-class ItemUpdate(Protocol):
-    """What a training step does with it, after the backward pass."""
-
-    def before_norm(self) -> None:
-        """Before the norm of all gradients is taken."""
-
-    def before_step(self) -> None:
-        """Before torch's AdamW moves the parameters that have a gradient."""
+from posrec.model.ops.plain import ItemUpdate
 
 
-class DenseUpdate:
+class DenseUpdate(ItemUpdate):
     """The gradient as one dense tensor, kept from step to step, for torch's AdamW.
 
-    Each step writes the rows of its items and clears those of the step before. torch makes the whole tensor anew, and
-    with 100,000 items the fresh pages alone were a tenth of a step; every value is the same.
+    Each step writes the rows of its items and clears those of the previous step. torch would allocate the whole tensor
+    again: with 100,000 items the new pages alone took a tenth of a step. All values are the same.
     """
 
     def __init__(self, embedding: nn.Parameter) -> None:
@@ -34,9 +24,6 @@ class DenseUpdate:
         self.rows, values = sparse_gradient(self.embedding)
         self.dense.index_add_(0, self.rows, values)
         self.embedding.grad = self.dense
-
-    def before_step(self) -> None:
-        """Nothing: the optimiser does the rest."""
 
 
 def sparse_gradient(embedding: nn.Parameter) -> tuple[Tensor, Tensor]:

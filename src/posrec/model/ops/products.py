@@ -1,14 +1,13 @@
-"""Matrix products of training, by oneDNN where that is faster and still float32.
+"""Matrix products of training: oneDNN where it is faster and still float32, else torch.
 
-On AMD processors oneDNN reaches about twice the rate of the library that torch takes by itself. torch names this way
-"bf16", and on some processors it does compute in bfloat16: so its error is measured once a process, and where it is not
-that of float32 torch's own product stays. Both are one numerics class: bytes are promised on one processor type, and
-there the measurement always ends the same way.
+On AMD processors oneDNN is about twice as fast as the library that torch uses by default. torch calls this setting
+"bf16", and on some processors it does compute in bfloat16. Its error is therefore measured once per process; if it is
+not that of float32, torch's default product is used. Both belong to one numerics class: bytes are promised on one
+processor type, where the measurement always gives the same answer.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -17,42 +16,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from posrec.model.ops.stacking import seed_streams
-
 LARGE = 4_000_000  # multiplications: below, oneDNN's preparation of each new shape costs more than it gains
 FLOAT32_ERROR = 1e-5  # relative to the largest element: float32 has about 1e-6, tf32 5e-4, bfloat16 3e-3
-_evaluation_is_routed: ContextVar[bool] = ContextVar("_evaluation_is_routed", default=False)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W' + b, as torch's, with gradients of the first order. x: (T, K); weight: (N, K); bias: (N,). Returns (T, N).
+def fast_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W' + b with gradients of the first order. x: (T, K); weight: (N, K); bias: (N,). Returns (T, N).
 
-    Evaluation (no gradients) keeps torch's own product, so that equal candidates tie bit for bit, but within
-    `routed_evaluation`; so do padded users, (B, L, K).
+    Small products are torch's own, and so are those of padded users, (B, L, K).
     """
-    asked = torch.is_grad_enabled() or _evaluation_is_routed.get()
-    if asked and x.dim() == 2 and x.shape[0] * weight.numel() >= LARGE and _routable(x):
+    if x.dim() == 2 and x.shape[0] * weight.numel() >= LARGE and _routable(x):
         return _RoutedLinear.apply(x, weight, bias)
     return F.linear(x, weight, bias)
-
-
-@contextmanager
-def routed_evaluation() -> Iterator[None]:
-    """Large products within take the faster library though no gradients are asked for."""
-    token = _evaluation_is_routed.set(True)
-    try:
-        yield
-    finally:
-        _evaluation_is_routed.reset(token)
-
-
-def keys_first(query: Tensor, keys: Tensor) -> Tensor:
-    """query @ keys', so that equal queries give equal rows bit for bit. (..., m, Dh), (..., n, Dh) to (..., m, n).
-
-    With few keys a row of the plain product depends on its place: the library sums some rows in another order.
-    """
-    keys = keys.expand(*query.shape[:-2], -1, -1)  # torch turns a product of a matrix and more dimensions round
-    return (keys @ query.transpose(-2, -1)).transpose(-2, -1)
 
 
 @cache
@@ -77,12 +52,12 @@ def _choice() -> Any:
 def _routable(x: Tensor) -> bool:
     if x.dtype != torch.float32 or x.device.type != "cpu":
         return False
-    return onednn_is_float32() and seed_streams() is None and not torch.is_autocast_enabled("cpu")
+    return onednn_is_float32() and not torch.is_autocast_enabled("cpu")
 
 
 @contextmanager
 def onednn() -> Iterator[None]:
-    """Products within go to oneDNN, whatever its error."""
+    """Compute products by oneDNN in this context, without a check of its error."""
     matmul = _choice()
     assert matmul is not None
     before = matmul.fp32_precision
@@ -94,7 +69,7 @@ def onednn() -> Iterator[None]:
 
 
 class _RoutedLinear(torch.autograd.Function):
-    """A linear layer whose three products, one forward and two backward, all go to oneDNN."""
+    """A linear layer with all three products, one forward and two backward, by oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -118,7 +93,7 @@ class _RoutedLinear(torch.autograd.Function):
 
 
 def _of_weight(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """The weight's gradient (N, K), laid out in memory as the weight is: torch copies another one, slowly."""
+    """The weight's gradient (N, K), in the memory order of the weight: torch would copy any other order, slowly."""
     if weight.is_contiguous():
         return gradient.T @ x
     return (x.T @ gradient).T

@@ -22,7 +22,7 @@ from posrec.files import digest, read_checked_json, write_checked_json
 from posrec.model.carca import Carca
 from posrec.model.evaluate.diagnostics import diagnose
 from posrec.model.evaluate.score import Requests, model_scores, rank_requests, requests_of
-from posrec.model.runs.sidecars import machine_facts
+from posrec.model.machine import machine_facts
 from posrec.model.threads import one_thread
 from posrec.model.train import Curve, build_model, train_run
 from posrec.plan import ids

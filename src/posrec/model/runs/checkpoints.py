@@ -1,7 +1,7 @@
-"""Checkpoints of a training in the store, beside its blocks: a killed run goes on and ends with the same bytes.
+"""Checkpoints of a training in the store, beside its blocks: a killed run continues and ends with the same bytes.
 
 POSREC_CHECKPOINT_SECONDS says how often (default 60); POSREC_TIME_LIMIT, in minutes of the process, or Slurm's own end
-of the job say when to save and stop. None of it is science: no id and no result depends on it.
+of the job say when to save and stop. No id and no result depends on them.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ class Checkpoint:
             )
 
     def save(self, state: State) -> None:
-        """Write the state with a checksum, whole or not at all."""
+        """Write the state with a checksum, atomically."""
         buffer = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, buffer)
         content = buffer.getvalue()
@@ -104,7 +104,7 @@ class Checkpoint:
             found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except MemoryError:
             raise
-        except Exception as error:  # torch raises whatever its unpickler meets
+        except Exception as error:  # torch passes on any error of its unpickler
             self._ignored(f"cannot be read ({type(error).__name__})")
             return None
         if found["identity"] != self.identity:
@@ -114,7 +114,9 @@ class Checkpoint:
         return state
 
     def _ignored(self, why: str) -> None:
-        print(f"posrec: warning: {self.path} {why}: it is ignored, and the run begins anew", file=sys.stderr)
+        print(
+            f"posrec: warning: {self.path} {why}: it is ignored, and the run starts from the beginning", file=sys.stderr
+        )
 
 
 def deadline() -> float:

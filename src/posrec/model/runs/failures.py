@@ -1,6 +1,6 @@
-"""What belongs to a run's own settings and code, and what to the machine.
+"""Failures of a run itself, and faults of the machine.
 
-An encoding that raises is a result of its run id: every machine meets the same error. Memory, disk, signals and a
+An encoding that raises is a result of its run id: every machine gets the same error. Memory, disk, signals and a
 broken installation are not: they fail the job, and the run is tried again.
 """
 

@@ -1,40 +1,21 @@
-"""A training job: for every seed of its cells take the run file in place, else the store's blocks, else train.
-
-A job owns its run files; it writes them to the store and to the study, each atomically. What only the machine
-determines (seconds, memory, versions) goes to a sidecar under results/provenance/.
-"""
+"""A training job: bring every run file of its cells into place, stacked where the settings name a GPU."""
 
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from posrec.data.prepare.prepared import Candidates, Prepared
-from posrec.errors import PosrecError, StudyError
-from posrec.model import streams
-from posrec.model.carca import Carca
-from posrec.model.encodings.own import planned_version
+from posrec.errors import StudyError
 from posrec.model.engines.devices import check_devices
+from posrec.model.engines.make import attention_note
 from posrec.model.engines.stacked.jobs import bring_stacked
-from posrec.model.evaluate.diagnostics import diagnose
-from posrec.model.ops.kernels import attention_note
 from posrec.model.runs import sidecars
-from posrec.model.runs.attempts import Attempt, clocks
-from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
-from posrec.model.runs.scoring import Scores
-from posrec.model.runs.weights import curve_arrays, kept_weights, read_weights, save_weights
+from posrec.model.runs.run import Run
 from posrec.model.threads import one_thread
-from posrec.model.train import Curve, Trained, Training, Weights, build_model, train_run
 from posrec.plan import work
-from posrec.plan.run import PlannedRun, planned_runs
-from posrec.store import places, results
-from posrec.store.results import Result
-from posrec.study.encodings import find
+from posrec.plan.run import planned_runs
 from posrec.study.study import Cell, Study, numerics_note, padded_note
 
 
@@ -42,10 +23,10 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     """The cells of `--batch`, or those that match `--dataset` and `--encoding`. Raises StudyError when none does."""
     cells: Sequence[Cell] = study.cells
     if arguments.batch:
-        batches = {batch.name: batch.cells for batch in work.batches(study)}
-        if arguments.batch not in batches:
-            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(batches)}")
-        cells = batches[arguments.batch]
+        of_job = {job.name: job.cells for job in work.batches(study)}
+        if arguments.batch not in of_job:
+            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(of_job)}")
+        cells = of_job[arguments.batch]
     wanted = {"dataset": arguments.dataset, "encoding": arguments.encoding}
     cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
     if not cells:
@@ -57,7 +38,7 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
 def train_cells(
     study: Study, cells: Sequence[Cell], only_seeds: Sequence[int] | None = None, again_failed: bool = False
 ) -> None:
-    """Bring every run file of the cells into place, or with `again_failed` train anew those that say `failed`.
+    """Bring every run file of the cells into place, or with `again_failed` train again those that say `failed`.
 
     Raises PosrecError where data are missing or damaged.
     """
@@ -78,211 +59,3 @@ def train_cells(
     seconds = time.perf_counter() - began
     print(f"{len(runs)} runs: {trained} trained, {len(runs) - trained} were there, {failed} failed; {seconds:.1f} s")
     sidecars.write_job(study, cells, len(runs), trained)
-
-
-@lru_cache(maxsize=2)
-def _load(arrays: Path, manifest: Path, candidates: Path) -> tuple[Prepared, Candidates]:
-    """A prepared data set and its candidates."""
-    data, frozen = Prepared.load(arrays, manifest), Candidates.load(candidates)
-    if len(frozen.test) == 0:
-        raise PosrecError(
-            f"{arrays}: no user has a test interaction (3 or more are needed); lower k_core or use other data"
-        )
-    return data, frozen
-
-
-class Run:
-    """One planned run, brought into place."""
-
-    def __init__(self, planned: PlannedRun) -> None:
-        self.planned = planned
-        self.cell, self.seed, self.run_id = planned.cell, planned.seed, planned.run_id
-        self.path, self.stored, self.blocks = planned.path, planned.stored, planned.blocks
-        self.version: str | None = find(planned.cell.encoding).identity.get("file")  # of an own encoding
-        self.seconds: dict[str, float] = {}  # of the wall clock
-        self.cpu_seconds: dict[str, float] = {}
-        self.diagnostics: dict[str, Any] = {}
-        self.failed = False
-
-    def status(self) -> str | None:
-        """What the run file in place says: finished or failed; None where it is missing, damaged or foreign."""
-        return self._status_at(self.path)
-
-    def _status_at(self, path: Path) -> str | None:
-        return results.status_of(path, self.planned.must_say)
-
-    def bring(self, again_failed: bool = False) -> bool:
-        """Bring the run file into place. Returns whether anything was trained or evaluated for it.
-
-        again_failed: a failure is no result, here and in the store.
-        """
-        missing = self.missing(again_failed)
-        if missing is None:
-            return False
-        if missing:
-            self._compute(missing)
-        self.complete(bool(missing))
-        return bool(missing)
-
-    def missing(self, again_failed: bool) -> list[str] | None:
-        """The protocols whose blocks the store lacks; None where the run file is in place."""
-        wanted = ("finished",) if again_failed else ("finished", "failed")
-        status = self.status()
-        if status not in wanted and self._status_at(places.pruned_place(self.path)) in wanted:
-            places.take_back(self.path)  # pulled results are in no store: prune alone has them
-            status = self.status()
-        if status in wanted:
-            self.failed = status == "failed"
-            self.planned.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
-            return None
-        must_say = self.planned.block_must_say
-        return [name for name, path in self.blocks.items() if results.status_of(path, must_say) not in wanted]
-
-    def complete(self, computed: bool) -> None:
-        """The run file from the store's blocks, and a record of how they were computed."""
-        self._assemble()
-        if computed:
-            sidecars.write_run(self.planned, self.seconds, self.cpu_seconds)
-
-    def beside(self, folder: Path) -> "Run":
-        """The same run with its file and its store in another folder."""
-        return Run(self.planned.beside(folder))
-
-    def make(self) -> None:
-        """Train and evaluate whatever is there, and write the run file; no record of it is kept."""
-        self._compute(list(self.blocks))
-        self._assemble()
-
-    def _assemble(self) -> None:
-        """The run file of the study from the store's blocks."""
-        blocks = {name: results.read_result(path) for name, path in self.blocks.items()}
-        first, curve = next(iter(blocks.values()))
-        content = {**first, **_outcome([block for block, _ in blocks.values()])}
-        content["evaluations"] = {n: b["evaluation"] for n, (b, _) in blocks.items() if b["evaluation"] is not None}
-        arrays = {name: value for name, value in curve.items() if name.startswith("curve_")}
-        for name, (_, block) in blocks.items():
-            arrays |= {f"{name}.{key}": value for key, value in block.items() if not key.startswith("curve_")}
-        content |= self.planned.must_say  # a block may come from a study with other names
-        del content["evaluation"]
-        self.failed = content["status"] == "failed"
-        results.write_result(self.path, content, arrays)
-        self.planned.checkpoint.unlink(missing_ok=True)
-        self.planned.progress.unlink(missing_ok=True)
-
-    @one_thread()
-    def _compute(self, missing: Sequence[str]) -> None:
-        """Write the missing blocks: from kept weights where they are there, else by training."""
-        data, _ = self.load()
-        scores = self.scores(missing)
-        failure, curve = None, Curve()
-        try:
-            with planned_version(self.version):
-                curve = self._from_weights(list(scores.values())) or self._train(data, scores)
-        except TrainingFailed as error:
-            failure = error
-        self.write_blocks(curve, scores, failure)
-
-    def load(self) -> tuple[Prepared, Candidates]:
-        """The prepared data and the candidates."""
-        files = self.planned.data
-        return _load(files.arrays, files.manifest, files.candidates)
-
-    def scores(self, missing: Sequence[str]) -> dict[str, Scores]:
-        """What the missing protocols will make of the training, by their names."""
-        data, candidates = self.load()
-        named = {protocol.name: protocol.evaluation for protocol in self.cell.protocols}
-        return {name: Scores(named[name], data, candidates, self.seed) for name in missing}
-
-    def write_blocks(self, curve: Curve, scores: Mapping[str, Scores], failure: TrainingFailed | None) -> None:
-        """Write each protocol's block: its results, or why there are none."""
-        told = None if failure is None else {"step": failure.step, "reason": failure.reason}
-        for name, one in scores.items():
-            failed = told or one.failure
-            self._write_block(self.blocks[name], curve, None if failed else one.result(), failed)
-
-    def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
-        """Read the test with the weights that were kept; None where those needed aren't there."""
-        kept = kept_weights(self.stored, any(one.every_epoch for one in scores))
-        if kept is None:
-            return None
-        curve, paths = kept
-        for epoch, path in paths.items():
-            wanted = [one for one in scores if one.every_epoch or epoch == curve.best()[0]]
-            model = self._read(wanted, scores[0].data, read_weights(path), epoch)
-            if epoch == curve.best()[0]:
-                self._diagnose(model, scores[0].data, curve)
-        return curve
-
-    def _train(self, data: Prepared, named: Mapping[str, Scores]) -> Curve:
-        """Train, or go on from a checkpoint, and read the test under each of the named protocols."""
-        began = clocks()
-        attempt = Attempt(self, named)
-        with attempt.checkpoint, attempt.live:
-
-            def after_step(training: Training) -> None:
-                attempt.live.after_step(training)
-                attempt.checkpoint.after_step(lambda: attempt.state(training))
-
-            saved = attempt.load()
-            on_epoch = attempt.live.after_epoch
-            trained = train_run(self.cell, data, self.seed, on_epoch, attempt.at_reading, after_step, saved)
-        self.spent("training", began)
-        self.read_selected(trained, data, list(named.values()))
-        return trained.curve
-
-    def read_selected(self, trained: Trained, data: Prepared, scores: Sequence[Scores]) -> None:
-        """Read the test with the selected epoch's weights, and keep them where the study says so."""
-        if self.cell.training.keep_weights:
-            save_weights(self.stored, trained.curve, trained.weights)
-        epoch = trained.curve.best()[0]
-        once = [one for one in scores if not one.every_epoch]
-        self._diagnose(self._read(once, data, trained.weights[epoch], epoch), data, trained.curve)
-
-    def _diagnose(self, model: Carca, data: Prepared, curve: Curve) -> None:
-        """Measure the model of the selected epoch, on the CPU wherever it was trained."""
-        began = clocks()
-        self.diagnostics = diagnose(model.cpu(), data, curve)
-        self.spent("diagnostics", began)
-
-    def _read(self, scores: Sequence[Scores], data: Prepared, weights: Weights, epoch: int) -> Carca:
-        """Read the test with these weights under each of the protocols. Returns the model that has them."""
-        began = clocks()
-        with model_code(Progress(EVALUATION_STEP)):
-            model = build_model(self.cell, data, self.seed)
-        model.load_state_dict(weights)
-        for one in scores:
-            one.read(model, epoch)
-        self.spent("evaluation", began)
-        return model
-
-    def spent(self, part: str, began: tuple[float, float], runs: int = 1) -> None:
-        """Add what both clocks have counted since `began`, shared by so many runs."""
-        for total, then, now in zip((self.seconds, self.cpu_seconds), began, clocks(), strict=True):
-            total[part] = total.get(part, 0.0) + (now - then) / runs
-
-    def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
-        cell = self.cell
-        evaluation, ranks = block if block else (None, {})
-        content = {
-            **self.planned.block_must_say,
-            **self.planned.described,
-            "settings": {
-                "model": cell.model.identity(),
-                "training": cell.training.model_dump(exclude={"keep_weights"}),
-            },
-            "protocol": cell.switches.model_dump(),
-            "streams": streams.cell_seeds(cell, self.seed),
-            "epochs_trained": len(curve.epoch),
-            "evaluation": evaluation,
-            "diagnostics": self.diagnostics,
-            "collapsed": evaluation is not None and evaluation["collapsed"],
-            "status": "finished" if evaluation is not None else "failed",
-            "failure": failure,
-        }
-        results.write_result(path, content, {**ranks, **curve_arrays(curve)})
-
-
-def _outcome(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Status and failure of a run: those of the first protocol under which it failed, else of the first."""
-    told = next((block for block in blocks if block["status"] == "failed"), blocks[0])
-    return {key: told[key] for key in ("status", "failure")}

@@ -1,6 +1,6 @@
-"""What a person sees of a training while it runs: a line an epoch, a bar on a terminal, and a file of lines of JSON.
+"""Progress of a training: one line per epoch, a bar on a terminal, and a file with one JSON object per line.
 
-None of it is a result: the curve that stays is in the run's npz.
+None of it is a result: the final curve is in the run's npz.
 """
 
 import json
@@ -58,7 +58,7 @@ class LiveProgress:
             with open(self.path, "a" if self.written else "w", encoding="utf-8") as handle:
                 handle.writelines(lines)
         except OSError as error:
-            raise WriteError(f"{self.path}: cannot be written ({error.strerror}): mend it and run again") from error
+            raise WriteError(f"{self.path}: cannot be written ({error.strerror}): fix this and run again") from error
         self.written = len(curve.epoch)
 
     def _state(self, curve: Curve, place: int) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from posrec.errors import PosrecError
 from posrec.files import read_json
-from posrec.model.runs import sidecars
-from posrec.model.runs.jobs import Run
+from posrec.model.machine import machine_facts
+from posrec.model.runs.run import Run
 from posrec.plan.run import planned_runs
 from posrec.plan.work import on_gpu
 from posrec.store import results
@@ -128,7 +128,7 @@ def _metrics(path: Path) -> dict[tuple[str, str, str], float]:
 def _same_processor(run: Run) -> bool | None:
     try:
         recorded = read_json(run.planned.sidecar)
-        return all(recorded[key] == sidecars.machine_facts()[key] for key in ("processor", "kernels"))
+        return all(recorded[key] == machine_facts()[key] for key in ("processor", "kernels"))
     except (PosrecError, KeyError, TypeError):
         return None
 

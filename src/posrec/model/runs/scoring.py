@@ -46,7 +46,7 @@ class Reading:
 def read_test(
     model: Carca, data: Prepared, frozen: Candidates, switches: EvaluationSwitches, seed: int, epoch: int
 ) -> Reading:
-    """Rank the test users of a run's `seed` at an epoch; what is drawn anew comes from a stream of both."""
+    """Rank the test users of a run's `seed` at an epoch; random draws come from a stream of both."""
     stream = np.random.default_rng([*streams.numpy_stream("evaluation", seed).integers(2**32, size=2), epoch])
     if switches.eval_context == "released":
         data = replace(data, context=np.trunc(data.context))  # cast to integers
@@ -69,7 +69,7 @@ def read_test(
 
 
 def share_by_length(tied: np.ndarray, length: np.ndarray) -> dict[str, float]:
-    """Share of the requests that tie, by class of their histories' length; classes that nobody is in are left out.
+    """Share of the requests that tie, by class of their histories' length; empty classes are left out.
 
     tied: (R,) bool; length: (R,).
 
@@ -108,7 +108,7 @@ def squashed(scores: Iterator[tuple[np.ndarray, Tensor]]) -> Iterator[tuple[np.n
 
 
 def positive_wins(ranks: Ranks) -> Ranks:
-    """The positive stands first in its list and wins every exact tie."""
+    """The positive is first in its list and wins every exact tie."""
     return replace(ranks, sampled_tied=np.zeros_like(ranks.sampled_tied), full_tied=np.zeros_like(ranks.full_tied))
 
 
@@ -173,7 +173,7 @@ class Scores:
     def result(self) -> Result:
         """The evaluation's numbers, and its ranks by user.
 
-        Under `selection: released` each metric is the best of all readings, each at an epoch of its own.
+        Under `selection: released` each metric is the best of all readings, each at its own epoch.
         """
         best = self.selected()
         means, arrays = best.means, asdict(best.ranks)

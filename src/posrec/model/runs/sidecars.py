@@ -1,48 +1,19 @@
 """Machine facts of a run or job, in sidecars: never in a run file, whose bytes its id and seed determine."""
 
-import platform
 import resource
-import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from importlib import metadata
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 
-from posrec import __version__
 from posrec.files import digest, read_json, sha256, write_json
-from posrec.model.ops.products import onednn_is_float32
+from posrec.model.machine import command, machine_facts
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, job_records
 from posrec.study.study import Cell, Study
-
-PACKAGES = ("torch", "numba", "numpy", "scipy", "pandas", "snakemake", "dvc")
-
-
-@cache
-def machine_facts() -> dict[str, Any]:
-    """Processor, the kernels and products that torch uses on it, GPU, system, versions and git commit."""
-    versions = {"posrec": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "processor": _processor(),
-        "kernels": torch.backends.cpu.get_cpu_capability(),
-        "large_products": "oneDNN" if onednn_is_float32() else "torch",
-        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        "system": platform.platform(),
-        "versions": versions,
-        **git_state(),
-    }
 
 
 def write_run(run: PlannedRun, seconds: dict[str, float], cpu_seconds: dict[str, float]) -> None:
@@ -87,26 +58,6 @@ def write_job(study: Study, cells: Sequence[Cell], runs: int, trained: int) -> N
     write_json(job_records(study) / f"{name}.json", content)
 
 
-def command() -> str:
-    """The command line of this process, the program without its folder."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-@cache
-def git_state() -> dict[str, Any]:
-    """Commit of the working folder, and whether tracked files differ from it; None outside of a git repository."""
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def _ids(run: PlannedRun) -> dict[str, str]:
     return {
         "dataset": run.dataset_id,
@@ -127,13 +78,5 @@ def _checksums(run: PlannedRun) -> dict[str, str]:
 
 @lru_cache(maxsize=16)
 def _sha256_of(path: Path, changed: int) -> str:
-    """Read the big files once a job, not once a run."""
+    """Read the large files once per job, not once per run."""
     return sha256(path)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as handle:
-            return next(line.split(":", 1)[1].strip() for line in handle if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()

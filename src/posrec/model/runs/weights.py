@@ -54,12 +54,12 @@ def read_weights(path: Path) -> Weights:
         weights: Weights = torch.load(path, weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # torch raises whatever its unpickler meets
+    except Exception as error:  # torch passes on any error of its unpickler
         raise DataError(f"{path}: not a file of weights alone ({type(error).__name__})") from None
     return weights
 
 
 def curve_arrays(curve: Curve) -> dict[str, np.ndarray]:
-    """The curve as float64 arrays (epochs,), as they stand in a run's npz."""
+    """The curve as float64 arrays (epochs,), as a run's npz has them."""
     columns = ("epoch", "loss", "validation", "gradient_mean", "gradient_variance")
     return {f"curve_{name}": np.array(getattr(curve, name), np.float64) for name in columns}

@@ -1,6 +1,6 @@
 """How loops are compiled: without Python, kept on disk beside the source, the same code on one processor type.
 
-What is kept is compiled anew when its own file changes, or numba or the processor; not when this one does.
+A loop is compiled again when its own file, numba or the processor changes; not when this file changes.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def compiled(loop: Loop) -> Loop:
     """Compile on the first call for each type of arguments; sums of floats may be taken in another order."""
     try:
         return cast(Loop, numba.njit(cache=True, error_model="numpy", fastmath=REORDERED)(loop))
-    except RuntimeError:  # no place for the cache: every process compiles anew, for some seconds
+    except RuntimeError:  # no writable cache: every process compiles again, which takes some seconds
         return cast(Loop, numba.njit(error_model="numpy", fastmath=REORDERED)(loop))
 
 

@@ -1,4 +1,4 @@
-"""AdamW of the item embedding in one pass over its rows, from the gradients of a batch's rows alone."""
+"""AdamW of the item embedding in one pass over its rows, from the sparse gradient of a batch."""
 
 import numpy as np
 import torch
@@ -6,19 +6,17 @@ from torch import nn
 
 from posrec.model.engines.compiled import loops
 from posrec.model.ops.item_updates import sparse_gradient
+from posrec.model.ops.plain import ItemUpdate
 
 
-class RowUpdate:
-    """No dense gradient is written and read. The moments lie where torch's AdamW would have them, for checkpoints."""
+class RowUpdate(ItemUpdate):
+    """Without a dense gradient. The moments are in the state of torch's AdamW, so that checkpoints hold them."""
 
     def __init__(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> None:
         self.embedding, self.optimiser = embedding, optimiser
         moments = {name: torch.zeros_like(embedding) for name in ("exp_avg", "exp_avg_sq")}
         optimiser.state[embedding] = {"step": torch.zeros(()), **moments}
         self.places = np.full(len(embedding), -1)  # of each row's gradient in the batch
-
-    def before_norm(self) -> None:
-        """Nothing: the norm is that of the batch's rows."""
 
     def before_step(self) -> None:
         """Move the embedding, and leave no gradient of it to torch's AdamW."""

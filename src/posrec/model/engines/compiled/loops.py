@@ -13,13 +13,13 @@ import numpy as np
 from posrec.model.engines.compiled.compiler import compiled, compiled_exactly, inlined
 
 LOG2_E = math.log2(math.e)
-LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # ln 2 in two parts, lest a digit is lost
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # ln 2 in two parts, to lose no digit
 TERMS = tuple(1 / math.factorial(n) for n in range(12, -1, -1))  # of the series of e^x, the highest power first
 SMALLEST = -700.0  # e^x of less is 0 beside 1
 
 
 class Users(NamedTuple):
-    """Where each user's keys and queries begin (B + 1,); causal: query i of a user of n keys sees keys 0 .. i mod n."""
+    """Index of each user's first key and query (B + 1,); causal: query i of a user of n keys sees keys 0 .. i mod n."""
 
     keys: np.ndarray
     queries: np.ndarray

@@ -1,8 +1,8 @@
 """The batches of several seeds in one layout, so that all are computed at once on a leading axis S.
 
 Each seed has its own order and negatives, so its batch has other lengths, items and attributes. Every length class gets
-as many users as it has in any of the batches, every batch as many distinct items and attributes. What fills a batch up
-has no say in it: filling users have no history that anything sees, their candidates have sign 0.
+as many users as it has in any of the batches, every batch as many distinct items and attributes. The
+padding has no effect: padding users have no visible history, and their candidates have sign 0.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,8 @@ from torch.nn import functional as F
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Sampler, context_at
+from posrec.model.batches import Batch, Part, PartSlots, Sampler, all_slots, context_at, no_users
 from posrec.model.inputs import Items, Tokens, distinct_items
-from posrec.model.parts import Part, Slots, all_slots, no_users
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def fill_up(parts: Sequence[Part], sizes: Sequence[GroupSize]) -> list[Part]:
 
 def _joined(first: Part, second: Part) -> Part:
     slots = [
-        Slots(*(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True)))
+        PartSlots(*(np.concatenate(pair) for pair in zip(vars(one).values(), vars(other).values(), strict=True)))
         for one, other in ((first.history, second.history), (first.candidates, second.candidates))
     ]
     return Part(np.concatenate([first.length, second.length]), second.keys, *slots)

@@ -1,36 +1,33 @@
 """The missing seeds of a cell, trained at once (`stacked`), each to its own run file.
 
 A seed that has ended or failed leaves the stack at the end of its epoch. Checkpoints are written at the end of an epoch
-where they are due; from there each seed goes on, those that are behind first.
+where they are due; each seed continues from there, those with the fewest steps first.
 """
 
 import os
 import time
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import torch
 
 from posrec.errors import PosrecError
 from posrec.model.encodings.own import planned_version
 from posrec.model.engines.stacked import model
-from posrec.model.runs.attempts import Attempt, clocks
+from posrec.model.runs.attempts import clocks
 from posrec.model.runs.failures import TrainingFailed
+from posrec.model.runs.run import Run
 from posrec.model.runs.weights import kept_weights
 from posrec.model.train import Curve, Training
 
-if TYPE_CHECKING:
-    from posrec.model.runs.jobs import Run
-
-SEEDS = "POSREC_STACK"  # the machine's, not science: most seeds at once, by what its memory holds
+SEEDS = "POSREC_STACK"  # the largest number of seeds at once, by the memory of the machine; no result depends on it
 DEFAULT_SEEDS = 16
 
 
-def bring_stacked(runs: Sequence["Run"], again_failed: bool) -> list["Run"]:
+def bring_stacked(runs: Sequence[Run], again_failed: bool) -> list[Run]:
     """Bring the run files that need a training into place, the seeds of a cell at once. Returns the runs it trained.
 
-    What cannot be stacked is left, with a line that says why: it is trained one seed at a time.
+    Cells that cannot be stacked are trained one seed at a time; a printed line says why.
     """
     trained, most = [], most_seeds()
     for _, of_cell in groupby(runs, key=lambda run: run.run_id):
@@ -43,14 +40,14 @@ def bring_stacked(runs: Sequence["Run"], again_failed: bool) -> list["Run"]:
 
 
 def most_seeds() -> int:
-    """How many seeds are stacked at most. Raises PosrecError where POSREC_STACK is no number."""
+    """How many seeds are stacked at most. Raises PosrecError if POSREC_STACK is not a positive number."""
     text = os.environ.get(SEEDS) or str(DEFAULT_SEEDS)
     if not text.isdecimal() or int(text) == 0:
         raise PosrecError(f"{SEEDS}={text}: give the most seeds that are trained at once, such as {DEFAULT_SEEDS}")
     return int(text)
 
 
-def _has_weights(run: "Run") -> bool:
+def _has_weights(run: Run) -> bool:
     """Whether the store has the weights that the missing blocks need: then nothing is trained."""
     every_epoch = any(protocol.evaluation.selection == "released" for protocol in run.cell.protocols)
     return kept_weights(run.stored, every_epoch) is not None
@@ -59,15 +56,15 @@ def _has_weights(run: "Run") -> bool:
 class Member:
     """One seed of a stack: its run, its training, its readings of the test."""
 
-    def __init__(self, run: "Run", missing: Sequence[str]) -> None:
+    def __init__(self, run: Run, missing: Sequence[str]) -> None:
         self.run, self.missing = run, missing
         self.ended = False
 
     def begin(self) -> None:
-        """A fresh training, or where its checkpoint left it. Raises TrainingFailed where its model cannot be built."""
+        """Start the training, or continue from its checkpoint. Raises TrainingFailed if its model cannot be built."""
         data, _ = self.run.load()
         self.scores = self.run.scores(self.missing)
-        self.attempt = Attempt(self.run, self.scores, stacked=True)
+        self.attempt = self.run.attempt(self.scores, stacked=True)
         self.training = Training(self.run.cell, data, self.run.seed, stacked=True)
         saved = self.attempt.load()
         if saved is not None:
@@ -109,7 +106,7 @@ class Member:
         self.attempt.checkpoint.save(self.attempt.state(self.training))
 
 
-def _bring(members: Sequence[Member]) -> list["Run"]:
+def _bring(members: Sequence[Member]) -> list[Run]:
     """Train all of them; returns the runs whose files that gave."""
     run = members[0].run
     why = model.unsupported(run.cell)
@@ -130,7 +127,7 @@ def _bring(members: Sequence[Member]) -> list["Run"]:
 
 
 def _train(members: Sequence[Member]) -> None:
-    """Epoch after epoch of those that have come least far, until all have ended."""
+    """Train epoch after epoch of the seeds with the fewest steps, until all have ended."""
     for member in members:
         member.begin()
     watch = members[0].attempt.checkpoint  # for all of them

@@ -1,11 +1,16 @@
-"""Several seeds of a cell trained at once on a leading axis: on a GPU a step's time goes into launching its kernels.
+"""The stacked engine: several seeds of a cell trained at once on a leading axis.
+
+On a GPU most of a step's time is the launch of its kernels, and a stack launches them once for all seeds. The engine
+computes batches in a common layout, the step, and dropout per seed (`ops.py`). Everything else is plain torch under
+`torch.vmap`: products, attention, activations, AdamW with dense gradients.
 
 The model is that of one seed, mapped over the stacked parameters by `torch.vmap`; every loss has a gradient in its own
-parameters alone. Without dropout a seed is what it would be alone, up to rounding. With it the masks are drawn from the
-seed's own stream, but for the layout that it shares: which masks it meets depends on the seeds beside it.
+parameters alone. Without dropout a seed is what it would be alone, up to rounding. With it the masks come from the
+seed's own stream but in the shared layout, so they depend on the other seeds of the stack.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,10 +21,9 @@ from torch.func import functional_call, stack_module_state
 from posrec.model.carca import bound_rows
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
-from posrec.model.ops.stacking import SeedStreams, seeds_together
-from posrec.model.optimiser import make_optimiser
+from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
-from posrec.model.train import Steps, Training
+from posrec.model.train import Steps, Training, make_optimiser
 from posrec.study.encodings import find
 from posrec.study.study import Cell
 
@@ -45,6 +49,11 @@ class Stack:
         self.optimiser, self.rate = make_optimiser(self.parameters.values(), self.cell.training, first.sampler.steps)
         self.optimiser.load_state_dict(_stacked_state([training.optimiser.state_dict() for training in trainings]))
         self.rate.load_state_dict(first.rate.state_dict())
+        self.ops = StackedOps(SeedStreams([training.dropout_stream for training in trainings]))
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Compute all seeds at once in this context, with dropout from each training's own stream."""
+        return self.model.using(self.ops)
 
     def step(self, batch: StackedBatch) -> tuple[Tensor, Tensor]:
         """Move the parameters of all seeds once. Returns their losses and the norms of their gradients, (S,) each."""
@@ -93,16 +102,16 @@ class Stack:
 def train_epoch(trainings: Sequence[Training]) -> list[TrainingFailed | None]:
     """One epoch of all trainings, which have come equally far. Returns which failed, and at which step.
 
-    A seed whose loss is no longer finite goes on to the epoch's end, where nothing of it counts: no other is touched by
-    it. Raises TrainingFailed where the model's code raises, which no seed alone is to blame for.
+    A seed whose loss is not finite continues to the end of the epoch, where it is discarded; it does not affect the
+    others. Raises TrainingFailed where the model's code raises, which no seed alone is to blame for.
     """
     samplers = [training.sampler for training in trainings]
     for training in trainings:
         training.sampler.set_streams(training.streams_before)
         training.model.train()
     began, measured = trainings[0].progress.step, []
-    stack, streams = Stack(trainings), SeedStreams([training.dropout_stream for training in trainings])
-    with seeds_together(streams), model_code(Progress(began)):
+    stack = Stack(trainings)
+    with stack.computing(), model_code(Progress(began)):
         for batches in zip(*(sampler.epoch_parts() for sampler in samplers), strict=True):
             measured.append(torch.stack(stack.step(stack_batches(samplers, batches))))
     stack.hand_back()

@@ -1,4 +1,10 @@
-"""The compiled kernels as torch sees them, with their gradients."""
+"""The compiled engine (`engine: numba`, the extra `compiled`): loops by numba, with their gradients for autograd.
+
+It computes, in one pass each: attention where the encoding adds nothing to scores or values and no slot is padding;
+LeakyReLU, ReLU and identity with dropout; a residual with dropout; AdamW of the item embedding. To torch it leaves the
+matrix products of tokens, the attention of other encodings, other activations, norms, the loss and AdamW of all other
+parameters. Evaluation is plain torch. Results equal those of `TrainingOps` up to rounding.
+"""
 
 from typing import Any
 
@@ -11,24 +17,24 @@ from posrec.model.attention import Layout, Relative
 from posrec.model.engines.compiled import loops
 from posrec.model.engines.compiled.item_updates import RowUpdate
 from posrec.model.ops.dropout import draw
-from posrec.model.ops.item_updates import ItemUpdate
-from posrec.model.ops.kernels import Kernels
+from posrec.model.ops.plain import ItemUpdate
+from posrec.model.ops.training import TrainingOps
 
 SLOPES = {"leaky": 0.2, "relu": 0.0, "identity": 1.0}  # of the activations that a loop has, below 0
 
 
-class CompiledKernels(Kernels):
-    """By numba, one pass each; what no loop is made for, and whatever needs no gradients, by torch."""
+class CompiledOps(TrainingOps):
+    """Compiled loops where there is one for the case, else the operations of `TrainingOps`."""
 
     exact = True
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, layout: Layout, rate: float, relative: Relative | None = None
     ) -> Tensor:
-        """See `Kernels`: compiled where nothing is added to scores or values and no slot is padding."""
+        """See `Ops`: compiled if nothing is added to scores or values and no slot is padding."""
         added = relative is not None and relative.encoding.acts_on_pairs()
         padded = any(group.real is not None for group in layout)
-        if added or padded or not torch.is_grad_enabled():
+        if added or padded:
             return super().attend(query, key, value, layout, rate, relative)
         users = places(layout, relative is None or relative.distances is not None)
         pairs = query.shape[1] * int(np.diff(users.keys) @ np.diff(users.queries))
@@ -36,26 +42,26 @@ class CompiledKernels(Kernels):
         return attended
 
     def activate(self, x: Tensor, name: str, rate: float) -> Tensor:
-        """See `Kernels`."""
-        if name not in SLOPES or not torch.is_grad_enabled():
+        """See `Ops`."""
+        if name not in SLOPES:
             return super().activate(x, name, rate)
         activated: Tensor = _Activation.apply(x, SLOPES[name], drop(x.numel(), rate, x))
         return activated
 
     def add_dropped(self, y: Tensor, x: Tensor, rate: float) -> Tensor:
-        """See `Kernels`."""
+        """See `Ops`."""
         if not rate:
             return super().add_dropped(y, x, rate)
         added: Tensor = _AddedDropout.apply(y, x, drop(x.numel(), rate, x))
         return added
 
     def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> ItemUpdate:
-        """See `Kernels`."""
+        """See `Ops`."""
         return RowUpdate(embedding, optimiser)
 
 
 def places(layout: Layout, in_decoder: bool) -> loops.Users:
-    """Where the users of a layout begin; in the encoder the queries are the history itself."""
+    """Index of the first key and query of each user; in the encoder the queries are the history itself."""
     users = [group.users for group in layout]
     keys, queries = ([getattr(group, name) for group in layout] for name in ("keys", "queries"))
     begins = [np.concatenate([[0], np.repeat(sizes, users).cumsum()]) for sizes in (keys, queries)]
@@ -72,7 +78,7 @@ def drop(count: int, rate: float, like: Tensor) -> loops.Dropped:
 
 
 def flat(x: Tensor) -> np.ndarray:
-    """The elements of a tensor as one row, in order; a copy only where they are not so in memory."""
+    """The elements of a tensor as one row, in order; a copy only if they are not in this order in memory."""
     row: np.ndarray = x.detach().reshape(-1).numpy()
     return row
 
