@@ -221,11 +221,11 @@ def measure(studies: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "shape", "n", "share", "bound"])
 
 
-def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that miss their bound."""
+def outside(table: pd.DataFrame, chance: float = 0.0) -> pd.DataFrame:
+    """The rows that miss their bound by more than `chance`."""
     bound = pd.to_numeric(table["bound"].str.slice(3))
-    most = table["bound"].str.startswith("<=") & (table["share"] > bound)
-    return table[most | (table["bound"].str.startswith(">=") & (table["share"] < bound))]
+    most = table["bound"].str.startswith("<=") & (table["share"] > bound + chance)
+    return table[most | (table["bound"].str.startswith(">=") & (table["share"] < bound - chance))]
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ the rates contradict or that they are too uncertain for.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ class Rate:
         return f"{self.count} of {self.n} seed{'s' if self.n != 1 else ''}"
 
 
+@cache
 def rate(count: int, n: int, level: float = 0.95) -> Rate:
     """A rate with Wilson's interval; without runs it's anything from 0 to 1.
 

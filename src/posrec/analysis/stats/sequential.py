@@ -34,7 +34,8 @@ def spent(fraction: float, alpha: float) -> float:
 def nominal(looks: tuple[int, ...], alpha: float, comparisons: int = 1) -> tuple[float, ...]:
     """Two-sided nominal level of one comparison at each look, so that a family errs with alpha over all looks.
 
-    looks: seeds at each look, rising. What a look may spend is divided over the comparisons (Bonferroni). Found by recursive integration (Armitage, McPherson and Rowe 1969).
+    looks: seeds at each look, rising. What a look may spend is divided over the comparisons (Bonferroni). The bounds
+    are found by recursive integration (Armitage, McPherson and Rowe 1969).
 
     >>> [round(level, 4) for level in nominal((10, 20), 0.05)]
     [0.0031, 0.049]
