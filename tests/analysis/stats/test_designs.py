@@ -106,7 +106,7 @@ def test_the_choice_over_sources() -> None:
 
 def test_reach() -> None:
     assert reach.smallest_p(5) == 0.0625
-    assert reach.smallest_p(10, data_sets=7) == 1e-4
+    assert reach.smallest_p(10) == 2**-9
     assert reach.level_power(2, 1.0, 1.0) == 0.0
     seeds = reach.level_seeds(0.01, 0.01, 8)
     assert seeds is not None

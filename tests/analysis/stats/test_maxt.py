@@ -66,6 +66,8 @@ def test_failed_runs_leave_gaps_not_errors() -> None:
     differences[:6, 2] = np.nan
     found = maxt.step_down([differences, differences[:, :1]], 999)
     assert np.isfinite(found.p).tolist() == [True, True, False, True]
+    assert found.smallest_p.tolist() == [2**-7, 2**-2, 2**-1, 2**-7]
+    assert (found.p >= found.smallest_p / 2)[[0, 1, 3]].all()  # flips are drawn, not counted
     shown = simultaneous.intervals([differences])
     assert np.isfinite(shown.low).tolist() == [True, True, False]
     assert shown.seeds.tolist() == [8, 3, 2]

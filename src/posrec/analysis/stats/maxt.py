@@ -24,11 +24,14 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Adjusted:
-    """p: (m,) adjusted two-sided p, NaN without a test; z: (m,) sizes of the statistics; smallest_p: of the design."""
+    """p: (m,) adjusted two-sided p, NaN without a test; z: (m,) sizes of the statistics.
+
+    smallest_p: (m,) the smallest p that each comparison could have had with its seeds, whatever the family.
+    """
 
     p: np.ndarray
     z: np.ndarray
-    smallest_p: float
+    smallest_p: np.ndarray
 
 
 def step_down(differences: Sequence[np.ndarray], draws: int = DRAWS, seed: int = SEED) -> Adjusted:
@@ -45,7 +48,8 @@ def step_down(differences: Sequence[np.ndarray], draws: int = DRAWS, seed: int =
     observed = first[0]
     flips, patterns = _adjusted(observed, itertools.chain([first], parts))
     normal, _ = _adjusted(observed, itertools.chain([observed[None]], gaussian.maxima(differences, draws, seed)))
-    return Adjusted(np.maximum(flips, normal), observed, 1 / patterns)
+    seeds = np.concatenate([np.isfinite(block).sum(axis=0) for block in differences])
+    return Adjusted(np.maximum(flips, normal), observed, np.maximum(2.0 ** (1 - seeds), 1 / patterns))
 
 
 def alike_p(scores: Sequence[np.ndarray], draws: int = LABEL_DRAWS, seed: int = SEED) -> float:

@@ -14,15 +14,15 @@ MOST_SEEDS = 1_000
 LOG_SPREAD = math.pi / 2 - 1  # n times the variance of the log of a normal's mean distance to the median
 
 
-def smallest_p(seeds: int, data_sets: int = 1, draws: int = DRAWS) -> float:
-    """The smallest adjusted p of max-T over sign flips, whatever the number of comparisons.
+def smallest_p(seeds: int, draws: int = DRAWS) -> float:
+    """The smallest adjusted p of max-T over sign flips, whatever the number of comparisons and data sets.
 
-    seeds: of each data set; each has flips of its own.
+    seeds: of the comparison. Flips of other data sets leave a comparison as it is, so more data sets help nothing.
 
-    >>> smallest_p(5), smallest_p(6), smallest_p(10, 7)
+    >>> smallest_p(5), smallest_p(6), smallest_p(20)
     (0.0625, 0.03125, 0.0001)
     """
-    return max(2.0 ** (1 - seeds) if data_sets == 1 else 2.0 ** (-seeds * data_sets + 1), 1 / (draws + 1))
+    return max(2.0 ** (1 - seeds), 1 / (draws + 1))
 
 
 def level_power(seeds: int, margin: float, deviation: float, comparisons: int = 1, times: float = 2.0) -> float:
