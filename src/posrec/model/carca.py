@@ -221,7 +221,7 @@ class Carca(nn.Module):
         """See `forward`. parts: (M, D) of the batch's distinct items; length: T. Returns (Tq, 2)."""
         history, targets = tokens.take(length), tokens.index[length:]
         encoded = self.encode_history(self.encode_tokens(parts, history), history.rows, layout, history.times)
-        row = self.settings.max_length - (not self.encoding.shape.candidate_row)
+        row = self.encoding.shape.rows - 1  # the one after a full history
         table = self.encoding.encode(parts, torch.full_like(tokens.rows[:1], row).expand(len(parts)))  # (M, D)
         if self.settings.head == "dot":
             states = self._last_visible(encoded, layout)  # (Tq, D)

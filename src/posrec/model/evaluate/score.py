@@ -23,6 +23,7 @@ from posrec.model.inputs import Tokens, distinct_items, ragged_arange
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: no kernel meets a ragged edge
 USER_BLOCK = 16  # users whose scores are ranked together
+PRODUCT_BLOCK = 128  # users whose scores are one product with the dot head
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
 
@@ -119,7 +120,10 @@ def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[t
     """Logits of all items for every request, in blocks of users that ask at similar times."""
     with evaluating(model):
         scorer = Scorer(model, data)
-        yield from scorer.score_all(requests, scorer.request_order(requests))
+        if model.settings.head == "dot" and not model.released_dot:
+            yield from scorer.score_products(requests)
+        else:
+            yield from scorer.score_all(requests, scorer.request_order(requests))
 
 
 @contextmanager
@@ -176,6 +180,21 @@ class Scorer:
         """Scores of the requests in this order, in blocks: positions (B,), scores (B, P)."""
         for first in range(0, len(order), ENCODE_BLOCK):
             yield from self.score(requests, order[first : first + ENCODE_BLOCK])
+
+    def score_products(self, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Scores of the dot head up to a constant per request: positions (B,), scores (B, P), one product per block.
+
+        What time and position add to a candidate is the same for all candidates of a request, so it is left out.
+        """
+        row = torch.full((self.padded,), self.model.encoding.shape.rows - 1, device=self.device)
+        table = self.model.encoding.encode(self.parts, row)  # (P, D)
+        for first in range(0, len(requests.users), ENCODE_BLOCK):
+            where = np.arange(first, min(first + ENCODE_BLOCK, len(requests.users)))
+            part = requests.take(where)
+            last = torch.stack([history[-1] for history in self._encode_histories(part, self._length(part))])  # (B, D)
+            for place in range(0, len(where), PRODUCT_BLOCK):
+                block = slice(place, place + PRODUCT_BLOCK)
+                yield where[block], F.linear(last[block], table)
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Scores of the requests `where`, (B, P), in blocks.
