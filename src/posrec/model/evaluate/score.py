@@ -182,9 +182,9 @@ class Scorer:
             yield from self.score(requests, order[first : first + ENCODE_BLOCK])
 
     def score_products(self, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Scores of the dot head up to a constant per request: positions (B,), scores (B, P), one product per block.
+        """Scores of the dot head, one product per block of users: positions (B,), scores (B, P).
 
-        What time and position add to a candidate is the same for all candidates of a request, so it is left out.
+        What time and position add to a candidate is one vector per request, so it adds one number to all its scores.
         """
         row = torch.full((self.padded,), self.model.encoding.shape.rows - 1, device=self.device)
         table = self.model.encoding.encode(self.parts, row)  # (P, D)
@@ -192,9 +192,18 @@ class Scorer:
             where = np.arange(first, min(first + ENCODE_BLOCK, len(requests.users)))
             part = requests.take(where)
             last = torch.stack([history[-1] for history in self._encode_histories(part, self._length(part))])  # (B, D)
+            added = (last * self._request_share(part)).sum(-1, keepdim=True)  # (B, 1)
             for place in range(0, len(where), PRODUCT_BLOCK):
                 block = slice(place, place + PRODUCT_BLOCK)
-                yield where[block], F.linear(last[block], table)
+                yield where[block], F.linear(last[block], table).add_(added[block])
+
+    def _request_share(self, part: Requests) -> Tensor:
+        """What the time and position of each request add to a candidate in the last row without a time: (B, D)."""
+        rows, context = torch.from_numpy(self._rows(self._length(part))), torch.from_numpy(self._context(part))
+        of_context = self.model.context_parts(context.to(self.device), self.context_weight)
+        encode, last = self.model.encoding.encode, torch.full((1,), self.model.encoding.shape.rows - 1)
+        blank = encode(self.parts.new_zeros(1, self.parts.shape[1]), last.to(self.device))
+        return encode(of_context, rows.to(self.device)) - blank
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Scores of the requests `where`, (B, P), in blocks.
