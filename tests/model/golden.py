@@ -21,14 +21,9 @@ import torch
 from posrec import versions
 from posrec.data.prepare.prepared import Prepared
 from posrec.files import read_json, write_json
-from posrec.model.evaluate.baselines import (
-    chance_ranks,
-    markov_scores,
-    month_popularity_scores,
-    popularity_scores,
-    summary,
-)
-from posrec.model.evaluate.score import rank_requests, requests_of
+from posrec.model.evaluate.baselines import SCORERS, summary
+from posrec.model.evaluate.score import requests_of
+from posrec.model.evaluate.sparse_ranks import rank_sparse
 from posrec.model.runs.scoring import Scores
 from posrec.model.train import build_model, train_run
 from posrec.study import encodings
@@ -152,9 +147,8 @@ def numbers(case: Case, data: Prepared) -> dict[str, list[float]]:
 def baselines(data: Prepared) -> dict[str, list[float]]:
     """Metrics of all baselines."""
     candidates, requests = make_candidates(data), requests_of(data.test)
-    ranks = [chance_ranks(data, requests, candidates.test)]
-    for scorer in (popularity_scores, month_popularity_scores, markov_scores):
-        ranks.append(rank_requests(scorer(data, requests), data, requests, candidates.test))
+    scores = [scorer(data, requests) for scorer in SCORERS.values()]
+    ranks = [rank_sparse(of_baseline, data, requests, candidates.test) for of_baseline in scores]
     return {"evaluation": [value for found in ranks for value in _flat(summary(found))]}
 
 

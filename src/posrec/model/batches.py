@@ -12,6 +12,7 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
+from posrec.model.shared import Shared, draw_uniform, in_batch
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
@@ -27,19 +28,22 @@ class Batch:
     """One training step: distinct items, T history slots and then Tq candidate slots, user after user.
 
     A user's candidates are its positives and then as many negatives. sign: (Tq,) +1 positive, -1 negative, 0 padding.
+    shared: negatives of all targets together; then the candidates are the positives alone.
     """
 
     items: Items
     tokens: Tokens
     layout: list[Group]
     sign: Tensor
+    shared: Shared | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         if device == self.sign.device:
             return self
         layout = [group.to(device) for group in self.layout]
-        return Batch(self.items.to(device), self.tokens.to(device), layout, self.sign.to(device))
+        shared = None if self.shared is None else self.shared.to(device)
+        return Batch(self.items.to(device), self.tokens.to(device), layout, self.sign.to(device), shared)
 
 
 @dataclass(frozen=True)
@@ -106,15 +110,20 @@ class Sampler:
         negatives: np.random.Generator,
         packing: Packing = "classes",
         negatives_a_target: int = 1,
+        shared: int = 0,
+        from_batch: bool = False,
     ) -> None:
+        """shared: negatives per batch, uniform, or with `from_batch` the batch's own targets."""
         self.data, self.settings, self.switches, self.batch_size = data, settings, switches, batch_size
         self.order, self.negative_stream, self.packing = order, negatives, packing
         self.room = FeatureRoom(data)
+        self.shared, self.from_batch = shared, from_batch
         self.negatives_a_target, self.released = negatives_a_target, switches.sampling == "released"
         known = data.n_users - self.released  # released: the last user is never drawn
         self.users = np.flatnonzero(data.train_length[:known] >= 2)
         self.catalogue = data.n_items - self.released  # released: the last item is never a negative
         self.met = met_keys(data)
+        self.popularity = target_shares(data) if from_batch else np.empty(0)
         if len(self.users) == 0:
             raise DataError(
                 "no user has two training items: nothing to train on; lower k_core or use a larger data set"
@@ -185,6 +194,7 @@ class Sampler:
         """samples: sorted by length."""
         parts = self._parts(samples)
         sign = self.signs(parts)
+        shared_items, correction = self.shared_negatives(parts)
         if self.packing != "exact":
             groups = self._groups(parts)
         else:
@@ -193,13 +203,25 @@ class Sampler:
             parts = [part.without_padding() for part in parts] + [no_users(filling, 1, 1 + self.negatives_a_target)]
             sign = np.pad(sign[sign != 0], (0, parts[-1].candidates.items.size))
         items, interactions, rows = (all_slots(parts, name) for name in ("items", "interactions", "rows"))
-        distinct, index = np.unique(items, return_inverse=True)
+        distinct, index = np.unique(np.concatenate([items, shared_items]), return_inverse=True)
+        index, shared_index = np.split(index, [len(items)])
         if self.packing == "exact":
             distinct = np.pad(distinct, (0, -len(distinct) % ROWS))
         context = torch.from_numpy(context_at(self.data, interactions))
         times = torch.from_numpy(self.data.times[interactions])
         tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
-        return Batch(distinct_items(self.data, distinct, self.room), tokens, groups, torch.from_numpy(sign))
+        of_batch = distinct_items(self.data, distinct, self.room)
+        shared = Shared(torch.from_numpy(shared_index), torch.from_numpy(correction)) if self.shared else None
+        return Batch(of_batch, tokens, groups, torch.from_numpy(sign), shared)
+
+    def shared_negatives(self, parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
+        """Items and corrections of the negatives that the batch's targets share; empty where each has its own."""
+        if not self.shared:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if self.from_batch:
+            targets = np.concatenate([part.candidates.items.ravel() for part in parts])
+            return in_batch(targets, self.popularity)
+        return draw_uniform(self.catalogue, self.shared, self.negative_stream)
 
     def _groups(self, parts: Sequence[Part]) -> list[Group]:
         masked = self.switches.masked
@@ -297,6 +319,14 @@ def met_keys(data: Prepared) -> np.ndarray:
     interactions = ragged_arange(data.offsets[:-1], data.train_length.astype(np.int64))
     users = np.repeat(np.arange(data.n_users), data.train_length)
     return np.unique(users * (data.n_items + 1) + data.items[interactions])
+
+
+def target_shares(data: Prepared) -> np.ndarray:
+    """The share of each item among all training targets, (I + 1,)."""
+    targets = ragged_arange(data.offsets[:-1] + 1, np.maximum(data.train_length.astype(np.int64) - 1, 0))
+    count = np.bincount(data.items[targets], minlength=data.n_items + 1)
+    shares: np.ndarray = count / count.sum()
+    return shares
 
 
 def slot_rows(step: np.ndarray, length: np.ndarray, settings: ModelSettings) -> np.ndarray:

@@ -18,6 +18,7 @@ from posrec.model.attention import Layout, Packing, Relative, batch_axis, decode
 from posrec.model.encodings import Encoding, Shape, build_encoding
 from posrec.model.inputs import Items, Tokens
 from posrec.model.ops.plain import PLAIN, Ops
+from posrec.model.shared import Shared, group_logits, log_sums
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
@@ -337,15 +338,58 @@ class Carca(Layer):
             outputs.append(of_users.index_select(1, step).flatten(0, 1))
         return torch.cat(outputs)
 
-    def forward(self, items: Items, tokens: Tokens, layout: Layout) -> Tensor:
-        """Training logits of all candidate slots, (Tq,). tokens: T history slots, then Tq candidate slots."""
+    def forward(self, items: Items, tokens: Tokens, layout: Layout, shared: Shared | None = None) -> Tensor:
+        """Training logits of all candidate slots, (Tq,). tokens: T history slots, then Tq candidate slots.
+
+        shared: negatives of all targets together; then the target's logit and the ln sum exp of theirs, (Tq, 2).
+        """
         parts = self.item_parts(items, self.ops.look_up(self.item_embedding, items.ids))
         length = sum(group.users * group.keys for group in layout)
+        if shared is not None:
+            return self._shared_logits(parts, tokens, layout, shared, length)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         history, candidates = x.split([length, len(x) - length])
         times = None if tokens.times is None else tokens.times[:length]
         encoded = self.encode_history(history, tokens.rows[:length], layout, times)
         return self.head(encoded, candidates, layout, tokens.rows[:length], tokens.rows[length:])
+
+    def _shared_logits(self, parts: Tensor, tokens: Tokens, layout: Layout, shared: Shared, length: int) -> Tensor:
+        """See `forward`. parts: (M, D) of the batch's distinct items; length: T. Returns (Tq, 2)."""
+        history, targets = tokens.take(length), tokens.index[length:]
+        encoded = self.encode_history(self.encode_tokens(parts, history), history.rows, layout, history.times)
+        row = self.encoding.shape.rows - 1  # the one after a full history
+        table = self.encoding.encode(parts, torch.full_like(tokens.rows[:1], row).expand(len(parts)))  # (M, D)
+        if self.settings.head == "dot":
+            states = self._last_visible(encoded, layout)  # (Tq, D)
+            of_target = (states * table.index_select(0, targets)).sum(-1)
+            negatives = self.ops.linear(states, table.index_select(0, shared.index))  # (Tq, K)
+        else:
+            rows = torch.full_like(targets, row)
+            of_target = self.head(encoded, table.index_select(0, targets), layout, history.rows, rows)
+            negatives = self._running_head(encoded, table.index_select(0, shared.index), layout)
+        return torch.stack([of_target, log_sums(negatives, shared, targets)], 1)
+
+    def _running_head(self, history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
+        """CARCA's head on candidates that are the same at every step. candidates: (K, D). Returns (Tq, K).
+
+        Dropout of an attention weight holds for all later steps of its user.
+        """
+        heads = self.settings.heads
+        query = self.decoder.project("query", candidates).transpose(0, 1)  # (H, K, Dh)
+        weighted = (candidates * self.output_weight).unflatten(1, (heads, -1)).transpose(0, 1)  # (H, K, Dh)
+        key, value = (self.decoder.project(name, history) for name in ("key", "value"))  # (T, H, Dh)
+        sizes, outputs = [group.users * group.keys for group in layout], []
+        for group, k, v in zip(layout, key.split(sizes), value.split(sizes), strict=True):
+            k, v = (x.view(group.users, group.keys, heads, -1).transpose(1, 2) for x in (k, v))  # (B, H, n, Dh)
+            scores = k @ query.transpose(1, 2) / math.sqrt(k.shape[3])  # (B, H, n, K)
+            if self.settings.decoder_residual == "mul":  # the candidate and the output weight meet each value
+                gain = v @ weighted.transpose(1, 2)  # (B, H, n, K)
+            else:
+                gain = (v * self.output_weight.view(heads, 1, -1)).sum(3, keepdim=True)  # (B, H, n, 1)
+            gain = self.ops.dropout(gain.expand_as(scores), self.rate)
+            outputs.append(group_logits(scores, gain, group))
+        logits = torch.cat(outputs) + self.output_bias
+        return logits + weighted.sum((0, 2)) if self.settings.decoder_residual == "sum" else logits
 
 
 def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:

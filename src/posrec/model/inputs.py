@@ -27,6 +27,11 @@ class Tokens:
         times = None if self.times is None else self.times.to(device)
         return Tokens(self.index.to(device), self.context.to(device), self.rows.to(device), times)
 
+    def take(self, count: int) -> "Tokens":
+        """The first `count` tokens."""
+        times = None if self.times is None else self.times[:count]
+        return Tokens(self.index[:count], self.context[:count], self.rows[:count], times)
+
 
 @dataclass(frozen=True)
 class Items:

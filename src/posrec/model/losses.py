@@ -8,13 +8,15 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from posrec.model.batches import Batch
-from posrec.study.settings import TrainingSettings
+from posrec.study.settings import SHARED, TrainingSettings
 
 Loss = Callable[[Tensor, Batch], Tensor]
 
 
 def loss_function(settings: TrainingSettings, n_items: int) -> Loss:
     """The loss that the settings name, on a catalogue of I items."""
+    if settings.loss in SHARED:
+        return shared_softmax
     if settings.loss == "bce":
         return binary_cross_entropy
     if settings.loss == "ce":
@@ -49,6 +51,16 @@ def cross_entropy(logits: Tensor, batch: Batch, negatives: int) -> Tensor:
     """Softmax of the positive among its own negatives, mean over targets. logits: (Tq,)."""
     scores, real = by_target(logits, batch, negatives)
     return ((scores.logsumexp(1) - scores[:, 0]) * real).sum() / real.sum()
+
+
+def shared_softmax(logits: Tensor, batch: Batch) -> Tensor:
+    """-ln softmax of the target among the shared negatives, mean over targets.
+
+    logits: (Tq, 2), each target's logit and the ln sum exp of its negatives' (`Carca.forward`).
+    """
+    real = (batch.sign > 0).to(logits.dtype)
+    target, negatives = logits.unbind(1)
+    return (softplus(negatives - target) * real).sum() / real.sum()
 
 
 def by_target(logits: Tensor, batch: Batch, negatives: int) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from posrec.model.ops.plain import PLAIN, Ops
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.threads import one_thread
-from posrec.study.settings import PRIMARY, TrainingSettings
+from posrec.study.settings import PRIMARY, SHARED, TrainingSettings
 from posrec.study.study import SECOND_SOFTMAX, Cell
 
 VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
@@ -92,6 +93,15 @@ def batch_size(cell: Cell) -> int:
     return max(1, cell.training.batch_size // 2) if halved else cell.training.batch_size
 
 
+def negative_counts(settings: TrainingSettings, n_items: int) -> dict[str, Any]:
+    """How many negatives a sampler draws: per target, or shared by a batch."""
+    if settings.loss not in SHARED:
+        return {"negatives_a_target": settings.negatives}
+    count = n_items if settings.loss == "softmax" else settings.negatives
+    from_batch = settings.loss == "shared_softmax" and settings.shared_negatives == "in_batch"
+    return {"negatives_a_target": 0, "shared": count, "from_batch": from_batch}
+
+
 class Training:
     """One training between two steps: what its checkpoint holds, and what goes on from there."""
 
@@ -106,8 +116,8 @@ class Training:
         self.dropout_stream = torch.Generator(device) if stacked else torch_stream(device)
         self.dropout_stream.manual_seed(streams.torch_seed("dropout", seeds["dropout"]))
         order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
-        packing, count = self.model.packing, settings.negatives
-        self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, count)
+        packing, counts = self.model.packing, negative_counts(settings, data.n_items)
+        self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, **counts)
         self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
         self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
@@ -140,7 +150,7 @@ class Training:
         batch = batch.to(self.model.item_embedding.device)
         self.model.bound_embedding(batch.items.ids)
         with training_products(self.cell.training.numerics):
-            loss = self.loss_of(self.model(batch.items, batch.tokens, batch.layout), batch)
+            loss = self.loss_of(self.model(batch.items, batch.tokens, batch.layout, batch.shared), batch)
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingFailed(self.progress.step, f"the loss is {value}")

@@ -291,6 +291,9 @@ class NumericsSettings(Settings):
         return self
 
 
+SHARED = ("softmax", "shared_softmax")  # losses whose negatives are shared by all targets of a batch
+
+
 class TrainingSettings(Settings):
     """How a cell is trained, and how its epoch is selected."""
 
@@ -313,10 +316,15 @@ class TrainingSettings(Settings):
         default_factory=dict, description="random streams that use this seed instead of the run's"
     )
     numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
-    loss: Literal["bce", "gbce", "ce"] = Field(
-        "bce", description="binary cross-entropy, gBCE (gSASRec, RecSys 2023), or cross-entropy over the candidates"
+    loss: Literal["shared_softmax", "softmax", "bce", "gbce", "ce"] = Field(
+        "bce",
+        description="softmax over `negatives` items that all targets of a batch share, or over the whole catalogue; "
+        "binary cross-entropy, gBCE (gSASRec, RecSys 2023) or cross-entropy over each target's own `negatives`",
     )
-    negatives: int = Field(1, ge=1, description="training negatives per target")
+    negatives: int = Field(1, ge=1, description="negatives per target; shared_softmax: per batch")
+    shared_negatives: Literal["uniform", "in_batch"] = Field(
+        "uniform", description="shared_softmax: items drawn uniformly, or the batch's own targets with logQ correction"
+    )
     gbce_calibration: Number = Field(0.75, ge=0, le=1, description="gBCE's t: 0 is bce, 1 is fully calibrated")
     keep_weights: bool = Field(
         False, description="keep the weights of the evaluated epochs in the store (not in the run id)"

@@ -189,7 +189,23 @@ def _grid(
                 f"{model.heads} heads is odd; choose an even width per head"
             )
     pairs = {json.dumps([m.model_dump(), t.model_dump()]): (m, t) for m in models for t in trainings}
+    for model, training in pairs.values():
+        _check_shared(model, training, where)
     return list(pairs.values())  # a value listed twice gives one cell
+
+
+def _check_shared(model: schema.ModelSettings, training: schema.TrainingSettings, where: str) -> None:
+    """With CARCA's head and shared negatives, a candidate must be the same at every step."""
+    if model.head != "carca" or training.loss not in schema.SHARED:
+        return
+    needed = {"candidate_context": "none", "position_start": "end", "decoder_positions": False}
+    if wrong := [key for key, value in needed.items() if getattr(model, key) != value]:
+        wanted = ", ".join(f"{key}: {str(needed[key]).lower()}" for key in wrong)
+        raise StudyError(
+            f"{where}: training.loss: {training.loss} shares negatives between the steps of a history, so with "
+            f"model.head: carca a candidate must be the same at every step: set model.{wanted}, or choose "
+            "training.loss: bce, gbce or ce, or model.head: dot"
+        )
 
 
 def _expand(model: type[SettingsType], raw: dict[str, Any], where: str, prefix: str) -> list[SettingsType]:

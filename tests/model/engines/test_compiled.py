@@ -360,6 +360,8 @@ def test_training_with_dropout_is_torchs_with_the_same_bits(
         ("learnt", "sound", {"norm": "rms", "weight_decay": 0.1, "context": False}),
         ("rmha4", RELEASED, {}),
         ("time_interval", "sound", {"heads": 3}),
+        ("learnt", "sound", {"loss": "shared_softmax", "negatives": 7, "head": "dot"}),
+        ("rope", "sound", {"loss": "softmax", "candidate_context": "none"}),
     ],
 )
 def test_whole_trainings_are_torchs(data: Prepared, encoding: str, protocol: Any, form: dict[str, Any]) -> None:

@@ -37,6 +37,9 @@ SPECIAL: list[dict[str, Any]] = [
     {"decoder_positions": True, "encoding": "rope", "loss": "gbce", "negatives": 3},
     {"loss": "ce", "negatives": 3, "weight_decay": 0.5},
     {"protocol": "sound_last", "encoding": "relative_bias", "schedule": "linear", "norm": "rms"},
+    {"loss": "softmax", "head": "dot", "encoding": "rope"},
+    {"loss": "shared_softmax", "negatives": 7, "candidate_context": "none"},
+    {"loss": "shared_softmax", "shared_negatives": "in_batch", "head": "dot", "encoding": "learnt_con"},
 ]
 
 

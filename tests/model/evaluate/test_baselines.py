@@ -3,12 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.evaluate import baselines
-from posrec.model.evaluate.score import requests_of
-from tests.model.conftest import make_data
+from posrec.model.evaluate.score import rank_requests, requests_of
+from posrec.model.evaluate.sparse_ranks import SparseScores, rank_sparse
+from tests.model.conftest import make_candidates, make_data
 
 DAY = 86_400
 
@@ -29,42 +31,73 @@ def table() -> Prepared:
     )
 
 
-def scores(blocks: baselines.Blocks) -> np.ndarray:
-    return torch.cat([block for _, block in blocks]).numpy()
+def dense(scores: SparseScores) -> np.ndarray:
+    """All scores as dense rows: (R, I + 1)."""
+    base = scores.base[scores.group]
+    return base if scores.rows is None else scores.rows(np.arange(len(base))).toarray() + base
 
 
 def test_popularity_counts_training_only() -> None:
     data = table()
-    found = scores(baselines.popularity_scores(data, requests_of(data.test)))
+    found = dense(baselines.popularity_scores(data, requests_of(data.test)))
     assert found.tolist() == [[0, 1, 3, 2, 0, 0]] * 2
 
 
 def test_month_popularity_takes_the_calendar_month_of_the_request() -> None:
     data = table()
-    found = scores(baselines.month_popularity_scores(data, requests_of(data.test)))
+    found = dense(baselines.month_popularity_scores(data, requests_of(data.test)))
     assert np.floor(found).tolist() == [[0, 1, 2, 0, 0, 0], [0, 0, 1, 2, 0, 0]]  # January; March
     assert found[0, 3] > found[0, 4]  # equal counts are ordered by overall popularity
 
 
 def test_markov_counts_what_followed_the_last_item() -> None:
     data = table()
-    found = scores(baselines.markov_scores(data, requests_of(data.test)))
+    found = dense(baselines.markov_scores(data, requests_of(data.test)))
     # the histories end in the validation items 4 and 1; nothing follows 4 in training, 2 follows 1 once
     assert np.floor(found).tolist() == [[0] * 6, [0, 0, 1, 0, 0, 0]]
-    at_validation = scores(baselines.markov_scores(data, requests_of(data.validation)))
+    at_validation = dense(baselines.markov_scores(data, requests_of(data.validation)))
     # they end in 2 and 3: after 2 came 3 twice, after 3 came 2 once
     assert np.floor(at_validation).tolist() == [[0, 0, 0, 2, 0, 0], [0, 0, 1, 0, 0, 0]]
 
 
+def test_knn_by_hand() -> None:
+    """Sequences 1 2 3 2 and 2 3. Pair (1, 2) is 1 and 3 steps apart: 1 + 1/3 forward, half of it backwards."""
+    data = table()
+    found = dense(baselines.knn_scores(data, requests_of(data.validation))) - baselines._tie_break(data)
+    forward = np.zeros((6, 6))
+    forward[1, 2], forward[1, 3], forward[2, 3], forward[3, 2], forward[2, 2] = 1 + 1 / 3, 1 / 2, 2, 1, 1 / 2
+    both = forward + forward.T / 2
+    # the first history is 1 2 3 2, the last item first; the second 2 3
+    expected = [both[2] + 0.7 * both[3] + 0.49 * both[2] + 0.343 * both[1], both[3] + 0.7 * both[2]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_chance_is_each_users_own() -> None:
     data = table()
-    ranks = baselines.chance_ranks(data, requests_of(data.test), np.array([[5, 0, 0], [5, 1, 0]]))
+    requests = requests_of(data.test)
+    ranks = rank_sparse(baselines.chance_scores(data, requests), data, requests, np.array([[5, 0, 0], [5, 1, 0]]))
     assert ranks.sampled_tied.tolist() == [1, 2]
     assert ranks.full_tied.tolist() == [1, 1]  # of 5 items: minus 3 met or the 4th as validation, minus the target
 
 
+@pytest.mark.parametrize("name", list(baselines.SCORERS))
+def test_sparse_ranks_are_those_of_dense_scores(name: str) -> None:
+    """On histories that repeat items, targets among them, and candidates that are in the history or missing."""
+    data = make_data(users=700, items=30, longest=12)
+    requests, candidates = requests_of(data.test), make_candidates(data).test
+    candidates[::3, :4] = 0
+    scores = baselines.SCORERS[name](data, requests)
+    found = rank_sparse(scores, data, requests, candidates)
+    block = [(np.arange(len(requests.users)), torch.from_numpy(dense(scores)))]
+    expected = rank_requests(iter(block), data, requests, candidates)
+    for counts in vars(expected):
+        np.testing.assert_array_equal(getattr(found, counts), getattr(expected, counts))
+
+
 def test_summary_has_both_rankings() -> None:
     data = table()
-    found = baselines.summary(baselines.chance_ranks(data, requests_of(data.test), np.array([[5, 0, 0], [5, 1, 0]])))
+    requests = requests_of(data.test)
+    ranks = rank_sparse(baselines.chance_scores(data, requests), data, requests, np.array([[5, 0, 0], [5, 1, 0]]))
+    found = baselines.summary(ranks)
     assert found["full"]["Hit@10"] == 1.0
     assert set(found) == {"sampled", "full"}

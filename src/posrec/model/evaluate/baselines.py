@@ -1,65 +1,70 @@
-"""Baselines on the same candidates: chance, popularity, popularity of the request's month, first-order Markov.
+"""Baselines on the same candidates: chance, popularity, popularity of the request's month, Markov chain, item kNN.
 
 They count training interactions only. The month is the calendar month of the request, in any year.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
-import torch
 from scipy.sparse import csr_matrix
-from torch import Tensor
 
 from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.files import write_checked_json
 from posrec.model.evaluate.metrics import mean_metrics
-from posrec.model.evaluate.score import USER_BLOCK, Ranks, Requests, rank_requests, requests_of
+from posrec.model.evaluate.score import Ranks, Requests, requests_of
+from posrec.model.evaluate.sparse_ranks import SparseScores, rank_sparse
 from posrec.model.inputs import ragged_arange
 from posrec.plan import ids
 from posrec.study.study import Study
 
-Blocks = Iterator[tuple[np.ndarray, Tensor]]
+REACH = 3  # kNN: two items co-occur within so many steps
+BACKWARDS = 0.5  # kNN: weight of a pair against the order of the sequence
+RECENT, DECAY = 5, 0.7  # kNN: the last items of a history that count, and what a step of age leaves of their weight
 
 
-def popularity_scores(data: Prepared, requests: Requests) -> Blocks:
+def chance_scores(data: Prepared, requests: Requests) -> SparseScores:
+    """All candidates tied: the expectation of a random order, of each user's own number of candidates."""
+    return _one_base(np.zeros(data.n_items + 1, np.float32), requests)
+
+
+def popularity_scores(data: Prepared, requests: Requests) -> SparseScores:
     """Training interactions of each item."""
-    counts = np.bincount(data.items[_training(data)], minlength=data.n_items + 1)
-    for where in _blocks(requests):
-        yield where, torch.from_numpy(np.tile(counts.astype(np.float32), (len(where), 1)))
+    return _one_base(_popularity(data).astype(np.float32), requests)
 
 
-def month_popularity_scores(data: Prepared, requests: Requests) -> Blocks:
+def month_popularity_scores(data: Prepared, requests: Requests) -> SparseScores:
     """Training interactions of each item in the calendar month of the request; ties by overall popularity."""
     training = _training(data)
     counts = np.zeros((12, data.n_items + 1), np.float32)
     np.add.at(counts, (_month(data.times[training]), data.items[training]), 1)
-    counts += _tie_break(data)
-    for where in _blocks(requests):
-        yield where, torch.from_numpy(counts[_month(data.times[requests.targets[where]])])
+    return SparseScores(counts + _tie_break(data), _month(data.times[requests.targets]))
 
 
-def markov_scores(data: Prepared, requests: Requests) -> Blocks:
+def markov_scores(data: Prepared, requests: Requests) -> SparseScores:
     """How often an item followed the last item of the history in training; ties by overall popularity."""
-    training = _training(data)
-    user = np.repeat(np.arange(data.n_users), data.train_length)
-    same_user = user[1:] == user[:-1]
-    before, after = data.items[training[:-1][same_user]], data.items[training[1:][same_user]]
-    width = data.n_items + 1
-    transitions = csr_matrix((np.ones(len(before), np.float32), (before, after)), shape=(width, width))
-    tie_break = _tie_break(data)
-    for where in _blocks(requests):
-        last = data.items[requests.targets[where] - 1]
-        yield where, torch.from_numpy(transitions[last].toarray() + tie_break)
+    return _item_to_item(_followed(data, 1), _recent(data, requests, 1), data, requests)
 
 
-def chance_ranks(data: Prepared, requests: Requests, candidates: np.ndarray) -> Ranks:
-    """All candidates tied: the expectation of a random order, of each user's own number of candidates."""
+def knn_scores(data: Prepared, requests: Requests) -> SparseScores:
+    """Co-occurrence with the last 5 items of the history, each with 0.7 times the weight of the one after it.
 
-    def constant() -> Blocks:
-        for where in _blocks(requests):
-            yield where, torch.zeros(len(where), data.n_items + 1)
+    Two items of a training sequence co-occur with weight 1 / distance where they are at most 3 steps apart, against
+    the order of the sequence with half of that. Ties by overall popularity.
+    """
+    forward = _followed(data, 1)
+    for step in range(2, REACH + 1):
+        forward = forward + _followed(data, step) / np.float32(step)
+    both = (forward + np.float32(BACKWARDS) * forward.T).tocsr()
+    return _item_to_item(both, _recent(data, requests, RECENT), data, requests)
 
-    return rank_requests(constant(), data, requests, candidates)
+
+SCORERS: dict[str, Callable[[Prepared, Requests], SparseScores]] = {
+    "chance": chance_scores,
+    "popularity": popularity_scores,
+    "month popularity": month_popularity_scores,
+    "markov": markov_scores,
+    "item_knn": knn_scores,
+}
 
 
 def score_baselines(study: Study, name: str) -> None:
@@ -67,10 +72,10 @@ def score_baselines(study: Study, name: str) -> None:
     files = ids.dataset_files(study, name)
     data, candidates = Prepared.load(files.arrays, files.manifest), Candidates.load(files.candidates)
     requests = requests_of(data.test)
-    ranks = {"chance": chance_ranks(data, requests, candidates.test)}
-    scorers = {"popularity": popularity_scores, "month popularity": month_popularity_scores, "markov": markov_scores}
-    for baseline, scorer in scorers.items():
-        ranks[baseline] = rank_requests(scorer(data, requests), data, requests, candidates.test)
+    ranks = {
+        baseline: rank_sparse(scorer(data, requests), data, requests, candidates.test)
+        for baseline, scorer in SCORERS.items()
+    }
     result = {
         "dataset": name,
         "dataset_id": ids.dataset_id(name, study.settings.datasets[name]),
@@ -89,14 +94,47 @@ def summary(ranks: Ranks) -> dict[str, dict[str, float]]:
     }
 
 
+def _one_base(base: np.ndarray, requests: Requests) -> SparseScores:
+    """The same score of an item for every request. base: (I + 1,)."""
+    return SparseScores(base[None], np.zeros(len(requests.users), np.int64))
+
+
+def _item_to_item(counts: csr_matrix, recent: csr_matrix, data: Prepared, requests: Requests) -> SparseScores:
+    """Scores `recent @ counts`. counts: (I + 1, I + 1); recent: (R, I + 1), weights of each request's last items."""
+    tied = _one_base(_tie_break(data), requests)
+    return SparseScores(tied.base, tied.group, lambda where: recent[where] @ counts)
+
+
+def _followed(data: Prepared, step: int) -> csr_matrix:
+    """How often an item was followed by another `step` steps later in a user's training sequence: (I + 1, I + 1)."""
+    training = _training(data)
+    user = np.repeat(np.arange(data.n_users), data.train_length)
+    same = user[step:] == user[:-step]
+    before, after = data.items[training[:-step][same]], data.items[training[step:][same]]
+    return csr_matrix((np.ones(len(before), np.float32), (before, after)), shape=(data.n_items + 1, data.n_items + 1))
+
+
+def _recent(data: Prepared, requests: Requests, count: int) -> csr_matrix:
+    """Weights of the last items of each request's history, 0.7 per step of age: (R, I + 1)."""
+    have = np.minimum(requests.targets - data.offsets[requests.users], count)
+    rows, age = np.repeat(np.arange(len(have)), have), ragged_arange(np.zeros_like(have), have)
+    items = data.items[requests.targets[rows] - 1 - age]
+    return csr_matrix(((DECAY**age).astype(np.float32), (rows, items)), shape=(len(have), data.n_items + 1))
+
+
 def _training(data: Prepared) -> np.ndarray:
     """Indices of all training interactions, user after user."""
     return ragged_arange(data.offsets[:-1], data.train_length.astype(np.int64))
 
 
+def _popularity(data: Prepared) -> np.ndarray:
+    """Training interactions of each item: (I + 1,)."""
+    return np.bincount(data.items[_training(data)], minlength=data.n_items + 1)
+
+
 def _tie_break(data: Prepared) -> np.ndarray:
-    """Overall popularity squeezed below 1/2, so that it orders equal counts only."""
-    counts = np.bincount(data.items[_training(data)], minlength=data.n_items + 1)
+    """Overall popularity squeezed below 1/2, so that it orders equal counts only: (I + 1,)."""
+    counts = _popularity(data)
     result: np.ndarray = (counts / (2.0 * counts.max() + 1)).astype(np.float32)
     return result
 
@@ -104,9 +142,3 @@ def _tie_break(data: Prepared) -> np.ndarray:
 def _month(times: np.ndarray) -> np.ndarray:
     months: np.ndarray = times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12
     return months
-
-
-def _blocks(requests: Requests) -> Iterator[np.ndarray]:
-    order = np.arange(len(requests.users))
-    for first in range(0, len(order), USER_BLOCK):
-        yield order[first : first + USER_BLOCK]

@@ -24,6 +24,7 @@ from posrec.model.ops.plain import PLAIN, Ops
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: equal shapes, equal rounding
 USER_BLOCK = 16  # users whose scores are ranked together
+PRODUCT_BLOCK = 128  # users whose scores are one product with the dot head
 ENCODE_BLOCK = 1024  # users whose histories are encoded together
 
 
@@ -120,7 +121,10 @@ def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[t
     """Logits of all items for every request, in blocks of users that ask at similar times."""
     with evaluating(model):
         scorer = Scorer(model, data)
-        yield from scorer.score_all(requests, scorer.request_order(requests))
+        if model.settings.head == "dot" and not model.released_dot:
+            yield from scorer.score_products(requests)
+        else:
+            yield from scorer.score_all(requests, scorer.request_order(requests))
 
 
 @contextmanager
@@ -180,6 +184,30 @@ class Scorer:
         """Scores of the requests in this order, in blocks: positions (B,), scores (B, P)."""
         for first in range(0, len(order), ENCODE_BLOCK):
             yield from self.score(requests, order[first : first + ENCODE_BLOCK])
+
+    def score_products(self, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Scores of the dot head, one product per block of users: positions (B,), scores (B, P).
+
+        What time and position add to a candidate is one vector per request, so it adds one number to all its scores.
+        """
+        row = torch.full((self.padded,), self.model.encoding.shape.rows - 1, device=self.device)
+        table = self.model.encoding.encode(self.parts, row)  # (P, D)
+        for first in range(0, len(requests.users), ENCODE_BLOCK):
+            where = np.arange(first, min(first + ENCODE_BLOCK, len(requests.users)))
+            part = requests.take(where)
+            last = torch.stack([history[-1] for history in self._encode_histories(part, self._length(part))])  # (B, D)
+            added = (last * self._request_share(part)).sum(-1, keepdim=True)  # (B, 1)
+            for place in range(0, len(where), PRODUCT_BLOCK):
+                block = slice(place, place + PRODUCT_BLOCK)
+                yield where[block], F.linear(last[block], table).add_(added[block])
+
+    def _request_share(self, part: Requests) -> Tensor:
+        """What the time and position of each request add to a candidate in the last row without a time: (B, D)."""
+        rows, context = torch.from_numpy(self._rows(self._length(part))), torch.from_numpy(self._context(part))
+        of_context = self.model.context_parts(context.to(self.device), self.context_weight)
+        encode, last = self.model.encoding.encode, torch.full((1,), self.model.encoding.shape.rows - 1)
+        blank = encode(self.parts.new_zeros(1, self.parts.shape[1]), last.to(self.device))
+        return encode(of_context, rows.to(self.device)) - blank
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Scores of the requests `where`, (B, P), in blocks.

@@ -7,6 +7,7 @@ padding has no effect: padding users have no visible history, and their candidat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
 from posrec.model.batches import Batch, Part, PartSlots, Sampler, all_slots, context_at, no_users
 from posrec.model.inputs import Items, Tokens, distinct_items
+from posrec.model.shared import HIDDEN, Shared
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class StackedBatch:
     """The batches of S seeds: the sizes that they share, and their tensors by name, (S, ...) each.
 
     ids, attribute_ids, attribute_rows, features: of `Items`; index, context, rows, times: of `Tokens`; sign: (S, Tq);
-    length: (S, B) of every user's history, 0 where a user only fills the batch up.
+    length: (S, B) of every user's history, 0 where a user only fills the batch up; shared_index, shared_correction:
+    (S, K), of `Shared`, where the loss has shared negatives.
     """
 
     sizes: list[GroupSize]
@@ -49,25 +52,42 @@ class StackedBatch:
         lengths = tensors["length"].split([size.users for size in self.sizes])
         layout = [hiding_group(length, size, causal) for length, size in zip(lengths, self.sizes, strict=True)]
         tokens = Tokens(*(tensors[name] for name in ("index", "context", "rows", "times")))
-        return Batch(items, tokens, layout, tensors["sign"])
+        shared = Shared(tensors["shared_index"], tensors["shared_correction"]) if "shared_index" in tensors else None
+        return Batch(items, tokens, layout, tensors["sign"], shared)
 
 
 def stack_batches(samplers: Sequence[Sampler], batches: Sequence[Sequence[Part]]) -> StackedBatch:
     """One batch of each seed, in one layout. All seeds have the same data and settings."""
     sizes = common_sizes(batches)
     filled = [fill_up(parts, sizes) for parts in batches]
-    found = [np.unique(all_slots(parts, "items"), return_inverse=True) for parts in filled]
+    drawn = [sampler.shared_negatives(parts) for sampler, parts in zip(samplers, batches, strict=True)]
+    slots = [all_slots(parts, "items") for parts in filled]
+    named = [np.concatenate([items, negatives]) for items, (negatives, _) in zip(slots, drawn, strict=True)]
+    found = [np.unique(items, return_inverse=True) for items in named]
     most = 1 + max(len(distinct) for distinct, _ in found)  # the last is no slot's: attributes that fill up are its
     data = samplers[0].data
     ids = [np.pad(distinct, (0, most - len(distinct))) for distinct, _ in found]
     tensors = {
         **_items(data, ids),
-        "index": _stack([index.ravel() for _, index in found]),
+        "index": _stack([index[: len(items)] for items, (_, index) in zip(slots, found, strict=True)]),
+        **_shared(slots, found, drawn),
         **_tokens(data, filled),
         "sign": _stack([sampler.signs(parts) for sampler, parts in zip(samplers, filled, strict=True)]),
         "length": _stack([np.concatenate([part.length for part in parts]).astype(np.int64) for parts in filled]),
     }
     return StackedBatch(sizes, tensors)
+
+
+def _shared(slots: Sequence[np.ndarray], found: Sequence[Any], drawn: Sequence[Any]) -> dict[str, Tensor]:
+    """Shared negatives of each seed, filled up by some with no weight; nothing where targets have their own."""
+    most = max(len(items) for items, _ in drawn)
+    if not most:
+        return {}
+    indices = [index[len(items) :] for items, (_, index) in zip(slots, found, strict=True)]
+    return {
+        "shared_index": _stack([np.pad(index, (0, most - len(index))) for index in indices]),
+        "shared_correction": _stack([np.pad(one, (0, most - len(one)), constant_values=HIDDEN) for _, one in drawn]),
+    }
 
 
 def common_sizes(batches: Sequence[Sequence[Part]]) -> list[GroupSize]:
@@ -143,4 +163,5 @@ def hiding_group(length: Tensor, size: GroupSize, causal: bool) -> Group:
         hidden = padding | (slot > step) if causal else padding  # (B, 1, m, n) or (B, 1, 1, n)
         return hidden.to(torch.float32) * -1e30
 
-    return Group(size.users, size.keys, size.queries, bias(size.keys), bias(size.queries), causal=causal)
+    real = slot >= size.keys - length[:, None]  # (B, n)
+    return Group(size.users, size.keys, size.queries, bias(size.keys), bias(size.queries), real, causal)

@@ -72,7 +72,9 @@ class Stack:
 
         def loss(parameters: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
             one = batch.of_one(tensors, self.model.causal)
-            return self.loss_of(functional_call(self.model, parameters, (one.items, one.tokens, one.layout)), one)
+            return self.loss_of(
+                functional_call(self.model, parameters, (one.items, one.tokens, one.layout, one.shared)), one
+            )
 
         with training_products(self.cell.training.numerics):
             return torch.vmap(loss)(self.parameters, batch.tensors)
