@@ -14,7 +14,7 @@ class DataError(PosrecError):
 
 
 class ForeignError(DataError):
-    """An undamaged file that says to be another than its place says."""
+    """An undamaged file whose content belongs to another place."""
 
 
 class WriteError(PosrecError):

@@ -15,7 +15,7 @@ from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.reading import nearest
-from posrec.study.settings import DatasetSettings, ItemTableSettings, TableSettings
+from posrec.study.settings import DatasetSettings, ItemTableSettings, SimulationSettings, TableSettings
 from posrec.study.study import Cell, Study
 
 STUDIES = Path("results/studies")
@@ -51,14 +51,15 @@ def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     if dataset.table is not None:
         return {**common, **_own_source(name, dataset.table)}
     if dataset.source is None:
-        files: dict[str, str | None] = dict.fromkeys(_simulated_files(dataset))
+        files: dict[str, str | None] = dict.fromkeys(simulated_files(dataset.simulate))
         remedy = f"run `posrec simulate --dataset {name}`"
         return {**common, "format": "amazon2018", "files": files, "remedy": remedy}
     return {**common, **_known_source(name, dataset.source), "remedy": f"run `posrec fetch {dataset.source}`"}
 
 
-def _simulated_files(dataset: DatasetSettings) -> list[str]:
-    images = dataset.simulate is not None and dataset.simulate.features == "image"
+def simulated_files(settings: SimulationSettings | None) -> list[str]:
+    """Names of the raw files that a simulation writes, its marker left out."""
+    images = settings is not None and settings.features == "image"
     return ["reviews.json.gz", "meta.json.gz", *(["image_features.b"] if images else [])]
 
 

@@ -240,6 +240,25 @@ def test_a_table_that_changes_while_it_is_prepared_is_refused(
     assert Prepared.load(files.arrays, files.manifest).n_users == 4
 
 
+def test_reviews_of_another_simulation_are_refused(workplace: Path, make_study: Callable[..., Study]) -> None:
+    """Two simulations whose files, or whole folders, were exchanged."""
+    one, other = (make_study(simulate={**TOY, "seed": seed}) for seed in (1, 2))
+    ready(one), ready(other)
+    first, second = (planned.raw_folder("toy", study.settings.datasets["toy"]) for study in (one, other))
+    (workplace / "store").rename(workplace / "old")
+    (second / "reviews.json.gz").rename(first / "reviews.json.gz")
+    with pytest.raises(DataError, match=r"reviews.json.gz: sha256 is .*, not .*; run `posrec simulate --dataset toy`"):
+        prepare.prepare_dataset(one, "toy")
+    for file in second.iterdir():
+        file.rename(first / file.name)
+    with pytest.raises(DataError, match=r"simulation.json: settings is .*; run `posrec simulate --dataset toy`"):
+        prepare.prepare_dataset(one, "toy")
+    (first / "simulation.json").write_text("{}")
+    with pytest.raises(DataError, match=r"simulation.json: carries no checksum.*; run `posrec simulate"):
+        prepare.prepare_dataset(one, "toy")
+    ready(one)
+
+
 def test_attributes_can_be_left_out(workplace: Path, make_study: Callable[..., Study]) -> None:
     files = ready(make_study(simulate=TOY, attributes=False))
     prepared = Prepared.load(files.arrays, files.manifest)

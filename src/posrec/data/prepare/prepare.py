@@ -14,7 +14,7 @@ from posrec.data.prepare.filters import filter_interactions
 from posrec.data.prepare.interactions import Interactions, code
 from posrec.data.prepare.prepared import Prepared
 from posrec.data.raw import formats
-from posrec.data.raw.sources import check_raw_files
+from posrec.data.raw.sources import check_raw_files, simulated_checksums
 from posrec.errors import DataError
 from posrec.plan import expected, ids
 from posrec.store import results
@@ -59,7 +59,10 @@ def store_folder(dataset_id: str) -> Path:
 def build(name: str, dataset: DatasetSettings) -> Prepared:
     """Prepare a data set from its raw files. Raises DataError."""
     folder, source = ids.raw_folder(name, dataset), ids.source_of(name, dataset)
-    check_raw_files(folder, source["files"], source["remedy"])
+    files = source["files"]
+    if dataset.simulate is not None:
+        files = simulated_checksums(folder, dataset.simulate, source["remedy"])
+    check_raw_files(folder, files, source["remedy"])
     interactions = filter_interactions(name, code(formats.read_reviews(folder, source)), dataset)
     items = interactions.item_ids.tolist()
     source = {**source, "options": {**source["options"], "price_bins": dataset.price_bins}}
@@ -70,7 +73,7 @@ def build(name: str, dataset: DatasetSettings) -> Prepared:
     features = None
     if dataset.dense_features:
         features = feature_table(name, formats.read_features(folder, source), items)
-    check_raw_files(folder, source["files"], source["remedy"])  # nobody wrote to them while they were read
+    check_raw_files(folder, files, source["remedy"])  # nobody wrote to them while they were read
     prepared = arrange(interactions, dataset, attributes, features)
     if not (prepared.test >= 0).any():
         raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
