@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from posrec.errors import DataError, ForeignError
-from posrec.files import REMEDY, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
+from posrec.errors import DataError
+from posrec.files import check_identity, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
 
+IDS = {"baselines": "evaluation_id"}  # kind of file beside prepared data -> the id in its name
 CONTEXT_FEATURES = (  # of `time_features: calendar`
     "year",
     "month",
@@ -18,6 +19,17 @@ CONTEXT_FEATURES = (  # of `time_features: calendar`
     "day_of_year",
     "week_of_month",
 )
+
+
+def identity_of(path: Path) -> dict[str, str]:
+    """What a file beside prepared data must say of itself, from its place <data set>/<dataset id>/<kind>[=<id>].*.
+
+    >>> identity_of(Path("data/toy/46868aa30501/baselines=fccde0d6779b.json"))
+    {'dataset': 'toy', 'dataset_id': '46868aa30501', 'evaluation_id': 'fccde0d6779b'}
+    """
+    kind, _, own = path.stem.partition("=")
+    named = {"dataset": path.parents[1].name, "dataset_id": path.parent.name}
+    return named | ({IDS[kind]: own} if kind in IDS else {})
 
 
 @dataclass(frozen=True)
@@ -84,11 +96,7 @@ class Prepared:
             raise DataError(
                 f"{arrays}: missing or damaged (its manifest names another checksum); delete {manifest} and run again"
             )
-        if about.get("dataset_id") != manifest.parent.name:
-            raise ForeignError(
-                f"{manifest}: dataset_id is {about.get('dataset_id')!r}, its folder says {manifest.parent.name!r}; "
-                f"{REMEDY}"
-            )
+        check_identity(manifest, about, {"dataset_id": manifest.parent.name})
         return Prepared(**read_npz(arrays, mapped=("features",)))
 
 
