@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -286,8 +287,47 @@ def test_empty_core_names_k_and_counts(workplace: Path, make_study: Callable[...
 def test_nothing_to_test_on(workplace: Path, make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = pd.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "time": [1, 2, 3]})
     monkeypatch.setattr(prepare.formats, "read_reviews", lambda *_: pairs)
-    with pytest.raises(DataError, match="no user has 3 or more reviews"):
+    with pytest.raises(DataError, match="a user needs 3 reviews for a test and 4 to be trained on"):
         ready(make_study(simulate=TOY, k_core=1, attributes=False))
+
+
+def prepare_rows(make_study: Callable[..., Study], rows: list[tuple[str, str, int]], **settings: Any) -> None:
+    """Write a table of user, item and day after 2001-09-09, and prepare it."""
+    lines = [f"{user},{item},{1_000_000_000 + 86_400 * day}" for user, item, day in rows]
+    Path("shop.csv").write_text("\n".join(["user_id,item_id,timestamp", *lines, ""]))
+    prepare.prepare_dataset(make_study(table={"path": "shop.csv"}, k_core=1, **settings), "toy")
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [
+        ([0] * 8, "for training: no user has two reviews there, and nobody for validation, and nobody for the test;"),
+        ([0, 1, 2, 3, 4, 5, 6, 7], "for validation;"),
+    ],
+)
+def test_an_empty_part_of_a_split_by_time_is_named(
+    workplace: Path, make_study: Callable[..., Study], days: list[int], reason: str
+) -> None:
+    rows = [(user, item, day) for user, (item, day) in zip("aaaaaabb", zip("uvwxyzuv", days, strict=True), strict=True)]
+    rows += [("c", item, 0) for item in "uvw"] + [("c", "z", 9)]
+    if len(set(days)) == 1:
+        rows = rows[:8]
+    with pytest.raises(DataError) as caught:
+        prepare_rows(make_study, rows, split="global_time", held_out_share=0.1)
+    way_out = "use other data, another held_out_share, or split: leave_one_out"
+    assert str(caught.value) == f"datasets.toy.split: global_time leaves nobody {reason} {way_out}"
+
+
+def test_users_of_three_reviews_leave_nothing_to_train_on(workplace: Path, make_study: Callable[..., Study]) -> None:
+    with pytest.raises(DataError, match=r"toy.split: leave_one_out leaves nobody for training: no user has two"):
+        prepare_rows(make_study, [(user, item, day) for user in "ab" for day, item in enumerate("xyz")])
+
+
+def test_a_user_without_negatives_is_named(workplace: Path, make_study: Callable[..., Study]) -> None:
+    rows = [("anna", item, day) for day, item in enumerate("xyzxy")]
+    rows += [("ben", item, day) for day, item in enumerate("xyxz")]
+    with pytest.raises(DataError, match=r"datasets.toy: the training reviews of user 'anna' are of all 3 items, so no"):
+        prepare_rows(make_study, rows)
 
 
 def test_missing_raw_files_name_the_command(workplace: Path, make_study: Callable[..., Study]) -> None:

@@ -23,11 +23,10 @@ from posrec.study.study import Study
 
 MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item
 SHUFFLE_STREAM = 1
-NOTHING_HELD_OUT = {
-    "leave_one_out": f"no user has {MIN_INTERACTIONS} or more reviews, so there is nothing to test on; use other data "
-    "or another k_core",
-    "global_time": "no user has reviews before and after the point in time of the test, so there is nothing to test "
-    "on; use other data, another held_out_share, or split: leave_one_out",
+WAYS_OUT = {
+    "leave_one_out": f"a user needs {MIN_INTERACTIONS} reviews for a test and {MIN_INTERACTIONS + 1} to be trained on; "
+    "use other data or another k_core",
+    "global_time": "use other data, another held_out_share, or split: leave_one_out",
 }
 
 
@@ -74,9 +73,8 @@ def build(name: str, dataset: DatasetSettings) -> Prepared:
     if dataset.dense_features:
         features = feature_table(name, formats.read_features(folder, source), items)
     check_raw_files(folder, files, source["remedy"])  # nobody wrote to them while they were read
-    prepared = arrange(interactions, dataset, attributes, features)
-    if not (prepared.test >= 0).any():
-        raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
+    prepared = arrange(interactions, dataset, attributes, features, name)
+    check_negatives(name, prepared, interactions.user_ids)
     return prepared
 
 
@@ -85,10 +83,12 @@ def arrange(
     dataset: DatasetSettings,
     attributes: Sequence[Sequence[str]],
     features: np.ndarray | None = None,
+    name: str | None = None,
 ) -> Prepared:
     """Order, split and describe interactions, and break what the controls say.
 
-    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32.
+    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32. name: that of
+    the data set in a study, which needs something in every part of the split. Raises DataError where a part is empty.
     """
     order = order_rows(interactions, dataset.tied_times, dataset.tied_times_seed)
     users, items, times = interactions.users[order], interactions.items[order] + 1, interactions.times[order]
@@ -97,6 +97,8 @@ def arrange(
         train_length, validation, test = global_time(offsets, times, dataset.held_out_share)
     else:
         train_length, validation, test = leave_one_out(offsets)
+    if name is not None:
+        check_parts(f"datasets.{name}.split: {dataset.split}", train_length, validation, test, WAYS_OUT[dataset.split])
     training = np.arange(len(users)) < np.repeat(offsets[:-1] + train_length, np.diff(offsets))
     if dataset.control.histories == "shuffle":
         mixed = shuffle_histories(offsets, train_length, dataset.control.seed)
@@ -115,6 +117,30 @@ def arrange(
         attribute_ids=attribute_ids,
         features=np.zeros((0, 0), np.float32) if features is None else features,
     )
+
+
+def check_parts(where: str, train_length: np.ndarray, validation: np.ndarray, test: np.ndarray, way_out: str) -> None:
+    """Raise DataError where a part of a split is empty. Training needs a user with two interactions, one a target."""
+    has = {
+        "for training: no user has two reviews there": (train_length >= 2).any(),
+        "for validation": (validation >= 0).any(),
+        "for the test": (test >= 0).any(),
+    }
+    empty = [part for part, found in has.items() if not found]
+    if empty:
+        raise DataError(f"{where} leaves nobody {', and nobody '.join(empty)}; {way_out}")
+
+
+def check_negatives(name: str, prepared: Prepared, user_ids: np.ndarray) -> None:
+    """Raise DataError naming the first user whose training interactions are of every item: no negative is left."""
+    starts = prepared.offsets[:-1]
+    for user in np.flatnonzero(prepared.train_length >= prepared.n_items):
+        own = prepared.items[starts[user] : starts[user] + prepared.train_length[user]]
+        if len(np.unique(own)) == prepared.n_items:
+            raise DataError(
+                f"datasets.{name}: the training reviews of user {user_ids[user]!r} are of all {prepared.n_items} items, "
+                "so no negative is left for it; remove that user, or use data with more items (a lower k_core keeps more)"
+            )
 
 
 def order_rows(interactions: Interactions, tied_times: str, seed: int) -> np.ndarray:
