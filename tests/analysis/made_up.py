@@ -101,7 +101,13 @@ def write_dataset(study: Study, name: str, number: int, simulated: bool = True) 
     files = ids.dataset_files(study, name)
     density = 0.01 * (number + 1)
     counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
-    card = {**identity_of(files.card), "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}
+    card = {
+        **identity_of(files.card),
+        "title": f"Data set {number}",
+        "simulated": simulated,
+        **counts,
+        "density": density,
+    }
     write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
     arrays(**counts).save(files.arrays, files.manifest, {"dataset_id": files.folder.name})
     levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}

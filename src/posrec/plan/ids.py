@@ -106,13 +106,11 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
     Provisional where the source is not recorded (see `planned_source`).
     """
-    place: Any = {"path", "sha256"}  # a table is known by its content, wherever it lies
-    without: Any = {"model", "training", "expect", "source"}
-    settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
+    settings = dataset.identity()
     source = planned_source(name, dataset)
     if dataset.table is None:
         return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
-    items = dataset.table.items and dataset.table.items.model_dump(exclude=place)
+    items = dataset.table.items and dataset.table.items.model_dump(exclude={"path", "sha256"})
     return digest([settings, items, list(source["files"].values()), versions.DATA_VERSION])
 
 

@@ -4,6 +4,7 @@ Only plain values live here, so that the workflow can read a study without impor
 turns these classes into workflow/schemas/study.schema.json.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -42,7 +43,18 @@ PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subga
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
 Separator = Annotated[str, Field(min_length=1, max_length=1)]
+PACKED = (".gz", ".zip")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def separator_of(path: str | Path, separator: str | None) -> str | None:
+    """What separates the columns of a table; None: it is a Parquet file.
+
+    >>> separator_of("shop.tsv.gz", None), separator_of("shop.csv", None), separator_of("shop.csv", ";")
+    ('\\t', ',', ';')
+    """
+    ending = next((ending for ending in reversed(Path(path).suffixes) if ending not in PACKED), "")
+    return None if ending == ".parquet" else separator or ("\t" if ending == ".tsv" else ",")
 
 
 class Settings(BaseModel):
@@ -142,6 +154,9 @@ class TableSettings(Settings):
     time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
         "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
     )
+    time_format: str | None = Field(
+        None, pattern="%", description="how times are written otherwise, such as '%m/%d/%Y %H:%M' (Python's strptime)"
+    )
     separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
     items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
@@ -216,6 +231,17 @@ class DatasetSettings(Settings):
     expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
     model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set alone")
     training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set alone")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as the data set's id names them: one that came later only where it is not its default.
+
+        Without what changes no byte of the data, and without a table's place: it is known by its content.
+        """
+        without = dict.fromkeys(("model", "training", "expect", "source"), True)
+        found = self.model_dump(exclude={**without, "table": {"path", "sha256", "items"}})
+        if found["table"] and found["table"]["time_format"] is None:
+            del found["table"]["time_format"]
+        return found
 
 
 class ExpectedCounts(Settings):

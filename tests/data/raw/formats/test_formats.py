@@ -71,7 +71,10 @@ def test_bad_table_line_is_named(tmp_path: Path, write_gz: Writer, line: str | b
 
 @pytest.mark.parametrize(
     ("header", "reason"),
-    [("user_id\titem_id", "column timestamp is missing"), (HEADER + "\tuser_id", "column user_id stands twice")],
+    [
+        ("user_id\titem_id", "column timestamp is missing"),
+        (HEADER + "\tuser_id", "header has the column user_id twice"),
+    ],
 )
 def test_bad_header(tmp_path: Path, write_gz: Writer, header: str, reason: str) -> None:
     write_gz(tmp_path / "interactions.tsv.gz", header, "a\tb\t1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from posrec.data.raw.formats.raw import Raw
+from posrec.data.raw.formats.raw import Raw, matching
 from posrec.data.raw.formats.tables import read_header, read_rows
 from posrec.data.raw.formats.text import BadLineError, Review, check_id, check_time, review_table, shown, whole_number
 
@@ -45,12 +45,8 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
             values.update(text.split() if parted else [f"{name}={text.strip()}"] if text.strip() else [])
         return check_id("item_id", fields[0]), sorted(values)
 
-    result: dict[str, list[str]] = {}
     header = ["item_id:token", *(f"{name}:{types.get(name, 'token')}" for name in columns)]
-    for item, attributes in read_rows(path, header, parse, raw.bad_lines):
-        if item in items:
-            result.setdefault(item, attributes)
-    return result
+    return matching(path, read_rows(path, header, parse, raw.bad_lines), items)
 
 
 def _types(path: Path) -> dict[str, str]:

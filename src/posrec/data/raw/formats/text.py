@@ -60,15 +60,16 @@ class Tolerance:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    """Line numbers (from 1), lines without their ends, and whether the line had an end. Raises DataError."""
+    """Line numbers (from 1), lines without their ends, and whether the line had an end. Raises DataError.
+
+    A byte order mark (BOM), with which Excel begins a file, is left out.
+    """
     number = 0
     try:
         for number, (line, whole) in enumerate(_split(read_chunks(path)), 1):
             if len(line) > MAX_LINE:
                 raise BadLineError(path, number, f"longer than {MAX_LINE:,} bytes")
-            if number == 1 and line.startswith(BOM):
-                raise BadLineError(path, 1, "starts with a byte order mark (BOM): save it as UTF-8 without one")
-            yield number, line, whole
+            yield number, line.removeprefix(BOM) if number == 1 else line, whole
     except FileNotFoundError:
         raise DataError(f"{path}: missing; fetch or simulate the raw reviews first") from None
     except EOFError:
@@ -93,14 +94,15 @@ def _split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         yield rest, False
 
 
-def decode(line: bytes, whole: bool) -> str:
+def decode(line: bytes, whole: bool = True) -> str:
     """A line as text, without a carriage return at its end. Raises BadValueError."""
     if not whole:
         raise BadValueError("the last line has no line end, so it may have been cut off")
     try:
         return line.decode("utf-8").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise BadValueError(f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
+        reason = f"{error.reason} at byte {error.start + 1}"
+        raise BadValueError(f"not UTF-8 ({reason}): save it as UTF-8, as Excel does with 'CSV UTF-8'") from None
 
 
 def parse_lines(path: Path, parse: Callable[[str], Row], bad_lines: int = 0, first: int = 1) -> Iterator[Row]:
