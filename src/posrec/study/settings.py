@@ -4,6 +4,7 @@ Only plain values live here, so that the workflow can read a study without impor
 turns these classes into workflow/schemas/study.schema.json.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -404,3 +407,21 @@ class StudySettings(Settings):
         description="keep the cells that match one of these (keys: dataset, encoding, protocol, any setting)",
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="report")
+
+    @field_validator("only")
+    @classmethod
+    def _as_the_grid(cls, only: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The values of `only` as the grid has them: 1e-3, which YAML 1.1 reads as text, is 0.001."""
+        return [{key: _as_setting(key, value) for key, value in entry.items()} for entry in only]
+
+
+def _as_setting(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_setting(key, one) for one in value]
+    if key in ("dataset", "encoding", "protocol") and not isinstance(value, str):
+        raise ValueError(f"{key}: {value!r} is not text: quote it")
+    model = next((m for m in (ModelSettings, TrainingSettings) if key in m.model_fields), None)
+    try:
+        return getattr(model.model_validate_json(json.dumps({key: value})), key) if model else value
+    except (ValidationError, TypeError):
+        return value  # which is then not in the grid

@@ -138,8 +138,8 @@ def check_negatives(name: str, prepared: Prepared, user_ids: np.ndarray) -> None
         own = prepared.items[starts[user] : starts[user] + prepared.train_length[user]]
         if len(np.unique(own)) == prepared.n_items:
             raise DataError(
-                f"datasets.{name}: the training reviews of user {user_ids[user]!r} are of all {prepared.n_items} items, "
-                "so no negative is left for it; remove that user, or use data with more items (a lower k_core keeps more)"
+                f"datasets.{name}: the training reviews of user {user_ids[user]!r} are of all {prepared.n_items} "
+                "items, so no negative is left for it; remove that user, or keep more items (a lower k_core)"
             )
 
 

@@ -235,8 +235,8 @@ def _iso(column: str, value: object) -> int:
         if moment is not None:
             return _since_1970(column, moment)
     raise BadValueError(
-        f"{column} is {shown(value)}, not a date and time such as 2024-05-31 or 2024-05-31T18:00:00Z; time_format reads "
-        "other ways to write them"
+        f"{column} is {shown(value)}, not a date and time such as 2024-05-31 or 2024-05-31T18:00:00Z; time_format "
+        "reads other ways to write them"
     )
 
 

@@ -58,7 +58,7 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
 
 
 def read_header(path: Path, split: Splitter | None = None) -> list[str]:
-    """Names of the columns; `split` parts a line into fields (default: at tabs). Raises DataError: one is there twice."""
+    """Names of the columns; `split` splits a line into fields (default: at tabs). Raises DataError: a name twice."""
     number, line, whole = next(read_lines(path))
     try:
         text = decode(line, whole)
