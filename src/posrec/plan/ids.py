@@ -15,7 +15,7 @@ from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.reading import nearest
-from posrec.study.settings import DatasetSettings, ItemTableSettings, SimulationSettings, TableSettings
+from posrec.study.settings import DatasetSettings, ItemTableSettings, SimulationSettings, TableSettings, form_of
 from posrec.study.study import Cell, Study
 
 STUDIES = Path("results/studies")
@@ -111,7 +111,8 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
     if dataset.table is None:
         return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
     items = dataset.table.items and dataset.table.items.model_dump(exclude={"path", "sha256"})
-    return digest([settings, items, list(source["files"].values()), versions.DATA_VERSION])
+    forms = [form_of(table) for table in (dataset.table, dataset.table.items) if table]
+    return digest([settings, items, forms, list(source["files"].values()), versions.DATA_VERSION])
 
 
 def run_id(study: Study, cell: Cell) -> str:

@@ -60,6 +60,11 @@ def separator_of(path: str | Path, separator: str | None) -> str | None:
     return None if ending == ".parquet" else separator or ("\t" if ending == ".tsv" else ",")
 
 
+def form_of(table: "TableSettings | ItemTableSettings") -> list[str | None]:
+    """What decides, beside its content, how a table is read: its columns' separator, and whether it must be packed."""
+    return [separator_of(table.path, table.separator), *(end for end in PACKED if table.path.endswith(end))]
+
+
 class Settings(BaseModel):
     """Base of all settings: unknown keys and wrong types are errors, values are immutable."""
 
@@ -142,7 +147,9 @@ class ItemTableSettings(Settings):
     path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
     attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
-    parted_by: str | None = Field(None, min_length=1, description="text between several values of one cell")
+    parted_by: str | None = Field(
+        "|", min_length=1, description="text between several values of one cell; null: a cell is one value"
+    )
     separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
 
@@ -195,6 +202,9 @@ class DatasetSettings(Settings):
     table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
     simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
     bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
+    duplicates: Literal["drop", "keep"] = Field(
+        "drop", description="rows with the user, item and time of an earlier one: drop them first (and count), or keep"
+    )
     repeats: Literal["all", "first", "last"] = Field(
         "all", description="of a user's reviews of one item keep all, or the first or last in time, before the filter"
     )
@@ -242,6 +252,8 @@ class DatasetSettings(Settings):
         """
         without = dict.fromkeys(("model", "training", "expect", "source"), True)
         found = self.model_dump(exclude={**without, "table": {"path", "sha256", "items"}})
+        if self.duplicates == "drop":
+            del found["duplicates"]
         if found["table"] and found["table"]["time_format"] is None:
             del found["table"]["time_format"]
         return found

@@ -330,6 +330,38 @@ def test_a_user_without_negatives_is_named(workplace: Path, make_study: Callable
         prepare_rows(make_study, rows)
 
 
+@pytest.mark.parametrize("rows", [[("a", "x", 0)] * 3 + [("a", "x", 1)], [("b", "y", 2), ("a", "x", 0)] * 2])
+def test_of_duplicates_the_first_stays(rows: list[tuple[str, str, int]]) -> None:
+    kept = filters.first_of_duplicates(table_of(rows))
+    assert np.flatnonzero(kept).tolist() == [rows.index(row) for row in dict.fromkeys(rows)]
+
+
+def test_duplicates_are_dropped_and_counted(workplace: Path, make_study: Callable[..., Study]) -> None:
+    """A row with another time is a repeat, and stays; also from the store the count is known."""
+    rows = [(user, item, day) for user in "ab" for day, item in enumerate("xyzxw" if user == "a" else "yzxyw")]
+    rows += [*rows[:3], ("c", "v", 0)]
+    for own, dropped in (({}, 3), ({"duplicates": "keep"}, 0)):
+        for _ in ("raw", "store"):
+            prepare_rows(make_study, rows, **own)
+            study = make_study(table={"path": "shop.csv"}, k_core=1, **own)
+            manifest = read_json(planned.dataset_files(study, "toy").manifest)
+            assert manifest["read"] == {"reviews": 14, "duplicates_dropped": dropped}
+            assert manifest["counts"]["interactions"] == 14 - dropped
+
+
+def test_a_table_read_in_another_way_is_not_taken_from_the_store(
+    workplace: Path, make_study: Callable[..., Study]
+) -> None:
+    lines = [f"{user}\t{item}\t{1_000_000_000 + 86_400 * day}" for user in "ab" for day, item in enumerate("xyzw")]
+    text = "\n".join(["user_id\titem_id\ttimestamp", *lines, "c\tv\t1000000000", ""])
+    Path("shop.tsv").write_text(text)
+    prepare.prepare_dataset(make_study(table={"path": "shop.tsv"}, k_core=1), "toy")
+    for name in ("shop.csv", "shop.tsv.gz", "shop.parquet"):
+        Path(name).write_text(text)
+        with pytest.raises(DataError, match=name):
+            prepare.prepare_dataset(make_study(table={"path": name}, k_core=1), "toy")
+
+
 def test_missing_raw_files_name_the_command(workplace: Path, make_study: Callable[..., Study]) -> None:
     with pytest.raises(DataError, match="run `posrec simulate --dataset toy` first"):
         prepare.prepare_dataset(make_study(simulate=TOY), "toy")

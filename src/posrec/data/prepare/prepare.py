@@ -10,12 +10,13 @@ from posrec import versions
 from posrec.data.prepare.attributes import attribute_table, choose_names, feature_table
 from posrec.data.prepare.context import context_features
 from posrec.data.prepare.controls import change_context, shuffle_histories
-from posrec.data.prepare.filters import filter_interactions
+from posrec.data.prepare.filters import filter_interactions, first_of_duplicates
 from posrec.data.prepare.interactions import Interactions, code
 from posrec.data.prepare.prepared import Prepared
 from posrec.data.raw import formats
 from posrec.data.raw.sources import check_raw_files, simulated_checksums
 from posrec.errors import DataError
+from posrec.files import read_json
 from posrec.plan import expected, ids
 from posrec.store import results
 from posrec.study.settings import DatasetSettings
@@ -40,12 +41,14 @@ def prepare_dataset(study: Study, name: str) -> None:
     files = ids.dataset_files(study, name)
     about = describe(name, dataset)
     kept = store_folder(about["dataset_id"])
-    prepared = _load_stored(kept)
-    if prepared is None:
-        prepared = build(name, dataset)
+    stored = _load_stored(kept)
+    if stored is None:
+        prepared, about["read"] = build(name, dataset)
         if ids.dataset_id(name, dataset) != about["dataset_id"]:
             raise DataError(f"datasets.{name}.table: was changed while it was read; run the same command again")
         prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
+    else:
+        prepared, about["read"] = stored
     expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
     prepared.save(files.arrays, files.manifest, about)
 
@@ -55,14 +58,19 @@ def store_folder(dataset_id: str) -> Path:
     return results.root() / "data" / dataset_id
 
 
-def build(name: str, dataset: DatasetSettings) -> Prepared:
-    """Prepare a data set from its raw files. Raises DataError."""
+def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, dict[str, int]]:
+    """Prepare a data set from its raw files; and how many reviews were read, and how many duplicates dropped of them.
+
+    Raises DataError.
+    """
     folder, source = ids.raw_folder(name, dataset), ids.source_of(name, dataset)
     files = source["files"]
     if dataset.simulate is not None:
         files = simulated_checksums(folder, dataset.simulate, source["remedy"])
     check_raw_files(folder, files, source["remedy"])
-    interactions = filter_interactions(name, code(formats.read_reviews(folder, source)), dataset)
+    reviews = code(formats.read_reviews(folder, source))
+    different = reviews.keep(first_of_duplicates(reviews)) if dataset.duplicates == "drop" else reviews
+    interactions = filter_interactions(name, different, dataset)
     items = interactions.item_ids.tolist()
     source = {**source, "options": {**source["options"], "price_bins": dataset.price_bins}}
     found = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
@@ -75,7 +83,7 @@ def build(name: str, dataset: DatasetSettings) -> Prepared:
     check_raw_files(folder, files, source["remedy"])  # nobody wrote to them while they were read
     prepared = arrange(interactions, dataset, attributes, features, name)
     check_negatives(name, prepared, interactions.user_ids)
-    return prepared
+    return prepared, {"reviews": len(reviews), "duplicates_dropped": len(reviews) - len(different)}
 
 
 def arrange(
@@ -199,8 +207,10 @@ def describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     }
 
 
-def _load_stored(folder: Path) -> Prepared | None:
+def _load_stored(folder: Path) -> tuple[Prepared, dict[str, int]] | None:
+    """The store's data and what was read for them; None where they are absent or damaged, and are prepared again."""
     try:
-        return Prepared.load(folder / "dataset.npz", folder / "dataset.json")
-    except DataError:
-        return None  # absent or damaged: prepared anew
+        prepared = Prepared.load(folder / "dataset.npz", folder / "dataset.json")
+        return prepared, read_json(folder / "dataset.json")["read"]
+    except (DataError, KeyError):
+        return None

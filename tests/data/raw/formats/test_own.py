@@ -173,6 +173,10 @@ def test_attributes_of_a_second_table() -> None:
     source = ids.source_of("shop", dataset_of("a.tsv", items=items))
     expected = {"A": ["brand=Acme", "tags=red", "tags=round"], "B": []}
     assert formats.read_attributes(Path(), source, ["A", "B", "D"]) == expected
+    del items["parted_by"]
+    assert formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv", items=items)), ["A"]) == {
+        "A": expected["A"]
+    }
     whole = ids.source_of("shop", dataset_of("a.tsv", items={**items, "parted_by": None}))
     assert formats.read_attributes(Path(), whole, ["A"]) == {"A": ["brand=Acme", "tags=red|round | red"]}
     assert formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv")), ["A"]) == {}
@@ -199,6 +203,19 @@ def test_parquet() -> None:
     assert read("a.parquet") == read("zone.parquet") == read("seconds.parquet") == ROWS
     frame.with_columns(customer=pl.Series([1, 2])).write_parquet("numbers.parquet")
     assert read("numbers.parquet") == [["1", "A1", ROWS[0][2]], ["2", "A2", ROWS[1][2]]]
+
+
+def test_lists_and_whole_floats_of_parquet_are_words() -> None:
+    Path("a.tsv").write_text("customer\tproduct\tbought\nU\tA\t1000000000\n")
+    cells = {"cat": [["a", "b"], [None, "a|b"], []], "year": [1995.0, None, 2.5]}
+    pl.DataFrame({"sku": ["A", "B", "C"], **cells}).write_parquet("items.parquet")
+    items = {"path": "items.parquet", "item": "sku", "attributes": ["cat", "year"]}
+    source = ids.source_of("shop", dataset_of("a.tsv", items=items))
+    expected = {"A": ["cat=a", "cat=b", "year=1995"], "B": ["cat=a|b"], "C": ["year=2.5"]}
+    assert formats.read_attributes(Path(), source, ["A", "B", "C"]) == expected
+    pl.DataFrame({"sku": ["A"], "cat": [{"x": 1}], "year": [1]}).write_parquet("items.parquet")
+    with pytest.raises(DataError, match=r"items.parquet, line 1: cat is {'x': 1}, neither a value nor a list"):
+        formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv", items=items)), ["A"])
 
 
 def test_parquet_types_that_other_programs_write() -> None:

@@ -61,16 +61,22 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
 
     def parse(fields: Fields) -> tuple[str, list[str]]:
         cells = zip(columns, fields[1:], strict=True)
-        names = {f"{column}={word}" for column, value in cells for word in _words(value, table["parted_by"])}
+        names = {f"{column}={word}" for column, value in cells for word in _words(column, value, table["parted_by"])}
         return _id(table["item"], fields[0]), sorted(names)
 
     path = raw.folder / table["path"]
     return matching(path, _rows(path, table, [table["item"], *columns], parse, raw.bad_lines), items)
 
 
-def _words(value: object, between: str | None) -> Iterator[str]:
-    """The words of a cell."""
-    text = "" if value is None else str(value)
+def _words(column: str, value: object, between: str | None) -> Iterator[str]:
+    """The words of a cell: the entries of a list of Parquet, or what a text has between the separators `between`."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _words(column, entry, None)
+        return
+    if isinstance(value, dict | bytes):
+        raise BadValueError(f"{column} is {shown(value)}, neither a value nor a list of values")
+    text = "" if value is None else str(_plain(value))
     yield from filter(None, (word.strip() for word in (text.split(between) if between else [text])))
 
 
