@@ -202,7 +202,7 @@ def test_same_bytes_from_raw_and_from_the_store(
     assert [path.read_bytes() for path in (files.arrays, files.manifest)] == first
 
 
-def test_a_damaged_store_is_prepared_anew(workplace: Path, make_study: Callable[..., Study]) -> None:
+def test_a_damaged_store_is_prepared_again(workplace: Path, make_study: Callable[..., Study]) -> None:
     study = make_study(simulate=TOY)
     files = ready(study)
     stored = prepare.store_folder(files.folder.name) / "dataset.npz"

@@ -28,7 +28,7 @@ def describe_dataset(study: Study, name: str) -> None:
 
 
 def summary(prepared: Prepared) -> dict[str, Any]:
-    """All figures of the card that the data alone determine."""
+    """The figures of the card that depend on the data alone."""
     lengths = np.diff(prepared.offsets)
     interactions = len(prepared.items)
     density = interactions / (prepared.n_users * prepared.n_items)

@@ -80,7 +80,7 @@ def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, dict[str, int]
     features = None
     if dataset.dense_features:
         features = feature_table(name, formats.read_features(folder, source), items)
-    check_raw_files(folder, files, source["remedy"])  # nobody wrote to them while they were read
+    check_raw_files(folder, files, source["remedy"])  # they did not change while they were read
     prepared = arrange(interactions, dataset, attributes, features, name)
     check_negatives(name, prepared, interactions.user_ids)
     return prepared, {"reviews": len(reviews), "duplicates_dropped": len(reviews) - len(different)}
@@ -182,8 +182,8 @@ def leave_one_out(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def global_time(offsets: np.ndarray, times: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split at two points in time that are the same for all users (Ji et al., TOIS 2023, on leaks across users).
 
-    `share` of all interactions lie at or after the second point, as many between the two (more or fewer where times
-    are equal). Training is what lies before the first. Validation and test are a user's first interaction at or after
+    `share` of all interactions are at or after the second point, as many between the two (more or fewer where times
+    are equal). Training is what is before the first. Validation and test are a user's first interaction at or after
     each point that has one before it; the history at test is all that the user had until then. Later ones are unused.
     Returns as `leave_one_out`.
     """

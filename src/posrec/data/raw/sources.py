@@ -160,7 +160,7 @@ def _checked(path: Path, expected: FileRecord | None) -> Iterator[bytes]:
 
 @contextmanager
 def _alone(name: str, folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no other fetch writes into it. The system lets go of it when the process ends."""
+    """Lock the folder, so that no other fetch writes into it. The system releases it when the process ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,7 +172,7 @@ def _alone(name: str, folder: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete what a killed fetch left, but for the parts of downloads, which are gone on with."""
+    """Delete what a killed fetch left, except the parts of downloads, which are continued."""
     for path in folder.glob(".*.tmp"):
         path.unlink()
     for path in folder.glob(f"{wheels.PREFIX}*"):
@@ -183,7 +183,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _way_out(name: str, source: Mapping[str, Any], failures: Mapping[str, str]) -> str:
-    count = f"{len(failures)} of {len(source['files'])} files could not be had"
+    count = f"{len(failures)} of {len(source['files'])} files are not available"
     lines = [f"  {file}: {reason}" for file, reason in failures.items()]
     first = next(iter(failures))
     origin = source.get("origin") or next(iter(sources.addresses(source, "")), "")

@@ -1,7 +1,7 @@
 """Simulated Amazon reviews with known truth, written in the raw format of 2018.
 
 Every item belongs to a category and has three successors one step later, and three others two steps later: the next few
-items of two random cycles through its category. So which item comes next depends on how far back each item lies, not
+items of two random cycles through its category. So which item comes next depends on how far back each item is, not
 only on which items were there.
 """
 

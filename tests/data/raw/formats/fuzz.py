@@ -169,7 +169,7 @@ def mangled(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 def packed(name: str, content: bytes) -> bytes:
-    """A content as it lies in a file of that name."""
+    """A content as a file of that name holds it."""
     return gzip.compress(content, mtime=0) if name.endswith(".gz") else content
 
 
@@ -335,7 +335,7 @@ def check_parquet_items(content: bytes, folder: Path) -> bool:
 
 
 def check_images(content: bytes, folder: Path) -> bool:
-    """Bytes are read as they stand."""
+    """Bytes are read as they are."""
     (folder / "image_features_Toys.b").write_bytes(content)
     try:
         found = formats.read_features(folder, {"format": "amazon2014", "files": {"image_features_Toys.b": None}})

@@ -90,7 +90,7 @@ def recbole(content: bytes) -> Rows:
 
 
 def own_records(content: bytes, separator: str, columns: set[str]) -> list[dict[str, str]]:
-    """The rows of a user's own text: blank lines are none, the last needs no line end, all but TSV may be quoted."""
+    """The rows of a user's own text: blank lines are skipped, the last needs no line end, all but TSV may be quoted."""
     if not content:
         raise ValueError("empty")
     whole = lines_of(content if content.endswith(b"\n") else content + b"\n")
@@ -309,7 +309,7 @@ def items_named(content: bytes) -> Items:
 
 
 def items_recbole(content: bytes) -> Items:
-    """RecBole's .item, of which `words` is parted at spaces and every other token is a value."""
+    """RecBole's .item, of which `words` is split at spaces and every other token is a value."""
     header, *rows = [line.split("\t") for line in lines_of(content)]
     types = dict(column.partition(":")[::2] for column in header)
     if len(types) < len(header) or not set(types.values()) <= {"token", "token_seq", "float", "float_seq"}:
@@ -329,7 +329,7 @@ def items_recbole(content: bytes) -> Items:
 
 
 def items_own(content: bytes) -> Items:
-    """A user's own CSV of items, whose cells of two columns are parted at "|"."""
+    """A user's own CSV of items, whose cells of two columns are split at "|"."""
     items = []
     for record in own_records(content, ",", {"sku", "brand", "tags"}):
         values = [(name, part.strip()) for name in ("brand", "tags") for part in record[name].split("|")]

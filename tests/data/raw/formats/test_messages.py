@@ -50,7 +50,7 @@ WITH_TIME = [name for name in CASES if name != "carca"]
 def test_nan_as_time(name: str, tmp_path: Path) -> None:
     text = message(name, mangle(name, TIME[name], b"NaN"), tmp_path)
     assert text.startswith(f", line {last_line(name)}: ")
-    assert ("NaN is no JSON" if name in JSON else "is 'NaN', not a whole number of ") in text
+    assert ("NaN is not JSON" if name in JSON else "is 'NaN', not a whole number of ") in text
 
 
 @pytest.mark.parametrize("name", WITH_TIME)
@@ -217,7 +217,7 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         formats.read_reviews(tmp_path, OWN_ZIP)
     assert str(caught.value) == (
         f"{path}: unpacks to more than {archives.MAX_RATIO * packed_size:,} bytes from {packed_size:,}: it looks like "
-        "a decompression bomb, and was left; if you trust it, unpack it yourself and name the unpacked file"
+        "a decompression bomb, and was not read; if you trust it, unpack it yourself and name the unpacked file"
     )
 
 

@@ -57,7 +57,7 @@ def _rating(line: str) -> Review:
 
 
 def _check_rating(text: str) -> None:
-    """A rating is not used; but where it is none, the columns are shifted or damaged."""
+    """Ratings are not used, but where one is not a number, the columns are shifted or damaged."""
     try:
         rating = float(text)
     except ValueError:

@@ -21,7 +21,7 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     """Attributes of `items`: each category, brand=<name>, and price=<bin>, deciles of the prices of `items`.
 
-    An item without meta data has none; its first line counts; text that is not one price, such as a range, is no price.
+    An item without meta data has none; its first line counts; text other than one price, such as a range, is not one.
     Raises DataError.
     """
     meta = raw.named("meta")

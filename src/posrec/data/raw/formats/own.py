@@ -194,7 +194,7 @@ def _plain(value: object) -> object:
 
 
 class _Reviews:
-    """Parses the fields of a row; rows without a time are counted."""
+    """Parses the fields of a row; without times, the time is the number of the row."""
 
     def __init__(self, columns: list[str], table: Mapping[str, Any]) -> None:
         self.columns = columns

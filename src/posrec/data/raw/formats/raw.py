@@ -1,4 +1,4 @@
-"""What a reader is told of a source, and small helpers that several readers share."""
+"""What a reader needs to know of a source, and small helpers that several readers share."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field

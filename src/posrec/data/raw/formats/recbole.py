@@ -1,6 +1,6 @@
 """The format `recbole`: RecBole's atomic files .inter and .item, tab-separated, with typed headers.
 
-Zhao et al., CIKM 2021. A column reads `name:type`; a token_seq holds several words parted by spaces.
+Zhao et al., CIKM 2021. A column reads `name:type`; a token_seq holds several words separated by spaces.
 """
 
 from collections.abc import Collection
@@ -26,7 +26,7 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     """Attributes of `items`: each word of the token_seq columns, and <column>=<value> of the token columns.
 
-    Of the columns that the source names in `attributes` (in `words`: to be parted at spaces whatever their type), else
+    Of the columns that the source names in `attributes` (in `words`: split at spaces whatever their type), else
     of all but item_id. The first row of an item counts. Raises DataError.
     """
     names = [name for name in raw.files if ".item" in name]

@@ -116,7 +116,7 @@ def _read_names(path: Path, bad_lines: int) -> dict[str, str]:
     def parse(fields: list[str]) -> None:
         key, name = check_id("attribute_id", fields[0]), fields[1]
         if key in names:
-            raise BadValueError(f"attribute_id {key} stands twice")
+            raise BadValueError(f"attribute_id {key} is there twice")
         names[key] = name.strip() or f"attribute={key}"  # Beauty's file has one without a name
 
     for _ in read_rows(path, ["attribute_id", "name"], parse, bad_lines):
