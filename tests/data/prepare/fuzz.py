@@ -66,6 +66,7 @@ def check(table: Table) -> bool:
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
         status = cli.main(["prepare", "--study", "study.json", "--dataset", "shop"])
+    rows: Rows | None
     try:
         rows = naive.own(table.separator)(table.content)
     except ValueError:

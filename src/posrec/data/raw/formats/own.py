@@ -198,7 +198,7 @@ class _Reviews:
 
     def __init__(self, columns: list[str], table: Mapping[str, Any]) -> None:
         self.columns = columns
-        self.read_time = TIMES[table["time_unit"]]
+        self.read_time: Callable[[str, object], int] = TIMES[table["time_unit"]]
         if table["time_format"]:
             self.read_time = partial(_formatted, table["time_format"])
         self.rows = 0
@@ -233,17 +233,14 @@ def _seconds(column: str, value: object, in_a_second: int = 1, unit: str = "seco
 
 
 def _iso(column: str, value: object) -> int:
-    if isinstance(value, str) and ISO_TIME.fullmatch(value):
-        try:
-            moment = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-        if moment is not None:
-            return _since_1970(column, moment)
-    raise BadValueError(
-        f"{column} is {shown(value)}, not a date and time such as 2024-05-31 or 2024-05-31T18:00:00Z; time_format "
-        "reads other ways to write them"
-    )
+    try:
+        moment = datetime.datetime.fromisoformat(value if isinstance(value, str) and ISO_TIME.fullmatch(value) else "")
+    except ValueError:
+        raise BadValueError(
+            f"{column} is {shown(value)}, not a date and time such as 2024-05-31 or 2024-05-31T18:00:00Z; time_format "
+            "reads other ways to write them"
+        ) from None
+    return _since_1970(column, moment)
 
 
 def _formatted(pattern: str, column: str, value: object) -> int:
