@@ -32,3 +32,4 @@ def test_the_tables_are_of_both_kinds() -> None:
     own = {"k_core": 1, "repeats": "all", "duplicates": "drop", "split": "leave_one_out", "tied_times": "file"}
     assert check(Table(",", content, own))
     assert not check(Table(",", content.replace(b"1000000000", b"10"), own))
+    assert not check(Table(",", b"\r" + content, own))

@@ -6,7 +6,6 @@ a file of that format.
 
 import ast
 import csv
-import io
 import json
 import unicodedata
 import warnings
@@ -94,9 +93,9 @@ def own_records(content: bytes, separator: str, columns: set[str]) -> list[dict[
     if not content:
         raise ValueError("empty")
     whole = lines_of(content if content.endswith(b"\n") else content + b"\n")
-    text = "".join(line + "\n" for line in whole)
     try:
-        read = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+        # Not of a StringIO, which ends lines at a bare carriage return as well.
+        read = csv.reader((line + "\n" for line in whole), strict=True, delimiter=separator)
         rows = [line.split(separator) for line in whole if line] if separator == "\t" else [row for row in read if row]
     except csv.Error as error:
         raise ValueError(error) from None
