@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from posrec.errors import DataError, WriteError
+from posrec.errors import DataError, ForeignError, WriteError
 
 REMEDY = "move it away with `posrec verify --repair`, then run again"  # for a damaged result
 
@@ -92,8 +92,11 @@ def write_checked_json(path: str | Path, content: Mapping[str, Any]) -> None:
     write_json(path, {**content, "checksum": digest(dict(content), length=64)})
 
 
-def read_checked_json(path: str | Path) -> dict[str, Any]:
-    """Read what `write_checked_json` wrote, without the checksum. Raises DataError where they do not match."""
+def read_checked_json(path: str | Path, **identity: Any) -> dict[str, Any]:
+    """Read what `write_checked_json` wrote, without the checksum. identity: what the content must say of itself.
+
+    Raises DataError for a damaged or edited file, ForeignError for one that belongs elsewhere.
+    """
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a JSON object; {REMEDY}")
@@ -102,7 +105,15 @@ def read_checked_json(path: str | Path) -> dict[str, Any]:
         raise DataError(f"{path}: has no checksum: it is foreign or from an older version; {REMEDY}")
     if _digest_or_none(content) != expected:
         raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
+    check_identity(path, content, identity)
     return content
+
+
+def check_identity(path: str | Path, content: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Raise ForeignError unless a file's content says what the file's place says of it."""
+    for key, value in identity.items():
+        if content.get(key) != value:
+            raise ForeignError(f"{path}: {key} is {content.get(key)!r}, its place says {value!r}; {REMEDY}")
 
 
 def _digest_or_none(content: Any) -> str | None:

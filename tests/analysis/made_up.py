@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from posrec.data.prepare.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared, identity_of
 from posrec.files import write_checked_json
 from posrec.plan import ids
 from posrec.plan.run import planned_run
@@ -95,7 +95,13 @@ def write_dataset(study: Study, name: str, number: int, simulated: bool = True) 
     files = ids.dataset_files(study, name)
     density = 0.01 * (number + 1)
     counts = {"users": 100, "items": 50, "interactions": int(density * 5000)}
-    card = {"dataset": name, "title": f"Data set {number}", "simulated": simulated, **counts, "density": density}
+    card = {
+        **identity_of(files.card),
+        "title": f"Data set {number}",
+        "simulated": simulated,
+        **counts,
+        "density": density,
+    }
     write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
     arrays(**counts).save(files.arrays, files.manifest, {"dataset_id": files.folder.name})
     levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}
@@ -103,7 +109,7 @@ def write_dataset(study: Study, name: str, number: int, simulated: bool = True) 
         key: {kind: dict.fromkeys(("Hit@10", "NDCG@10", "MRR"), v) for kind in ("sampled", "full")}
         for key, v in levels.items()
     }
-    write_checked_json(files.baselines, {"dataset_id": "x", "evaluation_id": "y", "users": 100, "baselines": named})
+    write_checked_json(files.baselines, {**identity_of(files.baselines), "users": 100, "baselines": named})
 
 
 def arrays(users: int, items: int, interactions: int) -> Prepared:

@@ -179,7 +179,7 @@ def test_data_of_another_id_are_foreign(toy: Study) -> None:
     files = ids.dataset_files(toy, "toy")
     write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
     assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
-    with pytest.raises(ForeignError, match=r"dataset\.json: dataset_id is '0123456789ab', its folder says"):
+    with pytest.raises(ForeignError, match=r"dataset\.json: dataset_id is '0123456789ab', its place says"):
         candidates.draw_candidates(toy, "toy")
 
 

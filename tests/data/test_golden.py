@@ -14,8 +14,8 @@ from posrec.plan import ids
 from posrec.study.study import Study
 
 # Change a hash only together with its version.
-DATA = {1: ("ef43496cf0f87e16", "f6a515466c2a2e32")}
-EVALUATION = {(1, 2): "c802991ccfdc1afc"}
+DATA = {2: ("ef43496cf0f87e16", "f6a515466c2a2e32")}
+EVALUATION = {(2, 2): "c802991ccfdc1afc"}
 
 
 def hash_of(*parts: bytes) -> str:

@@ -17,7 +17,7 @@ KNOWN = {
     "amazon2014-beauty-5core": ((22_363, 12_101, 198_502), 0.44, 637),
     "amazon2014-sports-5core": ((35_598, 18_357, 296_337), 0.48, 2_277),
     "amazon2014-hin": ((6_170, 2_746, 195_773), 0.27, None),
-    "amazon2018-gift-cards-5core": ((456, 147, 2_960), None, None),
+    "amazon2018-gift-cards-5core": ((454, 147, 2_949), None, None),  # 456, 147, 2,960 with its 3 duplicates
     "carca-games": ((31_013, 23_715, 287_107), 0.0, 0),
     "movielens-100k": ((943, 1_682, 100_000), None, 73 + 19),
 }

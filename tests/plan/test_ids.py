@@ -62,6 +62,7 @@ def dataset(**settings: Any) -> dict[str, Any]:
         ({"report": {"title": "Small"}}, {"analysis"}),
         (dataset(k_core=3), {"dataset", "run", "analysis"}),
         (dataset(tied_times="file"), {"dataset", "run", "analysis"}),
+        (dataset(duplicates="keep"), {"dataset", "run", "analysis"}),
         (dataset(expect={"users": 1, "items": 1, "interactions": 1}), set()),
         ({"encodings": ["none"]}, {"analysis"}),
         ({"model": {"dimension": 16, "blocks": 2}}, set()),  # the default, written out
@@ -156,6 +157,9 @@ def test_a_source_that_was_never_recorded_is_planned_but_never_read(monkeypatch:
     )  # nothing that was planned before can be taken for its data
 
 
+ENDINGS = ("tsv", "csv", "parquet", "tsv.gz")
+
+
 def own_table_id(**table: Any) -> str:
     dataset = small(datasets={"toy": {"table": table}}).settings.datasets["toy"]
     return planned.dataset_id("toy", dataset)
@@ -163,7 +167,7 @@ def own_table_id(**table: Any) -> str:
 
 def test_a_table_is_known_by_its_content_and_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, text in (("a.tsv", "one"), ("b.tsv", "one"), ("c.tsv", "two")):
+    for name, text in (*((f"a.{ending}", "one") for ending in ENDINGS), ("b.tsv", "one"), ("c.tsv", "two")):
         Path(name).write_text(text)
     checksum = sha256("a.tsv")
     assert own_table_id(path="a.tsv") == own_table_id(path="b.tsv") == own_table_id(path="gone.tsv", sha256=checksum)
@@ -175,6 +179,12 @@ def test_a_table_is_known_by_its_content_and_columns(tmp_path: Path, monkeypatch
         own_table_id(path="a.tsv", items=items),
         own_table_id(path="a.tsv", items={**items, "path": "c.tsv"}),
         own_table_id(path="a.tsv", items={**items, "attributes": ["tags"]}),
+        own_table_id(path="a.csv"),
+        own_table_id(path="a.parquet"),
+        own_table_id(path="a.tsv.gz"),
+        own_table_id(path="a.tsv", separator=";"),
+        own_table_id(path="a.tsv", items={**items, "path": "a.csv"}),
+        own_table_id(path="a.tsv", time_format="%Y"),
     ]
     assert len({own_table_id(path="a.tsv"), *others}) == 1 + len(others)
     assert own_table_id(path="a.tsv", items=items) == own_table_id(path="b.tsv", items={**items, "path": "b.tsv"})

@@ -38,6 +38,35 @@ def test_each_duplicate_key_is_named_with_both_lines(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("datasets:\n  010: {}\n", "line 2: YAML does not read the key '010' as text: quote it"),
+        ("datasets:\n  2018: {}\n", "line 2: YAML does not read the key '2018' as text: quote it"),
+        ("on: {}\n", "line 1: YAML does not read the key 'on' as text: quote it"),
+        ("a:\n  ~: 1\n", "line 2: YAML does not read the key '~' as text: quote it"),
+        ("a:\n  1.5: 1\n", "line 2: YAML does not read the key '1.5' as text: quote it"),
+        ("? [a]\n: 1\n", "line 1: YAML does not read the key that is a list or a mapping as text: quote it"),
+        *(
+            (f"seeds: [1, {number}]\n", f"line 1: YAML does not read {number} as the decimal number {number}: write")
+            for number in ("010", "-007", "0x1f", "0b11", "1_000", "1:30", "1_0.5", "1:30.5")
+        ),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        read_yaml(path)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+
+
+def test_usual_numbers_and_quoted_keys_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("'010': [0, -3, +5, 120, 0.5, -1.5e+3, .5, '010', 1e-3]\n'2018': {'on': true}\n")
+    assert read_yaml(path) == {"010": [0, -3, 5, 120, 0.5, -1500.0, 0.5, "010", "1e-3"], "2018": {"on": True}}
+
+
 def test_json_has_each_key_once_too(tmp_path: Path) -> None:
     path = tmp_path / "theirs.json"
     path.write_text('{"study": "a",\n "seeds": [1], "seeds": [2]}')

@@ -58,6 +58,17 @@ def test_only_keeps_matching_cells() -> None:
     assert [(cell.encoding, cell.model.dimension) for cell in loaded.cells] == [("rope", 32)]
 
 
+def test_only_reads_values_as_the_grid_does() -> None:
+    """1e-3 and 1e-05 (which DVC writes) are text to YAML 1.1."""
+    grid = {"epochs": 1, "learning_rate": ["1e-3", "1e-05"]}
+    for rate in ("1e-3", 0.001, "0.001", ["1e-3"]):
+        loaded = study.from_dict(raw(training=grid, only=[{"learning_rate": rate}]))
+        assert {cell.training.learning_rate for cell in loaded.cells} == {0.001}
+    loaded = study.from_dict(raw(training=grid, only=[{"numerics": {"device": "cpu"}, "learning_rate": 1e-5}]))
+    assert len(loaded.cells) == 2
+    assert "dataset: 2018 is not text: quote it" in complaint(only=[{"dataset": 2018}])
+
+
 def test_only_that_matches_nothing_in_the_grid_is_an_error() -> None:
     assert "128 is not in the grid" in complaint(only=[{"dimension": 128}])
     assert "did you mean 'encoding'" in complaint(only=[{"encodng": "rope"}])

@@ -16,6 +16,7 @@ from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.raw import sources
 from posrec.errors import DataError, ForeignError
 from posrec.files import read_checked_json, read_json
 from posrec.plan import ids
@@ -83,7 +84,8 @@ def find(study: Study) -> list[Finding]:
     data = [finding for name in study.settings.datasets for finding in check_dataset(study, name)]
     runs = [finding for planned in planned_runs(study) for finding in check_run(planned)]
     missing = [path for part in places.PARTS for path in places.planned_files(study, part) if not path.exists()]
-    return [*_missing(missing), *data, *runs, *check_analysis(study), *check_foreign(study)]
+    raw = [finding for name in study.settings.datasets for finding in check_simulation(study, name)]
+    return [*_missing(missing), *raw, *data, *runs, *check_analysis(study), *check_foreign(study)]
 
 
 def _missing(paths: Iterable[Path]) -> Iterator[Finding]:
@@ -112,6 +114,19 @@ def check_dataset(study: Study, name: str) -> Iterator[Finding]:
     yield from _check_json(files.card, {**named, "title": about["title"], **about["counts"]})
     yield from _check_json(files.baselines, {**named, "evaluation_id": ids.evaluation_id(study)})
     yield from _check_stored_data(files.folder.name, files.arrays)
+
+
+def check_simulation(study: Study, name: str) -> Iterator[Finding]:
+    """The simulated reviews of a data set, where they are there: its settings, and the files that its marker names."""
+    dataset = study.settings.datasets[name]
+    folder, remedy = ids.raw_folder(name, dataset), f"run `posrec simulate --dataset {name}`"
+    if dataset.simulate is None or not (folder / sources.MARKER).exists():
+        return
+    try:
+        sources.check_raw_files(folder, sources.simulated_checksums(folder, dataset.simulate, remedy), remedy)
+    except DataError as error:
+        path, _, reason = str(error).removesuffix(f"; {remedy}").partition(": ")
+        yield Finding("damaged", Path(path), reason, remedy)
 
 
 def _read_prepared(arrays: Path, manifest: Path) -> Prepared | Finding:

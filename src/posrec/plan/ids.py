@@ -16,7 +16,7 @@ from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.reading import nearest
-from posrec.study.settings import DatasetSettings, ItemTableSettings, TableSettings
+from posrec.study.settings import DatasetSettings, ItemTableSettings, SimulationSettings, TableSettings, form_of
 from posrec.study.study import Cell, Study
 
 STUDIES = Path("results/studies")
@@ -57,14 +57,15 @@ def planned_source(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     if dataset.table is not None:
         return {**common, **_own_source(name, dataset.table)}
     if dataset.source is None:
-        files: dict[str, str | None] = dict.fromkeys(_simulated_files(dataset))
+        files: dict[str, str | None] = dict.fromkeys(simulated_files(dataset.simulate))
         remedy = f"run `posrec simulate --dataset {name}`"
         return {**common, "format": "amazon2018", "files": files, "remedy": remedy}
     return {**common, **_known_source(name, dataset.source), "remedy": f"run `posrec fetch {dataset.source}`"}
 
 
-def _simulated_files(dataset: DatasetSettings) -> list[str]:
-    images = dataset.simulate is not None and dataset.simulate.features == "image"
+def simulated_files(settings: SimulationSettings | None) -> list[str]:
+    """Names of the raw files that a simulation writes, its marker left out."""
+    images = settings is not None and settings.features == "image"
     return ["reviews.json.gz", "meta.json.gz", *(["image_features.b"] if images else [])]
 
 
@@ -111,14 +112,13 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
 
     Provisional where the source is not recorded (see `planned_source`).
     """
-    place: Any = {"path", "sha256"}  # a table is identified by its content, not its path
-    without: Any = {"model", "training", "expect", "source"}
-    settings = dataset.model_dump(exclude={**dict.fromkeys(without, True), "table": {*place, "items"}})
+    settings = dataset.identity()
     source = planned_source(name, dataset)
     if dataset.table is None:
         return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
-    items = dataset.table.items and dataset.table.items.model_dump(exclude=place)
-    return digest([settings, items, list(source["files"].values()), versions.DATA_VERSION])
+    items = dataset.table.items and dataset.table.items.model_dump(exclude={"path", "sha256"})
+    forms = [form_of(table) for table in (dataset.table, dataset.table.items) if table]
+    return digest([settings, items, forms, list(source["files"].values()), versions.DATA_VERSION])
 
 
 def run_id(study: Study, cell: Cell) -> str:

@@ -5,6 +5,7 @@ Every error names the key, what is allowed and the nearest valid name.
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,13 +17,19 @@ from posrec.errors import StudyError
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
 MAX_VALUES = 100_000  # in a study file
+TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+# Only YAML 1.1 knows octal, hexadecimal, binary and base-60 numbers and underscores in them: other readers differ.
+NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?([0-9]*\.?[0-9]*(e[-+]?[0-9]+)?|\.inf|\.nan)", re.IGNORECASE),
+}
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The content of a YAML or JSON file: plain values, and each key once.
+    """The content of a YAML or JSON file: plain values, as they are written, and each key once.
 
-    Duplicate keys are rejected; YAML's own readers would silently keep the last one. Raises StudyError that names the
-    file, and for a duplicate key both lines.
+    Duplicate keys are rejected; YAML's own readers would silently keep the last one. So are keys that are not text and
+    numbers that YAML 1.1 reads in another base. Raises StudyError that names the file and the lines.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -32,7 +39,8 @@ def read_yaml(path: str | Path) -> Any:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         twice = sorted(_duplicates(node)) if node else []
-        content = loader.construct_document(node) if node and not twice else None
+        misread = sorted(_misread(node)) if node else []
+        content = loader.construct_document(node) if node and not twice and not misread else None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date or number
         raise StudyError(f"{path}: not valid YAML: {error}") from None
     if twice:
@@ -40,7 +48,41 @@ def read_yaml(path: str | Path) -> Any:
             f"{path}: line {line}: duplicate key {key}, first in line {first}; remove one" for line, key, first in twice
         ]
         raise StudyError("\n".join(lines))
+    if misread:
+        raise StudyError("\n".join(f"{path}: line {line}: {reason}" for line, reason in misread))
     return content
+
+
+def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
+    """All nodes of a document, each once in spite of aliases."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+
+
+def _misread(root: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Line and reason of what YAML 1.1 reads as something else than is written: keys as numbers, 010 as 8."""
+    keys = {id(name): name for node in _nodes(root) if isinstance(node, yaml.MappingNode) for name, _ in node.value}
+    for name in keys.values():
+        if name.tag not in TEXT_KEYS:
+            yield name.start_mark.line + 1, f"YAML does not read the key {_written(name)} as text: quote it"
+    for node in _nodes(root):
+        if node.tag in NUMBERS and id(node) not in keys and not NUMBERS[node.tag].fullmatch(node.value):
+            written = node.value
+            reason = f"YAML does not read {written} as the decimal number {written}: write that, or quote a name"
+            yield node.start_mark.line + 1, reason
+
+
+def _written(node: yaml.Node) -> str:
+    return f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else "that is a list or a mapping"
 
 
 def _duplicates(root: yaml.Node) -> Iterator[tuple[int, str, int]]:

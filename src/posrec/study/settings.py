@@ -4,6 +4,8 @@ It has plain values only, so that the workflow can read a study without importin
 turns these classes into workflow/schemas/study.schema.json.
 """
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,6 +14,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -42,7 +46,23 @@ PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subga
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
 Separator = Annotated[str, Field(min_length=1, max_length=1)]
+PACKED = (".gz", ".zip")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def separator_of(path: str | Path, separator: str | None) -> str | None:
+    """What separates the columns of a table; None: it is a Parquet file.
+
+    >>> separator_of("shop.tsv.gz", None), separator_of("shop.csv", None), separator_of("shop.csv", ";")
+    ('\\t', ',', ';')
+    """
+    ending = next((ending for ending in reversed(Path(path).suffixes) if ending not in PACKED), "")
+    return None if ending == ".parquet" else separator or ("\t" if ending == ".tsv" else ",")
+
+
+def form_of(table: "TableSettings | ItemTableSettings") -> list[str | None]:
+    """What decides, beside its content, how a table is read: its columns' separator, and whether it must be packed."""
+    return [separator_of(table.path, table.separator), *(end for end in PACKED if table.path.endswith(end))]
 
 
 class Settings(BaseModel):
@@ -127,7 +147,9 @@ class ItemTableSettings(Settings):
     path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
     attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
-    parted_by: str | None = Field(None, min_length=1, description="text between several values of one cell")
+    parted_by: str | None = Field(
+        "|", min_length=1, description="text between several values of one cell; null: a cell is one value"
+    )
     separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
 
@@ -141,6 +163,9 @@ class TableSettings(Settings):
     time: str | None = Field("timestamp", description="column of the time; null: no times, only the order of the rows")
     time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
         "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
+    )
+    time_format: str | None = Field(
+        None, pattern="%", description="how times are written otherwise, such as '%m/%d/%Y %H:%M' (Python's strptime)"
     )
     separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
@@ -177,6 +202,9 @@ class DatasetSettings(Settings):
     table: TableSettings | None = Field(None, description="a table of your own instead of a known source")
     simulate: SimulationSettings | None = Field(None, description="simulate the reviews instead of reading a source")
     bad_lines: int = Field(0, ge=0, description="lines of each raw file that may be left out because they are damaged")
+    duplicates: Literal["drop", "keep"] = Field(
+        "drop", description="rows with the user, item and time of an earlier one: drop them first (and count), or keep"
+    )
     repeats: Literal["all", "first", "last"] = Field(
         "all", description="of a user's reviews of one item keep all, or the first or last in time, before the filter"
     )
@@ -216,6 +244,19 @@ class DatasetSettings(Settings):
     expect: "ExpectedCounts | None" = Field(None, description="counts after preparation; a difference is an error")
     model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set only")
     training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set only")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as the data set's id names them: one that came later only where it is not its default.
+
+        Without what changes no byte of the data, and without a table's place: it is known by its content.
+        """
+        without = dict.fromkeys(("model", "training", "expect", "source"), True)
+        found = self.model_dump(exclude={**without, "table": {"path", "sha256", "items"}})
+        if self.duplicates == "drop":
+            del found["duplicates"]
+        if found["table"] and found["table"]["time_format"] is None:
+            del found["table"]["time_format"]
+        return found
 
 
 class ExpectedCounts(Settings):
@@ -384,3 +425,21 @@ class StudySettings(Settings):
         description="keep the cells that match one of these (keys: dataset, encoding, protocol, any setting)",
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="report")
+
+    @field_validator("only")
+    @classmethod
+    def _as_the_grid(cls, only: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The values of `only` as the grid has them: 1e-3, which YAML 1.1 reads as text, is 0.001."""
+        return [{key: _as_setting(key, value) for key, value in entry.items()} for entry in only]
+
+
+def _as_setting(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_setting(key, one) for one in value]
+    if key in ("dataset", "encoding", "protocol") and not isinstance(value, str):
+        raise ValueError(f"{key}: {value!r} is not text: quote it")
+    model = next((m for m in (ModelSettings, TrainingSettings) if key in m.model_fields), None)
+    try:
+        return getattr(model.model_validate_json(json.dumps({key: value})), key) if model else value
+    except (ValidationError, TypeError):
+        return value  # which is then not in the grid

@@ -12,7 +12,7 @@ from posrec.analysis.places import analysis_files
 from posrec.analysis.report import answer
 from posrec.analysis.tables import build
 from posrec.analysis.topics import levels
-from posrec.errors import DataError
+from posrec.errors import DataError, ForeignError
 from posrec.files import read_json, write_json
 from posrec.plan import ids
 from posrec.plan.run import run_files
@@ -48,6 +48,16 @@ def test_cells_by_hand(here: Path) -> None:
     assert rope["log_sd_ratio"] == pytest.approx(0)
     assert rope["family"] == "relative"
     assert rope["few_seeds"] == "no"
+
+
+@pytest.mark.parametrize("kind", ["card", "baselines"])
+def test_files_of_another_data_set_are_refused(here: Path, kind: str) -> None:
+    study = made_up.make_study(2)
+    made_up.write_study(study, made_up.plain_score)
+    first, second = (getattr(ids.dataset_files(study, name), kind) for name in study.settings.datasets)
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(ForeignError, match=rf"{second.name}: dataset is 'twin1', its place says 'twin2'; `posrec ver"):
+        build.build_tables(study)
 
 
 def test_advantage_is_paired_by_seed(here: Path) -> None:

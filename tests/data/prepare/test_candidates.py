@@ -14,6 +14,8 @@ from posrec.data.prepare.candidates import draw_candidates, draw_negatives, samp
 from posrec.data.prepare.prepare import prepare_dataset
 from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.data.simulate.simulate import simulate
+from posrec.errors import DataError, ForeignError
+from posrec.files import read_npz, write_npz
 from posrec.plan import ids
 from posrec.study.study import Study
 
@@ -92,6 +94,17 @@ def test_saved_candidates(toy: Callable[..., Study]) -> None:
     assert (np.sort(candidates.test) != np.sort(candidates.validation)).any(axis=1).all()
     draw_candidates(study, "toy")
     assert path.read_bytes() == first
+    copies = [path.parents[1] / "0123456789ab" / path.name, path.with_name("candidates=0123456789ab.npz")]
+    for copy, key in zip(copies, ("dataset_id", "candidates_id"), strict=True):
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(first)
+        with pytest.raises(ForeignError, match=f"{key} is '.*', its place says '0123456789ab'; `posrec verify"):
+            Candidates.load(copy)
+    content = read_npz(path)
+    for key, other in (("test", content["validation"]), ("identity", np.array("{}")), ("more", np.zeros(1))):
+        write_npz(copies[1], {**content, key: other})
+        with pytest.raises(DataError, match=r"the checksum does not match|holds .*, not candidates of this version"):
+            Candidates.load(copies[1])
     other = toy(negatives=20, candidates_seed=1)
     draw_candidates(other, "toy")
     assert (Candidates.load(ids.dataset_files(other, "toy").candidates).test != candidates.test).any(axis=1).all()

@@ -34,6 +34,7 @@ def test_summary_by_hand(make_prepared: Callable[..., Prepared]) -> None:
         "tied_pairs_share": pytest.approx(3 / 6),
         "tied_run_lengths": {"1": 3, "2": 3, "3": 0, "4": 0, "5 or more": 0},
         "repeat_rate": pytest.approx(3 / 9),
+        "repeated_targets": {"test": 1.0, "validation": 0.0},  # a and c have 1 again after 2
         "popularity_gini": pytest.approx(2 * (1 * 1 + 2 * 2 + 3 * 6) / (3 * 9) - 4 / 3),
         "first_day": "1970-01-01",
         "last_day": "1971-01-01",
@@ -43,6 +44,14 @@ def test_summary_by_hand(make_prepared: Callable[..., Prepared]) -> None:
         "attributes": 2,
         "attributes_per_item": 1.0,
     }
+
+
+def test_targets_that_were_in_the_history(make_prepared: Callable[..., Prepared]) -> None:
+    rows = [(user, item, time) for user, items in zip("abcd", ("xyxx", "xyzw", "xxy", "xyy"), strict=True)
+            for time, item in enumerate(items)]  # fmt: skip
+    found = statistics.repeated_targets(make_prepared(rows))
+    assert found == {"test": 2 / 4, "validation": 2 / 4}
+    assert statistics.repeated_targets(make_prepared([("a", "x", 0)])) == {"test": 0.0, "validation": 0.0}
 
 
 def test_gini_of_known_distributions() -> None:
@@ -68,4 +77,5 @@ def test_card_of_a_study(workplace: Path, make_study: Callable[..., Study]) -> N
     card = read_json(files.card)
     assert (card["dataset"], card["title"], card["simulated"]) == ("toy", "simulated", True)
     assert (card["k_core"], card["tied_times"], card["dataset_id"]) == (2, "file", files.folder.name)
+    assert (card["duplicates_dropped"], card["reviews"]) == (0, card["interactions"])
     assert card["interactions"] == read_json(files.manifest)["counts"]["interactions"]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -201,7 +202,7 @@ def test_same_bytes_from_raw_and_from_the_store(
     assert [path.read_bytes() for path in (files.arrays, files.manifest)] == first
 
 
-def test_a_damaged_store_is_prepared_anew(workplace: Path, make_study: Callable[..., Study]) -> None:
+def test_a_damaged_store_is_prepared_again(workplace: Path, make_study: Callable[..., Study]) -> None:
     study = make_study(simulate=TOY)
     files = ready(study)
     stored = prepare.store_folder(files.folder.name) / "dataset.npz"
@@ -240,6 +241,25 @@ def test_a_table_that_changes_while_it_is_prepared_is_refused(
     assert Prepared.load(files.arrays, files.manifest).n_users == 4
 
 
+def test_reviews_of_another_simulation_are_refused(workplace: Path, make_study: Callable[..., Study]) -> None:
+    """Two simulations whose files, or whole folders, were exchanged."""
+    one, other = (make_study(simulate={**TOY, "seed": seed}) for seed in (1, 2))
+    ready(one), ready(other)
+    first, second = (planned.raw_folder("toy", study.settings.datasets["toy"]) for study in (one, other))
+    (workplace / "store").rename(workplace / "old")
+    (second / "reviews.json.gz").rename(first / "reviews.json.gz")
+    with pytest.raises(DataError, match=r"reviews.json.gz: sha256 is .*, not .*; run `posrec simulate --dataset toy`"):
+        prepare.prepare_dataset(one, "toy")
+    for file in second.iterdir():
+        file.rename(first / file.name)
+    with pytest.raises(DataError, match=r"simulation.json: settings is .*; run `posrec simulate --dataset toy`"):
+        prepare.prepare_dataset(one, "toy")
+    (first / "simulation.json").write_text("{}")
+    with pytest.raises(DataError, match=r"simulation.json: carries no checksum.*; run `posrec simulate"):
+        prepare.prepare_dataset(one, "toy")
+    ready(one)
+
+
 def test_attributes_can_be_left_out(workplace: Path, make_study: Callable[..., Study]) -> None:
     files = ready(make_study(simulate=TOY, attributes=False))
     prepared = Prepared.load(files.arrays, files.manifest)
@@ -267,8 +287,79 @@ def test_empty_core_names_k_and_counts(workplace: Path, make_study: Callable[...
 def test_nothing_to_test_on(workplace: Path, make_study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = pd.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "time": [1, 2, 3]})
     monkeypatch.setattr(prepare.formats, "read_reviews", lambda *_: pairs)
-    with pytest.raises(DataError, match="no user has 3 or more reviews"):
+    with pytest.raises(DataError, match="a user needs 3 reviews for a test and 4 to be trained on"):
         ready(make_study(simulate=TOY, k_core=1, attributes=False))
+
+
+def prepare_rows(make_study: Callable[..., Study], rows: list[tuple[str, str, int]], **settings: Any) -> None:
+    """Write a table of user, item and day after 2001-09-09, and prepare it."""
+    lines = [f"{user},{item},{1_000_000_000 + 86_400 * day}" for user, item, day in rows]
+    Path("shop.csv").write_text("\n".join(["user_id,item_id,timestamp", *lines, ""]))
+    prepare.prepare_dataset(make_study(table={"path": "shop.csv"}, k_core=1, **settings), "toy")
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [
+        ([0] * 8, "for training: no user has two reviews there, and nobody for validation, and nobody for the test;"),
+        ([0, 1, 2, 3, 4, 5, 6, 7], "for validation;"),
+    ],
+)
+def test_an_empty_part_of_a_split_by_time_is_named(
+    workplace: Path, make_study: Callable[..., Study], days: list[int], reason: str
+) -> None:
+    rows = [(user, item, day) for user, (item, day) in zip("aaaaaabb", zip("uvwxyzuv", days, strict=True), strict=True)]
+    rows += [("c", item, 0) for item in "uvw"] + [("c", "z", 9)]
+    if len(set(days)) == 1:
+        rows = rows[:8]
+    with pytest.raises(DataError) as caught:
+        prepare_rows(make_study, rows, split="global_time", held_out_share=0.1)
+    way_out = "use other data, another held_out_share, or split: leave_one_out"
+    assert str(caught.value) == f"datasets.toy.split: global_time leaves nobody {reason} {way_out}"
+
+
+def test_users_of_three_reviews_leave_nothing_to_train_on(workplace: Path, make_study: Callable[..., Study]) -> None:
+    with pytest.raises(DataError, match=r"toy.split: leave_one_out leaves nobody for training: no user has two"):
+        prepare_rows(make_study, [(user, item, day) for user in "ab" for day, item in enumerate("xyz")])
+
+
+def test_a_user_without_negatives_is_named(workplace: Path, make_study: Callable[..., Study]) -> None:
+    rows = [("anna", item, day) for day, item in enumerate("xyzxy")]
+    rows += [("ben", item, day) for day, item in enumerate("xyxz")]
+    with pytest.raises(DataError, match=r"datasets.toy: the training reviews of user 'anna' are of all 3 items, so no"):
+        prepare_rows(make_study, rows)
+
+
+@pytest.mark.parametrize("rows", [[("a", "x", 0)] * 3 + [("a", "x", 1)], [("b", "y", 2), ("a", "x", 0)] * 2])
+def test_of_duplicates_the_first_stays(rows: list[tuple[str, str, int]]) -> None:
+    kept = filters.first_of_duplicates(table_of(rows))
+    assert np.flatnonzero(kept).tolist() == [rows.index(row) for row in dict.fromkeys(rows)]
+
+
+def test_duplicates_are_dropped_and_counted(workplace: Path, make_study: Callable[..., Study]) -> None:
+    """A row with another time is a repeat, and stays; also from the store the count is known."""
+    rows = [(user, item, day) for user in "ab" for day, item in enumerate("xyzxw" if user == "a" else "yzxyw")]
+    rows += [*rows[:3], ("c", "v", 0)]
+    for own, dropped in (({}, 3), ({"duplicates": "keep"}, 0)):
+        for _ in ("raw", "store"):
+            prepare_rows(make_study, rows, **own)
+            study = make_study(table={"path": "shop.csv"}, k_core=1, **own)
+            manifest = read_json(planned.dataset_files(study, "toy").manifest)
+            assert manifest["read"] == {"reviews": 14, "duplicates_dropped": dropped}
+            assert manifest["counts"]["interactions"] == 14 - dropped
+
+
+def test_a_table_read_in_another_way_is_not_taken_from_the_store(
+    workplace: Path, make_study: Callable[..., Study]
+) -> None:
+    lines = [f"{user}\t{item}\t{1_000_000_000 + 86_400 * day}" for user in "ab" for day, item in enumerate("xyzw")]
+    text = "\n".join(["user_id\titem_id\ttimestamp", *lines, "c\tv\t1000000000", ""])
+    Path("shop.tsv").write_text(text)
+    prepare.prepare_dataset(make_study(table={"path": "shop.tsv"}, k_core=1), "toy")
+    for name in ("shop.csv", "shop.tsv.gz", "shop.parquet"):
+        Path(name).write_text(text)
+        with pytest.raises(DataError, match=name):
+            prepare.prepare_dataset(make_study(table={"path": name}, k_core=1), "toy")
 
 
 def test_missing_raw_files_name_the_command(workplace: Path, make_study: Callable[..., Study]) -> None:

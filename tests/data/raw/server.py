@@ -1,4 +1,4 @@
-"""A real HTTP server on localhost that misbehaves as it is told, request by request."""
+"""A real HTTP server on localhost that misbehaves as tests ask, request by request."""
 
 import threading
 import time
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = served.faults.popleft() if served.faults else None
         if isinstance(fault, int):
             return self.send_error(fault)
-        if isinstance(fault, Served):  # from now on another file stands there
+        if isinstance(fault, Served):  # from now on another file is there
             fault.asked = served.asked
             served = self.server.files[self.path.lstrip("/")] = fault
             fault = served.faults.popleft() if served.faults else None

@@ -87,7 +87,7 @@ def test_links_and_doubles_are_refused(tmp_path: Path) -> None:
         archive.writestr("a", TEXT)
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("a", TEXT)
-    with zipfile.ZipFile(path) as archive, pytest.raises(DataError, match="'a' stands twice"):
+    with zipfile.ZipFile(path) as archive, pytest.raises(DataError, match="'a' is there twice"):
         members(archive, path)
 
 

@@ -122,7 +122,7 @@ def test_mirror_not_set(mirrored: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(DataError) as caught:
         sources.fetch("shop", Path("raw"))
     assert str(caught.value).splitlines() == [
-        "source 'shop': 2 of 2 files could not be had:",
+        "source 'shop': 2 of 2 files are not available:",
         "  reviews.json: POSREC_MIRROR is not set",
         "  items.json: POSREC_MIRROR is not set",
         "put each at <folder>/shop/, such as <folder>/shop/reviews.json, set the variable: export "

@@ -86,7 +86,7 @@ def test_no_item_twice(drawn: tuple[World, Walks]) -> None:
 
 
 def test_order_follows_the_lags(drawn: tuple[World, Walks]) -> None:
-    """Successors carry their lag's weight, and the two lags' successors differ: where an item lies matters."""
+    """Successors carry their lag's weight, and the two lags' successors differ: the place of an item matters."""
     world, walks = drawn
     shares = lag_shares(world, walks, "order")
     np.testing.assert_allclose(shares, np.outer(SETTINGS.lag_weights, SUCCESSOR_WEIGHTS), atol=0.06)

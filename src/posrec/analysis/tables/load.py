@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from posrec.data.prepare.prepared import identity_of
 from posrec.errors import DataError
 from posrec.files import REMEDY, read_checked_json
 from posrec.plan import ids
@@ -144,7 +145,7 @@ def _scores(scores: dict[str, Any], of_training: dict[str, Any]) -> dict[str, An
 
 
 def _baselines(path: Path) -> dict[str, Any]:
-    found = read_checked_json(path).get("baselines", {})
+    found = read_checked_json(path, **identity_of(path)).get("baselines", {})
     try:
         named = {
             name: {f"{kind}_{key}": found[name][kind][title] for kind in KINDS for key, title in METRICS.items()}
@@ -156,7 +157,7 @@ def _baselines(path: Path) -> dict[str, Any]:
 
 
 def _card(path: Path) -> dict[str, Any]:
-    card: dict[str, Any] = read_checked_json(path)
+    card: dict[str, Any] = read_checked_json(path, **identity_of(path))
     for key in ("users", "items", "interactions", "density", "sparsity"):
         if key not in card:
             raise DataError(f"{path}: lacks '{key}'; {REMEDY}")

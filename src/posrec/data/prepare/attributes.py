@@ -1,4 +1,4 @@
-"""What is known of the items: names as a multi-hot table, and dense features such as those of images."""
+"""Attributes of the items: names as a multi-hot table, and dense features such as those of images."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence

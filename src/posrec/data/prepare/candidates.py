@@ -57,7 +57,7 @@ def sample_ranks(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndar
 
     Floyd's algorithm (Bentley and Floyd, CACM 30, 1987), a step for all rows at once.
     """
-    chosen = np.empty((n, len(sizes)), dtype=np.int64)  # (n, R): the rows chosen so far lie together
+    chosen = np.empty((n, len(sizes)), dtype=np.int64)  # (n, R): the rows chosen so far are contiguous
     for step in range(n):
         top = sizes - n + step
         draw = rng.integers(0, top + 1)

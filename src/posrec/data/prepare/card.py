@@ -20,7 +20,7 @@ def describe_dataset(study: Study, name: str) -> None:
     files = ids.dataset_files(study, name)
     dataset = study.settings.datasets[name]
     manifest = read_json(files.manifest)
-    about = {key: manifest[key] for key in ("dataset_id", "title", "simulated")}
+    about = {key: manifest[key] for key in ("dataset_id", "title", "simulated")} | manifest["read"]
     settings = {"k_core": dataset.k_core, "tied_times": dataset.tied_times}
     write_checked_json(
         files.card, {"dataset": name, **about, **settings, **summary(Prepared.load(files.arrays, files.manifest))}
@@ -28,7 +28,7 @@ def describe_dataset(study: Study, name: str) -> None:
 
 
 def summary(prepared: Prepared) -> dict[str, Any]:
-    """All figures of the card that the data alone determine."""
+    """The figures of the card that depend on the data alone."""
     lengths = np.diff(prepared.offsets)
     interactions = len(prepared.items)
     density = interactions / (prepared.n_users * prepared.n_items)
@@ -45,6 +45,7 @@ def summary(prepared: Prepared) -> dict[str, Any]:
         "tied_pairs_share": tied_pairs_share(prepared.offsets, prepared.times),
         "tied_run_lengths": tied_run_lengths(prepared.offsets, prepared.times),
         "repeat_rate": repeat_rate(prepared.offsets, prepared.items),
+        "repeated_targets": repeated_targets(prepared),
         "popularity_gini": gini(np.bincount(prepared.items, minlength=prepared.n_items + 1)[1:]),
         "first_day": _day(prepared.times.min()),
         "last_day": _day(prepared.times.max()),
@@ -89,6 +90,22 @@ def repeat_rate(offsets: np.ndarray, items: np.ndarray) -> float:
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     different = len(np.unique(users * (items.max() + np.int64(1)) + items))
     return 1 - different / len(items)
+
+
+def repeated_targets(prepared: Prepared) -> dict[str, float]:
+    """Share of the targets of the test, and of the validation, that were in the history; 0 where there is no target.
+
+    A scorer that prefers the history finds them: of the other items of the history none is a candidate.
+    """
+    users = np.repeat(np.arange(prepared.n_users), np.diff(prepared.offsets))
+    order = np.lexsort((prepared.items, users))  # stable: in the order of time within a user and item
+    pairs = np.stack([users, prepared.items])[:, order]
+    again = np.zeros(len(users), dtype=bool)
+    again[order[1:]] = (pairs[:, 1:] == pairs[:, :-1]).all(axis=0)
+    targets = {"test": prepared.test, "validation": prepared.validation}
+    return {
+        name: float(again[places[places >= 0]].sum() / max(1, (places >= 0).sum())) for name, places in targets.items()
+    }
 
 
 def gini(counts: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-BLOCK = 2**20  # interactions computed at once: what lies between takes little memory
+BLOCK = 2**20  # interactions computed at once: intermediate results take little memory
 
 
 def context_features(times: np.ndarray, training: np.ndarray, kind: str = "calendar") -> np.ndarray:

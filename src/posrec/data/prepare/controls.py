@@ -1,4 +1,4 @@
-"""Controls: what a study breaks on purpose, to see whether a result goes away with it."""
+"""Controls: what a study breaks on purpose, to see whether a result disappears."""
 
 import numpy as np
 

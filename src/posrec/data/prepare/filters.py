@@ -1,4 +1,4 @@
-"""Which interactions stay: repeats, the filters by number of reviews, subsets by number of users and items.
+"""Which interactions stay: duplicates, repeats, the filters by number of reviews, subsets by number of users and items.
 
 Every filter gives a mask (N,) over interactions whose users and items are whole numbers from 0.
 """
@@ -13,7 +13,10 @@ SUBSET_STREAM = 2
 
 
 def filter_interactions(name: str, interactions: Interactions, dataset: DatasetSettings) -> Interactions:
-    """Repeats, then the filter by number of reviews, then the subset. Raises DataError where nothing remains."""
+    """Repeats, then the filter by number of reviews, then the subset. Raises DataError where nothing remains.
+
+    Exact duplicates are dropped before, by `first_of_duplicates`.
+    """
     kept = interactions.keep(without_repeats(interactions, dataset.repeats))
     counting = one_pass if dataset.filter == "one_pass" else k_core
     core = kept.keep(counting(kept.users, kept.items, dataset.k_core))
@@ -48,6 +51,19 @@ def one_pass(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
     """
     everything = np.ones(len(users), dtype=bool)
     return _frequent(users, everything, k) & _frequent(items, everything, k)
+
+
+def first_of_duplicates(interactions: Interactions) -> np.ndarray:
+    """Mask (N,) of the interactions without an earlier one, in the order of the file, of the same user, item and time.
+
+    Such rows are copies of one event: an export that was joined twice, an item bought in several pieces.
+    """
+    keys = (interactions.times, interactions.items, interactions.users)
+    order = np.lexsort(keys)
+    new = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    kept = np.zeros(len(interactions), dtype=bool)
+    kept[order[np.concatenate([[True], new])]] = True
+    return kept
 
 
 def without_repeats(interactions: Interactions, repeats: str) -> np.ndarray:

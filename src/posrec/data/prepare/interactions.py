@@ -25,7 +25,7 @@ class Interactions:
         return len(self.users)
 
     def keep(self, kept: np.ndarray) -> "Interactions":
-        """The interactions that the mask `kept` (N,) selects; ids that no longer occur are gone."""
+        """The interactions that the mask `kept` (N,) selects; ids that no longer occur are removed."""
         if kept.all():
             return self
         users, user_ids = _compact(self.users[kept], self.user_ids)

@@ -10,23 +10,23 @@ from posrec import versions
 from posrec.data.prepare.attributes import attribute_table, choose_names, feature_table
 from posrec.data.prepare.context import context_features
 from posrec.data.prepare.controls import change_context, shuffle_histories
-from posrec.data.prepare.filters import filter_interactions
+from posrec.data.prepare.filters import filter_interactions, first_of_duplicates
 from posrec.data.prepare.interactions import Interactions, code
 from posrec.data.prepare.prepared import Prepared
 from posrec.data.raw import formats
-from posrec.data.raw.sources import check_raw_files
+from posrec.data.raw.sources import check_raw_files, simulated_checksums
 from posrec.errors import DataError
+from posrec.files import read_json
 from posrec.plan import expected, ids
 from posrec.study.settings import DatasetSettings
 from posrec.study.study import Study
 
 MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item
 SHUFFLE_STREAM = 1
-NOTHING_HELD_OUT = {
-    "leave_one_out": f"no user has {MIN_INTERACTIONS} or more reviews, so there is nothing to test on; use other data "
-    "or another k_core",
-    "global_time": "no user has reviews before and after the point in time of the test, so there is nothing to test "
-    "on; use other data, another held_out_share, or split: leave_one_out",
+WAYS_OUT = {
+    "leave_one_out": f"a user needs {MIN_INTERACTIONS} reviews for a test and {MIN_INTERACTIONS + 1} to be trained on; "
+    "use other data or another k_core",
+    "global_time": "use other data, another held_out_share, or split: leave_one_out",
 }
 
 
@@ -40,12 +40,14 @@ def prepare_dataset(study: Study, name: str) -> None:
     files = ids.dataset_files(study, name)
     about = describe(name, dataset)
     kept = store_folder(about["dataset_id"])
-    prepared = _load_stored(kept)
-    if prepared is None:
-        prepared = build(name, dataset)
+    stored = _load_stored(kept)
+    if stored is None:
+        prepared, about["read"] = build(name, dataset)
         if ids.dataset_id(name, dataset) != about["dataset_id"]:
             raise DataError(f"datasets.{name}.table: was changed while it was read; run the same command again")
         prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
+    else:
+        prepared, about["read"] = stored
     expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
     prepared.save(files.arrays, files.manifest, about)
 
@@ -55,11 +57,19 @@ def store_folder(dataset_id: str) -> Path:
     return ids.store() / "data" / dataset_id
 
 
-def build(name: str, dataset: DatasetSettings) -> Prepared:
-    """Prepare a data set from its raw files. Raises DataError."""
+def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, dict[str, int]]:
+    """Prepare a data set from its raw files; and how many reviews were read, and how many duplicates dropped of them.
+
+    Raises DataError.
+    """
     folder, source = ids.raw_folder(name, dataset), ids.source_of(name, dataset)
-    check_raw_files(folder, source["files"], source["remedy"])
-    interactions = filter_interactions(name, code(formats.read_reviews(folder, source)), dataset)
+    files = source["files"]
+    if dataset.simulate is not None:
+        files = simulated_checksums(folder, dataset.simulate, source["remedy"])
+    check_raw_files(folder, files, source["remedy"])
+    reviews = code(formats.read_reviews(folder, source))
+    different = reviews.keep(first_of_duplicates(reviews)) if dataset.duplicates == "drop" else reviews
+    interactions = filter_interactions(name, different, dataset)
     items = interactions.item_ids.tolist()
     source = {**source, "options": {**source["options"], "price_bins": dataset.price_bins}}
     found = formats.read_attributes(folder, source, set(items)) if dataset.attributes else {}
@@ -69,11 +79,10 @@ def build(name: str, dataset: DatasetSettings) -> Prepared:
     features = None
     if dataset.dense_features:
         features = feature_table(name, formats.read_features(folder, source), items)
-    check_raw_files(folder, source["files"], source["remedy"])  # nobody wrote to them while they were read
-    prepared = arrange(interactions, dataset, attributes, features)
-    if not (prepared.test >= 0).any():
-        raise DataError(f"datasets.{name}: {NOTHING_HELD_OUT[dataset.split]}")
-    return prepared
+    check_raw_files(folder, files, source["remedy"])  # they did not change while they were read
+    prepared = arrange(interactions, dataset, attributes, features, name)
+    check_negatives(name, prepared, interactions.user_ids)
+    return prepared, {"reviews": len(reviews), "duplicates_dropped": len(reviews) - len(different)}
 
 
 def arrange(
@@ -81,10 +90,12 @@ def arrange(
     dataset: DatasetSettings,
     attributes: Sequence[Sequence[str]],
     features: np.ndarray | None = None,
+    name: str | None = None,
 ) -> Prepared:
     """Order, split and describe interactions, and break what the controls say.
 
-    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32.
+    Items are numbered from 1; attributes[i] are the names of item i + 1; features: (I + 1, F) float32. name: that of
+    the data set in a study, which needs something in every part of the split. Raises DataError where a part is empty.
     """
     order = order_rows(interactions, dataset.tied_times, dataset.tied_times_seed)
     users, items, times = interactions.users[order], interactions.items[order] + 1, interactions.times[order]
@@ -93,6 +104,8 @@ def arrange(
         train_length, validation, test = global_time(offsets, times, dataset.held_out_share)
     else:
         train_length, validation, test = leave_one_out(offsets)
+    if name is not None:
+        check_parts(f"datasets.{name}.split: {dataset.split}", train_length, validation, test, WAYS_OUT[dataset.split])
     training = np.arange(len(users)) < np.repeat(offsets[:-1] + train_length, np.diff(offsets))
     if dataset.control.histories == "shuffle":
         mixed = shuffle_histories(offsets, train_length, dataset.control.seed)
@@ -111,6 +124,30 @@ def arrange(
         attribute_ids=attribute_ids,
         features=np.zeros((0, 0), np.float32) if features is None else features,
     )
+
+
+def check_parts(where: str, train_length: np.ndarray, validation: np.ndarray, test: np.ndarray, way_out: str) -> None:
+    """Raise DataError where a part of a split is empty. Training needs a user with two interactions, one a target."""
+    has = {
+        "for training: no user has two reviews there": (train_length >= 2).any(),
+        "for validation": (validation >= 0).any(),
+        "for the test": (test >= 0).any(),
+    }
+    empty = [part for part, found in has.items() if not found]
+    if empty:
+        raise DataError(f"{where} leaves nobody {', and nobody '.join(empty)}; {way_out}")
+
+
+def check_negatives(name: str, prepared: Prepared, user_ids: np.ndarray) -> None:
+    """Raise DataError naming the first user whose training interactions are of every item: no negative is left."""
+    starts = prepared.offsets[:-1]
+    for user in np.flatnonzero(prepared.train_length >= prepared.n_items):
+        own = prepared.items[starts[user] : starts[user] + prepared.train_length[user]]
+        if len(np.unique(own)) == prepared.n_items:
+            raise DataError(
+                f"datasets.{name}: the training reviews of user {user_ids[user]!r} are of all {prepared.n_items} "
+                "items, so no negative is left for it; remove that user, or keep more items (a lower k_core)"
+            )
 
 
 def order_rows(interactions: Interactions, tied_times: str, seed: int) -> np.ndarray:
@@ -144,8 +181,8 @@ def leave_one_out(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def global_time(offsets: np.ndarray, times: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split at two points in time that are the same for all users (Ji et al., TOIS 2023, on leaks across users).
 
-    `share` of all interactions lie at or after the second point, as many between the two (more or fewer where times
-    are equal). Training is what lies before the first. Validation and test are a user's first interaction at or after
+    `share` of all interactions are at or after the second point, as many between the two (more or fewer where times
+    are equal). Training is what is before the first. Validation and test are a user's first interaction at or after
     each point that has one before it; the history at test is all that the user had until then. Later ones are unused.
     Returns as `leave_one_out`.
     """
@@ -169,8 +206,10 @@ def describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     }
 
 
-def _load_stored(folder: Path) -> Prepared | None:
+def _load_stored(folder: Path) -> tuple[Prepared, dict[str, int]] | None:
+    """The store's data and what was read for them; None where they are absent or damaged, and are prepared again."""
     try:
-        return Prepared.load(folder / "dataset.npz", folder / "dataset.json")
-    except DataError:
-        return None  # absent or damaged: prepared anew
+        prepared = Prepared.load(folder / "dataset.npz", folder / "dataset.json")
+        return prepared, read_json(folder / "dataset.json")["read"]
+    except (DataError, KeyError):
+        return None

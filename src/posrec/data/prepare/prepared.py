@@ -1,15 +1,30 @@
 """The prepared data set: what `data` writes and `model` reads."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posrec.errors import DataError, ForeignError
-from posrec.files import REMEDY, npz_bytes, read_json, read_npz, sha256, write_bytes, write_json, write_npz
+from posrec.errors import DataError
+from posrec.files import (
+    REMEDY,
+    check_identity,
+    npz_bytes,
+    read_json,
+    read_npz,
+    sha256,
+    write_bytes,
+    write_json,
+    write_npz,
+)
 
+IDS = {
+    "baselines": "evaluation_id",
+    "candidates": "candidates_id",
+}  # kind of file beside prepared data -> the id in its name
 CONTEXT_FEATURES = (  # of `time_features: calendar`
     "year",
     "month",
@@ -18,6 +33,17 @@ CONTEXT_FEATURES = (  # of `time_features: calendar`
     "day_of_year",
     "week_of_month",
 )
+
+
+def identity_of(path: Path) -> dict[str, str]:
+    """What a file beside prepared data must say of itself, from its place <data set>/<dataset id>/<kind>[=<id>].*.
+
+    >>> identity_of(Path("data/toy/46868aa30501/baselines=fccde0d6779b.json"))
+    {'dataset': 'toy', 'dataset_id': '46868aa30501', 'evaluation_id': 'fccde0d6779b'}
+    """
+    kind, _, own = path.stem.partition("=")
+    named = {"dataset": path.parent.parent.name, "dataset_id": path.parent.name}
+    return named | ({IDS[kind]: own} if kind in IDS else {})
 
 
 @dataclass(frozen=True)
@@ -84,11 +110,7 @@ class Prepared:
             raise DataError(
                 f"{arrays}: missing or damaged (its manifest names another checksum); delete {manifest} and run again"
             )
-        if about.get("dataset_id") != manifest.parent.name:
-            raise ForeignError(
-                f"{manifest}: dataset_id is {about.get('dataset_id')!r}, its folder says {manifest.parent.name!r}; "
-                f"{REMEDY}"
-            )
+        check_identity(manifest, about, {"dataset_id": manifest.parent.name})
         return Prepared(**read_npz(arrays, mapped=("features",)))
 
 
@@ -104,19 +126,23 @@ class Candidates:
     validation: np.ndarray
 
     def save(self, path: Path) -> None:
-        """Write the candidates with a hash of their content."""
-        write_bytes(path, npz_bytes({"test": self.test, "validation": self.validation, "digest": self._digest()}))
+        """Write the candidates with the identity that their path says, and a checksum of both."""
+        identity = json.dumps(identity_of(path), sort_keys=True)
+        content = {"test": self.test, "validation": self.validation, "identity": np.array(identity)}
+        write_bytes(path, npz_bytes({**content, "checksum": np.array(self._checksum(identity))}))
 
     @staticmethod
     def load(path: Path) -> "Candidates":
-        """Read frozen candidates. Raises DataError when they were changed."""
+        """Read frozen candidates. Raises DataError for changed ones, ForeignError for those of another data set."""
         content = read_npz(path)
-        candidates = Candidates(content["test"], content["validation"])
-        if not np.array_equal(content.get("digest", np.empty(0, np.uint8)), candidates._digest()):
-            raise DataError(
-                f"{path}: the candidates are not those that were frozen (hash differs); delete the file and run again"
-            )
+        if set(content) != {"test", "validation", "identity", "checksum"}:
+            raise DataError(f"{path}: holds {', '.join(content)}, not candidates of this version; {REMEDY}")
+        candidates, identity = Candidates(content["test"], content["validation"]), str(content["identity"])
+        if str(content["checksum"]) != candidates._checksum(identity):
+            raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
+        check_identity(path, json.loads(identity), identity_of(path))
         return candidates
 
-    def _digest(self) -> np.ndarray:
-        return np.frombuffer(hashlib.sha256(self.test.tobytes() + b"/" + self.validation.tobytes()).digest(), np.uint8)
+    def _checksum(self, identity: str) -> str:
+        parts = (self.test.tobytes(), self.validation.tobytes(), identity.encode())
+        return hashlib.sha256(b"/".join(parts)).hexdigest()

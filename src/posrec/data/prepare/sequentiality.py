@@ -54,7 +54,7 @@ def sequentiality(prepared: Prepared) -> Sequentiality | None:
 
 
 def _history_mask(prepared: Prepared, users: np.ndarray) -> np.ndarray:
-    """(N,) whether an interaction lies before its user's test item; all of them for users without one."""
+    """(N,) whether an interaction is before its user's test item; all of them for users without one."""
     return (prepared.test[users] < 0) | (np.arange(len(users)) < prepared.test[users])
 
 

@@ -40,7 +40,7 @@ def limited(handle: IO[bytes], path: Path, packed: int) -> Iterator[bytes]:
         if total > limit:
             raise DataError(
                 f"{path}: unpacks to more than {limit:,} bytes from {packed:,}: it looks like a decompression "
-                "bomb, and was left; if you trust it, unpack it yourself and name the unpacked file"
+                "bomb, and was not read; if you trust it, unpack it yourself and name the unpacked file"
             )
         yield chunk
 
@@ -55,7 +55,7 @@ def members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DataError(f"{path}: the member {member.filename!r} is a link; nothing was unpacked")
         if str(name) in found:
-            raise DataError(f"{path}: the member {member.filename!r} stands twice; nothing was unpacked")
+            raise DataError(f"{path}: the member {member.filename!r} is there twice; nothing was unpacked")
         if not member.is_dir():
             found[str(name)] = member
     return found
@@ -65,7 +65,7 @@ def read_member(archive: zipfile.ZipFile, path: Path, name: str) -> Iterable[byt
     """The bytes of one file of a zip in chunks. Raises DataError: unsafe archive, no such member, bomb."""
     found = members(archive, path)
     if name not in found:
-        raise DataError(f"{path}: has no member {name}; it is another version than the source needs")
+        raise DataError(f"{path}: has no member {name}; it is not the version that the source needs")
     with archive.open(found[name]) as handle:
         yield from limited(handle, path, max(1, found[name].compress_size))
 

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from posrec import versions
 from posrec.data.raw import transport, wheels
 from posrec.data.raw.archives import CHUNK
 from posrec.errors import DataError, StudyError
-from posrec.files import write_json, write_stream
+from posrec.files import read_checked_json, write_json, write_stream
+from posrec.plan import ids
 from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.reading import nearest
+from posrec.study.settings import SimulationSettings
 from posrec.study.sources import FileRecord
 
 MIRROR = "POSREC_MIRROR"
-RECORD = "source.json"
+RECORD, MARKER = "source.json", "simulation.json"  # written last into a folder of raw files
 
 
 def fetch(name: str, destination: Path, record: bool = False) -> None:
@@ -78,6 +81,22 @@ def check_raw_files(folder: Path, files: Mapping[str, str | None], remedy: str) 
             raise DataError(f"{path}: missing; {remedy} first")
         if expected is not None and (found := sha256_of(path)) != expected:
             raise DataError(f"{path}: sha256 is {found}, not {expected}: it was changed; {remedy}")
+
+
+def simulated_checksums(folder: Path, settings: SimulationSettings, remedy: str) -> dict[str, str]:
+    """sha256 of each file of a simulation, as its marker records them.
+
+    Raises DataError unless `folder` holds the marker of a simulation with these settings; `remedy` says what to do.
+    """
+    path = folder / MARKER
+    if not path.is_file():
+        raise DataError(f"{path}: missing; {remedy} first")
+    try:
+        content = read_checked_json(path, settings=settings.model_dump(), data_version=versions.DATA_VERSION)
+        return {name: str(content["files"][name]) for name in ids.simulated_files(settings)}
+    except (DataError, KeyError, TypeError) as error:
+        reason = str(error).partition(f"{path}: ")[2].partition(";")[0] or f"lacks {error}"
+        raise DataError(f"{path}: {reason}; {remedy}") from None
 
 
 def _fetch_all(
@@ -141,7 +160,7 @@ def _checked(path: Path, expected: FileRecord | None) -> Iterator[bytes]:
 
 @contextmanager
 def _alone(name: str, folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no other fetch writes into it. The system lets go of it when the process ends."""
+    """Lock the folder, so that no other fetch writes into it. The system releases it when the process ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,7 +172,7 @@ def _alone(name: str, folder: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete what a killed fetch left, but for the parts of downloads, which are gone on with."""
+    """Delete what a killed fetch left, except the parts of downloads, which are continued."""
     for path in folder.glob(".*.tmp"):
         path.unlink()
     for path in folder.glob(f"{wheels.PREFIX}*"):
@@ -164,7 +183,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _way_out(name: str, source: Mapping[str, Any], failures: Mapping[str, str]) -> str:
-    count = f"{len(failures)} of {len(source['files'])} files could not be had"
+    count = f"{len(failures)} of {len(source['files'])} files are not available"
     lines = [f"  {file}: {reason}" for file, reason in failures.items()]
     first = next(iter(failures))
     origin = source.get("origin") or next(iter(sources.addresses(source, "")), "")

@@ -1,8 +1,8 @@
 """Download a file over HTTP: addresses in turn, retries with back-off, resumed after a break or a kill.
 
-What has come so far lies in <file>.part, and beside it in <file>.part.json which version of which file it is the
+What has come so far is in <file>.part, and beside it <file>.part.json says which version of which file it is the
 beginning of. A part is gone on with only where the server confirms that version, or where the sha256 is known and
-decides at the end; else the file is begun anew.
+decides at the end; else the download starts again.
 """
 
 import json
@@ -92,7 +92,7 @@ class Part:
         return total
 
     def headers(self) -> dict[str, str]:
-        """What to ask for: the rest, where it can be told whether it fits; else the whole."""
+        """What to ask for: the rest, where it is known whether it fits; else the whole."""
         version = self.state().get("version")
         if not self.state() or not (version or self.expected):
             return {}
@@ -159,7 +159,7 @@ def _receive(part: Part) -> None:
             part.begin(response)
         else:
             part.discard()
-            raise TransientError(f"HTTP {response.status_code}: the file there is another one now; begun anew")
+            raise TransientError(f"HTTP {response.status_code}: the file there has changed; the download starts again")
         _append(part, response)
     if part.total is not None and part.size != part.total:
         raise TransientError(f"ended after {part.size:,} of {part.total:,} bytes")

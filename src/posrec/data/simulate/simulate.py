@@ -1,7 +1,7 @@
 """Simulated Amazon reviews with known truth, written in the raw format of 2018.
 
 Every item belongs to a category and has three successors one step later, and three others two steps later: the next few
-items of two random cycles through its category. So which item comes next depends on how far back each item lies, not
+items of two random cycles through its category. So which item comes next depends on how far back each item is, not
 only on which items were there.
 """
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from posrec import versions
 from posrec.data.raw.formats.images import FEATURES, RECORD
+from posrec.data.raw.sources import MARKER
 from posrec.data.simulate.truth import best_achievable
 from posrec.data.simulate.walks import RULES, SUCCESSOR_WEIGHTS, Walks, draw_walks
 from posrec.data.simulate.world import World, draw_world
-from posrec.files import write_bytes, write_json, write_stream
+from posrec.files import sha256, write_bytes, write_checked_json, write_stream
+from posrec.plan.ids import simulated_files
 from posrec.study.settings import SimulationSettings
 from posrec.study.twins import BRANDS
 
@@ -44,16 +46,18 @@ RECENCY_NOTE = (
 
 
 def simulate(settings: SimulationSettings, folder: Path) -> None:
-    """Write reviews.json.gz, meta.json.gz and, last, simulation.json (settings, counts, truth) into `folder`.
+    """Write the simulated files into `folder`, and last simulation.json: settings, sha256 of each file, counts, truth.
 
-    Before it image_features.b, where the settings want such features. The same settings give the same bytes.
+    The files are reviews.json.gz, meta.json.gz and, with `features: image`, image_features.b. The same settings give
+    the same bytes.
     """
     world, walks, meta_rng = draw_simulation(settings)
     if settings.features == "image":
         write_stream(folder / IMAGES, _images(world, np.random.default_rng(_streams(settings)[4])))
     write_bytes(folder / "reviews.json.gz", _json_lines(_reviews(walks)))
     write_bytes(folder / "meta.json.gz", meta_file(world, meta_rng))
-    write_json(folder / "simulation.json", _truth(settings, world, walks))
+    files = {name: sha256(folder / name) for name in simulated_files(settings)}
+    write_checked_json(folder / MARKER, {"files": files, **_truth(settings, world, walks)})
 
 
 def draw_simulation(settings: SimulationSettings) -> tuple[World, Walks, np.random.Generator]:

@@ -26,7 +26,7 @@ from posrec.study.settings import SimulationSettings
 
 USERS = 1000  # the first of them are scored
 TOP = 10
-MOMENTS = 48  # days that stand for all days
+MOMENTS = 48  # sample of days that represents all of them
 CARRIES = 0.05  # share of NDCG@10 that must be lost without a thing for it to carry something
 CARRIERS = {"position": "order", "time": "time"}
 DISCOUNTS = 1 / np.log2(np.arange(2, TOP + 2))
@@ -86,7 +86,7 @@ def known_of_last(settings: SimulationSettings, world: World, walks: Walks, user
 
 
 def recent_chance(settings: SimulationSettings) -> float:
-    """How likely it is that the review before lies at most recency_days back, whatever the day."""
+    """How likely it is that the review before is at most recency_days old, whatever the day."""
     later = 1 - (1 - 1 / MEAN_GAP) ** settings.recency_days
     return settings.tied_days + (1 - settings.tied_days) * later
 
@@ -94,7 +94,7 @@ def recent_chance(settings: SimulationSettings) -> float:
 def successor_weights(settings: SimulationSettings, world: World, history: np.ndarray, order_known: bool) -> np.ndarray:
     """Weights (I,) of the items that may follow a history (t,), with sum 1, or 0 where none may.
 
-    order_known: each lag has its item; else every item of the history may lie at every lag.
+    order_known: each lag has its item; else every item of the history may be at every lag.
     """
     weights = np.zeros(world.n_items)
     for lag, lag_weight in enumerate(settings.lag_weights[: len(history)]):

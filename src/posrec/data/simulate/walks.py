@@ -159,7 +159,7 @@ def bounds_on(settings: SimulationSettings, world: World, pool: int, days: np.nd
 
 
 def season_of(days: np.ndarray, seasons: int) -> np.ndarray:
-    """The season (n,), from 0, of days (n,) since 1970: whole months, as evenly as they can be parted."""
+    """The season (n,), from 0, of days (n,) since 1970: whole months, divided as evenly as possible."""
     months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     found: np.ndarray = months * seasons // 12
     return found

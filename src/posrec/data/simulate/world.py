@@ -13,7 +13,7 @@ FIRST_DAY = 14_610  # 2010-01-01, in days since 1970
 
 @dataclass(frozen=True)
 class Pool:
-    """Items in an order in which those that are drawn together stand side by side.
+    """Items in an order in which those that are drawn together are neighbours.
 
     items: (I,). cumulated: (I,), their weights summed up to each. bounds: (G + 1,), that sum where each group begins.
     """
@@ -54,7 +54,7 @@ class World:
 
 
 def draw_world(settings: SimulationSettings, rng: np.random.Generator, time_rng: np.random.Generator) -> World:
-    """Draw a catalogue. Item numbers tell nothing; every category has an item, so there are at most I categories."""
+    """Draw a catalogue. Item numbers carry no information; every category has an item, so there are I at most."""
     categories = min(settings.categories, settings.items)
     category = rng.permutation(settings.items) % categories
     popularity = (1.0 + rng.permutation(settings.items)) ** -settings.popularity

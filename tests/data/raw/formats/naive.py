@@ -6,7 +6,6 @@ a file of that format.
 
 import ast
 import csv
-import io
 import json
 import unicodedata
 import warnings
@@ -18,9 +17,10 @@ Rows = list[Any]
 
 
 def lines_of(content: bytes) -> list[str]:
-    """The lines of a text, each of which must end with a line end."""
-    if not content.endswith(b"\n") or content.startswith(b"\xef\xbb\xbf"):
+    """The lines of a text, each of which must end with a line end, without a byte order mark."""
+    if not content.endswith(b"\n"):
         raise ValueError("not whole lines")
+    content = content.removeprefix(b"\xef\xbb\xbf")
     lines = content[:-1].split(b"\n")
     return [line[:-1].decode() if line.endswith(b"\r") else line.decode() for line in lines]
 
@@ -88,22 +88,48 @@ def recbole(content: bytes) -> Rows:
     return table("\t", "user_id:token", "item_id:token", "timestamp:float", a_whole_float)(content)
 
 
-def own_csv(content: bytes) -> Rows:
-    """A CSV with quoted fields."""
-    text = "".join(line + "\n" for line in lines_of(content))
+def own_records(content: bytes, separator: str, columns: set[str]) -> list[dict[str, str]]:
+    """The rows of a user's own text: blank lines are skipped, the last needs no line end, all but TSV may be quoted."""
+    if not content:
+        raise ValueError("empty")
+    whole = lines_of(content if content.endswith(b"\n") else content + b"\n")
     try:
-        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        # Not of a StringIO, which ends lines at a bare carriage return as well.
+        read = csv.reader((line + "\n" for line in whole), strict=True, delimiter=separator)
+        rows = [line.split(separator) for line in whole if line] if separator == "\t" else [row for row in read if row]
     except csv.Error as error:
         raise ValueError(error) from None
-    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+    if not rows or len(set(rows[0])) < len(rows[0]) or any(len(row) != len(rows[0]) for row in rows):
         raise ValueError("columns")
-    records = [dict(zip(header, row, strict=True)) for row in rows]
-    try:
+    if not columns <= set(rows[0]):
+        raise ValueError("header")
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def an_own_id(text: str) -> str:
+    """An id that is not in quotes."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        raise ValueError(text)
+    return an_id(text)
+
+
+def an_own_time(text: str) -> int:
+    """Seconds, from 1971 on: smaller numbers count something else."""
+    if 0 <= a_whole_float(text) < 31_536_000:
+        raise ValueError(text)
+    return a_time(a_whole_float(text))
+
+
+def own(separator: str) -> Callable[[bytes], Rows]:
+    """A user's own table of customer, product and bought."""
+
+    def naive(content: bytes) -> Rows:
+        records = own_records(content, separator, {"customer", "product", "bought"})
         return not_none(
-            [(an_id(r["customer"]), an_id(r["product"]), a_time(a_whole_float(r["bought"]))) for r in records]
+            [(an_own_id(r["customer"]), an_own_id(r["product"]), an_own_time(r["bought"])) for r in records]
         )
-    except KeyError as error:
-        raise ValueError(error) from None
+
+    return naive
 
 
 def ratings(content: bytes) -> Rows:
@@ -282,7 +308,7 @@ def items_named(content: bytes) -> Items:
 
 
 def items_recbole(content: bytes) -> Items:
-    """RecBole's .item, of which `words` is parted at spaces and every other token is a value."""
+    """RecBole's .item, of which `words` is split at spaces and every other token is a value."""
     header, *rows = [line.split("\t") for line in lines_of(content)]
     types = dict(column.partition(":")[::2] for column in header)
     if len(types) < len(header) or not set(types.values()) <= {"token", "token_seq", "float", "float_seq"}:
@@ -302,21 +328,11 @@ def items_recbole(content: bytes) -> Items:
 
 
 def items_own(content: bytes) -> Items:
-    """A user's own CSV of items, whose cells of two columns are parted at "|"."""
-    text = "".join(line + "\n" for line in lines_of(content))
-    try:
-        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    except csv.Error as error:
-        raise ValueError(error) from None
-    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
-        raise ValueError("columns")
-    if not {"sku", "brand", "tags"} <= set(header):
-        raise ValueError("header")
+    """A user's own CSV of items, whose cells of two columns are split at "|"."""
     items = []
-    for row in rows:
-        record = dict(zip(header, row, strict=True))
+    for record in own_records(content, ",", {"sku", "brand", "tags"}):
         values = [(name, part.strip()) for name in ("brand", "tags") for part in record[name].split("|")]
-        items.append((record["sku"], {f"{name}={value}" for name, value in values if value}))
+        items.append((an_own_id(record["sku"]), {f"{name}={value}" for name, value in values if value}))
     return first_of(items)
 
 

@@ -52,7 +52,7 @@ def test_meta_data(tmp_path: Path, write_gz: Writer) -> None:
         ("{'asin': 'A'", "not a Python dictionary of plain values"),
         ("['asin']", "not a Python dictionary"),
         ("", "not a Python dictionary"),
-        ("{'asin': 'A', 'asin': 'B'}", "a key stands twice"),
+        ("{'asin': 'A', 'asin': 'B'}", "a key is there twice"),
         ("{'title': 'A'}", "the key asin is missing"),
         ("{'asin': 5}", "asin is 5, not a text"),
         ("{'asin': b'A'}", "asin is b'A', not a text"),

@@ -71,7 +71,10 @@ def test_bad_table_line_is_named(tmp_path: Path, write_gz: Writer, line: str | b
 
 @pytest.mark.parametrize(
     ("header", "reason"),
-    [("user_id\titem_id", "column timestamp is missing"), (HEADER + "\tuser_id", "column user_id stands twice")],
+    [
+        ("user_id\titem_id", "column timestamp is missing"),
+        (HEADER + "\tuser_id", "header has the column user_id twice"),
+    ],
 )
 def test_bad_header(tmp_path: Path, write_gz: Writer, header: str, reason: str) -> None:
     write_gz(tmp_path / "interactions.tsv.gz", header, "a\tb\t1")
@@ -98,7 +101,7 @@ def test_bad_item_files(tmp_path: Path, write_gz: Writer) -> None:
     with pytest.raises(DataError, match=r"items.tsv.gz, line 3: attribute 7 is not in attributes.tsv.gz"):
         formats.read_attributes(tmp_path, TABLES, {"1"})
     write_gz(tmp_path / "attributes.tsv.gz", "attribute_id\tname", "1\tSoap", "1\tOil")
-    with pytest.raises(DataError, match=r"attributes.tsv.gz, line 3: attribute_id 1 stands twice"):
+    with pytest.raises(DataError, match=r"attributes.tsv.gz, line 3: attribute_id 1 is there twice"):
         formats.read_attributes(tmp_path, TABLES, {"1"})
     write_gz(tmp_path / "items.tsv.gz", "item_id\tasin", "1\tX")
     with pytest.raises(DataError, match="line 1: none of the columns attribute_ids, brand, categories"):
@@ -120,7 +123,7 @@ def test_json_lines(tmp_path: Path, write_gz: Writer) -> None:
         ('{"asin": "A", "unixReviewTime": 5}', "key reviewerID is missing"),
         ('{"reviewerID": "U", "unixReviewTime": 5}', "key asin is missing"),
         ('{"reviewerID": "U", "asin": "A"}', "key unixReviewTime is missing"),
-        ('{"reviewerID": "U", "asin": "A", "unixReviewTime": NaN}', "NaN is no JSON"),
+        ('{"reviewerID": "U", "asin": "A", "unixReviewTime": NaN}', "NaN is not JSON"),
         (review(time=1.5), "unixReviewTime is 1.5, not a whole number"),
         (review(time="5"), "unixReviewTime is '5', not a whole number"),
         (review(time=True), "unixReviewTime is True"),
@@ -129,7 +132,7 @@ def test_json_lines(tmp_path: Path, write_gz: Writer) -> None:
         (review(time=1386201600000), "milliseconds"),
         (review(user=""), "reviewerID is empty"),
         (review(item=17), "asin is 17, not a text"),
-        (review(item="\ud800"), "no valid Unicode"),
+        (review(item="\ud800"), "not valid Unicode"),
         (b'{"reviewerID": "\xff"}', "not UTF-8"),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_source_without_images_has_no_features(tmp_path: Path) -> None:
         ([record(b"B0000000\x001", 1)], r"record 2 has the ASIN 'B0000000\\x001', not ten letters and digits"),
         ([record(b"B00000000\xe4", 1)], "record 2 has the ASIN"),
         ([record(b"B00000000\n", 1)], "record 2 has the ASIN"),
-        ([GOOD[0]], "record 2: the ASIN B000000001 stands twice"),
+        ([GOOD[0]], "record 2: the ASIN B000000001 is there twice"),
         ([(b"B000000009", np.full(4096, np.nan))], "row 2 holds a number that is not finite"),
         ([(b"B000000009", np.r_[np.zeros(4095), np.inf])], "row 2 holds a number that is not finite"),
         ([(b"B000000009", np.zeros(4095))], "32,784 bytes are no whole number of records of 16,394"),
@@ -86,7 +86,7 @@ def test_empty_and_missing_files(tmp_path: Path, write: Callable[[Records], Path
 def test_mangled_files_change_what_was_changed_or_stop(
     tmp_path: Path, write: Callable[[Records], Path], place: int, new: bytes, cut: int
 ) -> None:
-    """Bytes are read as they stand: what was not touched is as before."""
+    """Bytes are read as they are: what was not touched is as before."""
     path = write(GOOD)
     content = path.read_bytes()
     path.write_bytes(content[:place] + new + content[place + cut :])

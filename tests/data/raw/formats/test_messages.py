@@ -10,11 +10,12 @@ import pytest
 from posrec.data.raw import archives, formats
 from posrec.errors import DataError
 
-from .fuzz import CASES, ITEM_CASES, Review, own, packed, read_items
+from .fuzz import CASES, ITEM_CASES, Review, check_reviews, own, packed, read_items
 
 GOOD: list[Review] = [("U1", "A1", 1_000_000_000), ("U2", "A2", 1_000_086_400)]
 SIMPLE = [name for name in CASES if name != "own csv"]  # whose fields are not quoted
 TABLES = ["tables", "2023 csv", "recbole", "own tsv", "own csv"]
+OWN = ["own tsv", "own csv"]
 JSON = ["2014", "2018", "2023"]
 
 
@@ -49,7 +50,7 @@ WITH_TIME = [name for name in CASES if name != "carca"]
 def test_nan_as_time(name: str, tmp_path: Path) -> None:
     text = message(name, mangle(name, TIME[name], b"NaN"), tmp_path)
     assert text.startswith(f", line {last_line(name)}: ")
-    assert ("NaN is no JSON" if name in JSON else "is 'NaN', not a whole number of ") in text
+    assert ("NaN is not JSON" if name in JSON else "is 'NaN', not a whole number of ") in text
 
 
 @pytest.mark.parametrize("name", WITH_TIME)
@@ -68,10 +69,13 @@ def test_minus_zero_and_other_spellings_are_no_times(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", WITH_TIME)
 def test_times_in_the_wrong_unit(name: str, tmp_path: Path) -> None:
+    expected = "(seconds? milliseconds are wanted)" if "2023" in name else "(milliseconds? seconds are wanted)"
+    if name in OWN:
+        expected = "after the year 9999 as seconds: set time_unit to what it counts"
     wrong = b"1000086400" if "2023" in name else b"1000086400000"
     text = message(name, mangle(name, TIME[name], wrong), tmp_path)
     assert f"line {last_line(name)}: " in text
-    assert ("(seconds? milliseconds are wanted)" if "2023" in name else "(milliseconds? seconds are wanted)") in text
+    assert expected in text
 
 
 @pytest.mark.parametrize("name", [name for name in SIMPLE if name not in JSON])
@@ -115,8 +119,8 @@ def test_invalid_utf8(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_byte_order_mark(name: str, tmp_path: Path) -> None:
-    text = message(name, b"\xef\xbb\xbf" + CASES[name].content(GOOD), tmp_path)
-    assert text.startswith(", line 1: starts with a byte order mark (BOM): save it as UTF-8 without one")
+    """Excel's "CSV UTF-8" begins with one."""
+    assert check_reviews(CASES[name], b"\xef\xbb\xbf" + CASES[name].content(GOOD), tmp_path)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -136,7 +140,7 @@ def test_duplicate_headers(name: str, tmp_path: Path) -> None:
     separator = b"," if b"," in header else b"\t"
     column = header.split(separator)[1]
     text = message(name, header + separator + column + content[len(header) :], tmp_path)
-    assert text.startswith(f", line 1: the column {column.decode()} stands twice in the header")
+    assert text.startswith(f", line 1: the header has the column {column.decode()} twice")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -149,13 +153,13 @@ def test_missing_columns(name: str, tmp_path: Path) -> None:
     assert text.startswith(f", line 1: the column {time.decode()} is missing; the header is: ")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in OWN])
 def test_a_file_that_was_cut_off(name: str, tmp_path: Path) -> None:
     text = message(name, CASES[name].content(GOOD)[:-1], tmp_path)
     assert text.startswith(f", line {last_line(name)}: the last line has no line end, so it may have been cut off")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in OWN])
 def test_a_stated_number_of_bad_lines_is_left_out_and_reported(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,7 +217,7 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         formats.read_reviews(tmp_path, OWN_ZIP)
     assert str(caught.value) == (
         f"{path}: unpacks to more than {archives.MAX_RATIO * packed_size:,} bytes from {packed_size:,}: it looks like "
-        "a decompression bomb, and was left; if you trust it, unpack it yourself and name the unpacked file"
+        "a decompression bomb, and was not read; if you trust it, unpack it yourself and name the unpacked file"
     )
 
 
@@ -222,7 +226,7 @@ def test_items_that_are_empty_cut_off_or_no_utf8(name: str, tmp_path: Path) -> N
     content = ITEM_CASES[name].content
     for damaged, reason in (
         (b"", ": the file is empty; fetch it again"),
-        (content[:-1], "the last line has no line end, so it may have been cut off"),
+        *([] if name == "own" else [(content[:-1], "the last line has no line end, so it may have been cut off")]),
         (content[:-2] + b"\xff" + content[-2:], "not UTF-8 (invalid start byte at byte "),
     ):
         said = items_message(name, damaged, tmp_path)
@@ -235,7 +239,7 @@ def test_duplicate_headers_of_items(name: str, tmp_path: Path) -> None:
     separator = b"," if name == "own" else b"\t"
     column = header.split(separator)[1]
     said = items_message(name, header + separator + column + b"\n" + rest, tmp_path)
-    assert said.startswith(f", line 1: the column {column.decode()} stands twice in the header")
+    assert said.startswith(f", line 1: the header has the column {column.decode()} twice")
 
 
 @pytest.mark.parametrize("name", ["2014", "2023"])

@@ -16,6 +16,7 @@ from posrec.errors import DataError
 from posrec.plan import ids
 from posrec.study.settings import DatasetSettings
 
+T = 1_000_000_000
 ROWS = [["U1", "A1", 1_000_000_000], ["U2", "A2", 1_000_086_400]]
 
 
@@ -55,7 +56,7 @@ def test_quoted_fields_over_several_lines() -> None:
 
 @pytest.mark.parametrize("line", ['"U2,A2,5', 'U"2"x,"A2"y,5', '"U2"x,A2,5'])
 def test_quotes_that_do_not_close(line: str) -> None:
-    Path("a.csv").write_text(f"customer,product,bought\nU1,A1,1\n{line}\n")
+    Path("a.csv").write_text(f"customer,product,bought\nU1,A1,1000000000\n{line}\n")
     with pytest.raises(DataError, match=r"a.csv, line 3: not a row of CSV \("):
         read("a.csv")
 
@@ -63,7 +64,7 @@ def test_quotes_that_do_not_close(line: str) -> None:
 @pytest.mark.parametrize(
     ("unit", "text", "seconds"),
     [
-        ("seconds", "5", 5),
+        ("seconds", "1000000000.0", 1_000_000_000),
         ("milliseconds", "1000000000999", 1_000_000_000),
         ("iso", "2001-09-09T01:46:40Z", 1_000_000_000),
         ("iso", "2001-09-09 01:46:40", 1_000_000_000),
@@ -85,6 +86,79 @@ def test_texts_that_are_no_date(text: str) -> None:
         read("a.tsv", time_unit="iso")
 
 
+@pytest.mark.parametrize(
+    ("content", "settings", "reason"),
+    [
+        (b"customer;product;bought\nU;A;1\n", {}, """line 1: .*; they are separated by ';': set separator: ";";"""),
+        (b"customer\tproduct\tbought\n", {}, r"""line 1: .*; they are separated by '\\t': set separator: "\\t";"""),
+        (b"U1,A1,1000000000\nU2,A2,1000000000\n", {}, "line 1: .* this looks like data: the first line must name the"),
+        ("customer,product,bought\nJosé,A,1000000000\n".encode("cp1252"), {}, "line 2: not UTF-8 .*: save it as UTF-8"),
+        (b"customer,product,bought\n,A,1000000000\n", {}, "line 2: customer is empty: bad_lines leaves out so many"),
+        (
+            b"customer,product,bought\nU,A,12/1/2010 10:03\n",
+            {},
+            "line 2: .* dates need time_unit: iso, or their own tim",
+        ),
+        (b"customer,product,bought\nU,A,12/1/2010\n", {"time_unit": "iso"}, "line 2: .* time_format reads other ways"),
+        (
+            b"customer,product,bought\nU,A,2010\n",
+            {"time_format": "%d.%m.%Y"},
+            "line 2: .* which time_format: '%d.%m.%Y'",
+        ),
+        (
+            b"customer,product,bought\nU,A,20091214\n",
+            {},
+            "line 2: bought is 20091214, in 1970 as seconds: set time_unit",
+        ),
+        (b"customer,product,bought\nU,A,1000000000\n", {"time_unit": "milliseconds"}, "line 2: .* in 1970 as millisec"),
+        (
+            b"customer,product,bought\nU,A,1969-12-31\n",
+            {"time_unit": "iso"},
+            "line 2: bought is '1969-.*', before 1970",
+        ),
+    ],
+)
+def test_the_likely_first_errors_name_what_helps(content: bytes, settings: dict[str, str], reason: str) -> None:
+    Path("a.csv").write_bytes(content)
+    with pytest.raises(DataError, match=f"^a.csv, {reason}"):
+        read("a.csv", **settings)
+
+
+@pytest.mark.parametrize(("header", "row"), [(True, True), (False, True)])
+def test_quotes_are_not_read_into_the_ids_of_a_tsv(header: bool, row: bool) -> None:
+    names = ['"customer"', '"product"', '"bought"'] if header else ["customer", "product", "bought"]
+    Path("a.tsv").write_text("\t".join(names) + '\n"U"\t"A"\t1000000000\n')
+    with pytest.raises(DataError, match=r"a.tsv, line [12]: .* quote.* save the table as CSV"):
+        read("a.tsv")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n\r\n\n"])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_what_editors_and_excel_write_at_the_ends(end: str, ending: str) -> None:
+    lines = ["customer,product,bought", *(",".join(map(str, row)) for row in ROWS)]
+    text = "\ufeff" + "\n".join(lines) + end
+    Path(f"a.{ending}").write_text(text if ending == "csv" else text.replace(",", "\t"), encoding="utf-8", newline="")
+    assert read(f"a.{ending}") == ROWS
+
+
+def test_times_in_a_format_of_their_own() -> None:
+    Path("a.csv").write_text("customer,product,bought\nU1,A1,9/9/2001 01:46:40\nU2,A2,09/10/2001 01:46:40\n")
+    assert read("a.csv", time_format="%m/%d/%Y %H:%M:%S") == ROWS
+
+
+def test_items_of_other_ids_are_refused() -> None:
+    Path("a.tsv").write_text("customer\tproduct\tbought\nU\t31\t1000000000\n")
+    Path("items.csv").write_text("sku,brand\n31.0,Acme\n32.0,Acme\n")
+    items = {"path": "items.csv", "item": "sku", "attributes": ["brand"]}
+    source = ids.source_of("shop", dataset_of("a.tsv", items=items))
+    with pytest.raises(DataError) as caught:
+        formats.read_attributes(Path(), source, ["31"])
+    assert str(caught.value) == (
+        "items.csv: none of its items ('31.0' for example) is among the 1 items of the reviews ('31' for example): "
+        "write ids alike in both, or set attributes: false"
+    )
+
+
 def test_without_times_rows_are_counted() -> None:
     Path("a.tsv").write_text("customer\tproduct\nU\tB\nU\tA\n")
     assert read("a.tsv", time=None) == [["U", "B", 0], ["U", "A", 1]]
@@ -99,6 +173,10 @@ def test_attributes_of_a_second_table() -> None:
     source = ids.source_of("shop", dataset_of("a.tsv", items=items))
     expected = {"A": ["brand=Acme", "tags=red", "tags=round"], "B": []}
     assert formats.read_attributes(Path(), source, ["A", "B", "D"]) == expected
+    del items["parted_by"]
+    assert formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv", items=items)), ["A"]) == {
+        "A": expected["A"]
+    }
     whole = ids.source_of("shop", dataset_of("a.tsv", items={**items, "parted_by": None}))
     assert formats.read_attributes(Path(), whole, ["A"]) == {"A": ["brand=Acme", "tags=red|round | red"]}
     assert formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv")), ["A"]) == {}
@@ -127,20 +205,50 @@ def test_parquet() -> None:
     assert read("numbers.parquet") == [["1", "A1", ROWS[0][2]], ["2", "A2", ROWS[1][2]]]
 
 
+def test_lists_and_whole_floats_of_parquet_are_words() -> None:
+    Path("a.tsv").write_text("customer\tproduct\tbought\nU\tA\t1000000000\n")
+    cells = {"cat": [["a", "b"], [None, "a|b"], []], "year": [1995.0, None, 2.5]}
+    pl.DataFrame({"sku": ["A", "B", "C"], **cells}).write_parquet("items.parquet")
+    items = {"path": "items.parquet", "item": "sku", "attributes": ["cat", "year"]}
+    source = ids.source_of("shop", dataset_of("a.tsv", items=items))
+    expected = {"A": ["cat=a", "cat=b", "year=1995"], "B": ["cat=a|b"], "C": ["year=2.5"]}
+    assert formats.read_attributes(Path(), source, ["A", "B", "C"]) == expected
+    pl.DataFrame({"sku": ["A"], "cat": [{"x": 1}], "year": [1]}).write_parquet("items.parquet")
+    with pytest.raises(DataError, match=r"items.parquet, line 1: cat is {'x': 1}, neither a value nor a list"):
+        formats.read_attributes(Path(), ids.source_of("shop", dataset_of("a.tsv", items=items)), ["A"])
+
+
+def test_parquet_types_that_other_programs_write() -> None:
+    """Whole floats as ids (a column that had gaps), float milliseconds, dates, decimals."""
+    frame = pl.DataFrame(
+        {"customer": [1.0, 2.0], "product": [7, 8], "bought": [1_000_000_000_999.0, 1_000_086_400_000.0]}
+    )
+    frame.write_parquet("a.parquet")
+    expected = [["1", "7", T], ["2", "8", T + 86_400]]
+    assert read("a.parquet", time_unit="milliseconds") == expected
+    exact = frame.with_columns(pl.col("bought").cast(pl.Decimal(20, 2)), pl.col("product").cast(pl.Decimal(5, 1)))
+    exact.write_parquet("a.parquet")
+    assert read("a.parquet", time_unit="milliseconds") == expected
+    days = [datetime.date(2001, 9, 9), datetime.date(2001, 9, 10)]
+    frame.with_columns(bought=pl.Series(days)).write_parquet("a.parquet")
+    assert read("a.parquet") == [[user, item, time - 6_400] for user, item, time in expected]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"customer": ["U", None]}, r"line 2: customer is None, not a text"),
-        ({"customer": [1.0, 2.0]}, r"line 1: customer is 1.0, not a text"),
+        ({"customer": [1.5, 2.0]}, r"line 1: customer is 1.5, not a text"),
         ({"customer": ["U", "U\tU"]}, r"line 2: customer is 'U\\tU': a tab, a line end or another control character"),
         ({"bought": [5.5, float("nan")]}, r"line 1: bought is 5.5, not a whole number"),
-        ({"bought": [5.0, float("nan")]}, r"line 2: bought is nan, not a whole number"),
-        ({"bought": [5, -5]}, r"line 2: bought is -5, before 1970"),
-        ({"bought": [5, None]}, r"line 2: bought is None, not a whole number"),
+        ({"bought": [T + 0.0, float("nan")]}, r"line 2: bought is nan, not a whole number"),
+        ({"bought": [T, -5]}, r"line 2: bought is -5, before 1970"),
+        ({"bought": [T, None]}, r"line 2: bought is None, not a whole number"),
     ],
 )
 def test_bad_parquet_rows(change: dict[str, list[Any]], reason: str) -> None:
-    pl.DataFrame({"customer": ["U", "V"], "product": ["A", "B"], "bought": [5, 6], **change}).write_parquet("a.parquet")
+    columns = {"customer": ["U", "V"], "product": ["A", "B"], "bought": [T, T + 1]}
+    pl.DataFrame({**columns, **change}).write_parquet("a.parquet")
     with pytest.raises(DataError, match=f"a.parquet, {reason}"):
         read("a.parquet")
 
@@ -172,8 +280,8 @@ def test_a_parquet_bomb() -> None:
 @given(data=st.data())
 def test_mangled_parquet_stops_or_gives_reviews(data: st.DataObject) -> None:
     """Parquet has no checksum of its values (the data set's id has): what comes out are ids and times, or an error."""
-    frame = pl.DataFrame({"customer": ["U1", "U2"] * 9, "product": [f"A{n}" for n in range(18)], "bought": range(18)})
-    frame.write_parquet("a.parquet")
+    columns = {"customer": ["U1", "U2"] * 9, "product": [f"A{n}" for n in range(18)], "bought": range(T, T + 18)}
+    pl.DataFrame(columns).write_parquet("a.parquet")
     content = bytearray(Path("a.parquet").read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(content) - 1))

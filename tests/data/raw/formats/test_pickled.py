@@ -94,7 +94,7 @@ def test_code_written_by_hand_does_not_run(tmp_path: Path, monkeypatch: pytest.M
 
 def test_shapes_that_are_no_matrix(tmp_path: Path) -> None:
     for matrix in (np.zeros(3), np.zeros((2, 0)), np.zeros((1, 2, 3))):
-        with pytest.raises(DataError, match=r"the shape \(.*\) is no matrix of items by features"):
+        with pytest.raises(DataError, match=r"the shape \(.*\) is not a matrix of items by features"):
             read_matrix(dump(tmp_path, matrix))
 
 
@@ -109,7 +109,7 @@ def test_a_shape_that_lies_takes_no_memory(tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"_shape": (2**20, 2**20)}, "do not fit the shape"),
-        ({"indices": np.array([0, 1, 9, 1, 2], dtype=np.int32)}, "a column that is not there"),
+        ({"indices": np.array([0, 1, 9, 1, 2], dtype=np.int32)}, "a column that does not exist"),
         ({"indptr": np.array([0, 9, 5], dtype=np.int32)}, "rows do not follow each other"),
         ({"data": np.array([1.0])}, "do not fit the shape"),
     ],

@@ -31,7 +31,7 @@ def test_reviews(tmp_path: Path) -> None:
     [
         ({}, ["Story", "Toy", "genre=Fun Talk", "year=1995"]),
         ({"attributes": ["year"]}, ["year=1995"]),
-        ({"attributes": ["title", "price"]}, ["Story", "Toy"]),  # a quantity is no attribute
+        ({"attributes": ["title", "price"]}, ["Story", "Toy"]),  # a quantity is not an attribute
         ({"words": ["genre"]}, ["Fun", "Talk"]),
         ({"attributes": ["year"], "words": ["genre"]}, ["Fun", "Talk", "year=1995"]),
     ],

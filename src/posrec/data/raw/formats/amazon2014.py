@@ -43,7 +43,8 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     meta = raw.named("meta")
     if not meta:
         return {}
-    return attributes_of(read_literal_lines(raw.only("meta data", meta), _item, raw.bad_lines), items, raw.price_bins)
+    path = raw.only("meta data", meta)
+    return attributes_of(path, read_literal_lines(path, _item, raw.bad_lines), items, raw.price_bins)
 
 
 def _rating(line: str) -> Review:
@@ -56,7 +57,7 @@ def _rating(line: str) -> Review:
 
 
 def _check_rating(text: str) -> None:
-    """A rating is not used; but where it is none, the columns are shifted or damaged."""
+    """Ratings are not used, but where one is not a number, the columns are shifted or damaged."""
     try:
         rating = float(text)
     except ValueError:

@@ -21,13 +21,14 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     """Attributes of `items`: each category, brand=<name>, and price=<bin>, deciles of the prices of `items`.
 
-    An item without meta data has none; its first line counts; text that is not one price, such as a range, is no price.
+    An item without meta data has none; its first line counts; text other than one price, such as a range, is not one.
     Raises DataError.
     """
     meta = raw.named("meta")
     if not meta:
         return {}
-    return attributes_of(read_json_lines(raw.only("meta data", meta), _item, raw.bad_lines), items, raw.price_bins)
+    path = raw.only("meta data", meta)
+    return attributes_of(path, read_json_lines(path, _item, raw.bad_lines), items, raw.price_bins)
 
 
 def review(record: Record) -> Review:

@@ -35,7 +35,8 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     meta = raw.named("meta")
     if not meta:
         return {}
-    return attributes_of(read_json_lines(raw.only("meta data", meta), _item, raw.bad_lines), items, raw.price_bins)
+    path = raw.only("meta data", meta)
+    return attributes_of(path, read_json_lines(path, _item, raw.bad_lines), items, raw.price_bins)
 
 
 def _split(line: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The format `carca`: CARCA's own files (Rashed et al., RecSys 2022), numbered users and items, parted by spaces.
+"""The format `carca`: CARCA's own files (Rashed et al., RecSys 2022), numbered users and items, separated by spaces.
 
 <Name>.txt has "user item" in the order of time, <Name>_cxt.txt "user item timestamp" in the same order. <Name>_feat.dat
 or <Name>_imgs.dat is a pickled matrix whose row i - 1 belongs to item i, or row i where row 0 is the padding's.
@@ -36,7 +36,7 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
 
 
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
-    """None: what CARCA knows of its items is a matrix without names."""
+    """None: CARCA's items have a matrix of features without names."""
     return {}
 
 
@@ -68,7 +68,7 @@ def check_finite(path: Path, matrix: np.ndarray) -> None:
 
 
 class _Lines:
-    """Parses a line; rows without a time are counted."""
+    """Parses a line; without times, the time is the number of the row."""
 
     def __init__(self, with_times: bool) -> None:
         self.columns = ("user", "item", "timestamp")[: 3 if with_times else 2]

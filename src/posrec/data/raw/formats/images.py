@@ -17,8 +17,8 @@ BLOCK = 4096  # records looked at in one go: 64 MiB
 def read_features(raw: Raw) -> tuple[list[str], np.ndarray] | None:
     """ASINs (I,) and their float32 features (I, 4096), memory-mapped; None where the source has no such file.
 
-    The file is read through once to check it. Raises DataError: cut off, an ASIN that is none or stands twice, a number
-    that is not finite.
+    The file is read through once to check it. Raises DataError: cut off, a bad or repeated ASIN, a number that is not
+    finite.
     """
     names = [name for name in raw.files if name.endswith(".b")]
     if not names:
@@ -43,7 +43,7 @@ def read_features(raw: Raw) -> tuple[list[str], np.ndarray] | None:
                 if not (len(asin) == 10 and asin.isascii() and asin.isalnum()):
                     raise DataError(f"{path}: record {place} has the ASIN {asin!r}, not ten letters and digits")
                 if asin in ids:
-                    raise DataError(f"{path}: record {place}: the ASIN {asin} stands twice")
+                    raise DataError(f"{path}: record {place}: the ASIN {asin} is there twice")
                 ids[asin] = None
             check_finite(path, block["features"])
             bar.update(len(block))

@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def read_json_lines(path: Path, parse: Callable[[Record], Row], bad_lines: int = 0) -> Iterator[Row]:
-    """What `parse` makes of each line's JSON object. Raises DataError: no such object, a key twice, NaN."""
+    """What `parse` makes of each line's JSON object. Raises DataError: not such an object, a key twice, NaN."""
     decoder = json.JSONDecoder(parse_int=_whole, parse_constant=_reject, object_pairs_hook=_unique)
 
     def parse_line(line: str) -> Row:
@@ -57,7 +57,7 @@ def _literal(line: str) -> Record:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:  # nested or long beyond reason
         raise BadValueError(f"not a Python dictionary of plain values ({str(error)[:100]})") from None
     if len(record) != len(tree.keys):
-        raise BadValueError("a key stands twice")
+        raise BadValueError("a key is there twice")
     return record
 
 
@@ -85,17 +85,17 @@ def texts_of(record: Record, key: str) -> list[str]:
 
 
 def _reject(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _whole(text: str) -> int:
     if text == "-0":
-        raise ValueError("-0 is no number that anyone writes")
+        raise ValueError("-0 is not a usual way to write a number")
     return int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Record:
     record = dict(pairs)
     if len(record) != len(pairs):
-        raise BadValueError("a key stands twice")
+        raise BadValueError("a key is there twice")
     return record

@@ -39,5 +39,5 @@ def _check_size(path: Path, rows: int) -> None:
     packed = path.stat().st_size
     if rows > max(2**20, MAX_RATIO * packed):
         raise DataError(
-            f"{path}: claims {rows:,} rows in {packed:,} bytes: it looks like a decompression bomb, and was left"
+            f"{path}: claims {rows:,} rows in {packed:,} bytes: it looks like a decompression bomb, and was not read"
         )

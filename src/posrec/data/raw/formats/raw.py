@@ -1,15 +1,16 @@
-"""What a reader is told of a source, and small helpers that several readers share."""
+"""What a reader needs to know of a source, and small helpers that several readers share."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from posrec.errors import DataError
 
 PRICE_BINS = 10
+Value = TypeVar("Value")
 Item = tuple[str, list[str], float | None]  # id, attributes, price in dollars
 
 
@@ -49,15 +50,34 @@ def price_bins(prices: list[float], bins: int = PRICE_BINS) -> list[int]:
     return found
 
 
-def attributes_of(rows: Iterable[Item], items: Collection[str], bins: int) -> dict[str, list[str]]:
-    """Attributes of those of `items` that `rows` describe, price=<bin among them> included; the first row counts."""
-    attributes: dict[str, list[str]] = {}
-    prices: dict[str, float] = {}
-    for item, names, price in rows:
-        if item in items and item not in attributes:
-            attributes[item] = names
-            if price is not None:
-                prices[item] = price
+def matching(path: Path, rows: Iterable[tuple[str, Value]], items: Collection[str]) -> dict[str, Value]:
+    """What the rows of a file (item id, value) say of `items`; the first row of an item counts.
+
+    Raises DataError where no row is of any of `items`: ids are then written in another way, or other data.
+    """
+    found: dict[str, Value] = {}
+    example = None
+    for item, value in rows:
+        example = example or item
+        if item in items:
+            found.setdefault(item, value)
+    if not found:
+        here = f"'{example}' for example" if example else "it has none"
+        raise DataError(
+            f"{path}: none of its items ({here}) is among the {len(items):,} items of the reviews "
+            f"('{min(items, default='')}' for example): write ids alike in both, or set attributes: false"
+        )
+    return found
+
+
+def attributes_of(path: Path, rows: Iterable[Item], items: Collection[str], bins: int) -> dict[str, list[str]]:
+    """Attributes of those of `items` that `rows` describe, price=<bin among them> included; the first row counts.
+
+    Raises DataError as `matching`.
+    """
+    found = matching(path, ((item, (names, price)) for item, names, price in rows), items)
+    attributes = {item: names for item, (names, _) in found.items()}
+    prices = {item: price for item, (_, price) in found.items() if price is not None}
     for item, price_bin in zip(prices, price_bins(list(prices.values()), bins), strict=True):
         attributes[item].append(f"price={price_bin}")
     return attributes

@@ -1,6 +1,6 @@
 """The format `recbole`: RecBole's atomic files .inter and .item, tab-separated, with typed headers.
 
-Zhao et al., CIKM 2021. A column reads `name:type`; a token_seq holds several words parted by spaces.
+Zhao et al., CIKM 2021. A column reads `name:type`; a token_seq holds several words separated by spaces.
 """
 
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from posrec.data.raw.formats.raw import Raw
+from posrec.data.raw.formats.raw import Raw, matching
 from posrec.data.raw.formats.tables import read_header, read_rows
 from posrec.data.raw.formats.text import BadLineError, Review, check_id, check_time, review_table, shown, whole_number
 
@@ -26,7 +26,7 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     """Attributes of `items`: each word of the token_seq columns, and <column>=<value> of the token columns.
 
-    Of the columns that the source names in `attributes` (in `words`: to be parted at spaces whatever their type), else
+    Of the columns that the source names in `attributes` (in `words`: split at spaces whatever their type), else
     of all but item_id. The first row of an item counts. Raises DataError.
     """
     names = [name for name in raw.files if ".item" in name]
@@ -45,12 +45,8 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
             values.update(text.split() if parted else [f"{name}={text.strip()}"] if text.strip() else [])
         return check_id("item_id", fields[0]), sorted(values)
 
-    result: dict[str, list[str]] = {}
     header = ["item_id:token", *(f"{name}:{types.get(name, 'token')}" for name in columns)]
-    for item, attributes in read_rows(path, header, parse, raw.bad_lines):
-        if item in items:
-            result.setdefault(item, attributes)
-    return result
+    return matching(path, read_rows(path, header, parse, raw.bad_lines), items)
 
 
 def _types(path: Path) -> dict[str, str]:

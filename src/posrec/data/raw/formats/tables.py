@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from posrec.data.raw.formats.raw import Raw
+from posrec.data.raw.formats.raw import Raw, matching
 from posrec.data.raw.formats.text import (
     BadLineError,
     BadValueError,
@@ -54,32 +54,34 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
         item = check_id("item_id", fields[0])
         return item, _attributes(dict(zip(present, fields[1:], strict=True)), names)
 
-    result: dict[str, list[str]] = {}
-    for item, attributes in read_rows(path, ["item_id", *present], parse, raw.bad_lines):
-        if item in items:
-            result.setdefault(item, attributes)
-    return result
+    return matching(path, read_rows(path, ["item_id", *present], parse, raw.bad_lines), items)
 
 
 def read_header(path: Path, split: Splitter | None = None) -> list[str]:
-    """Names of the columns; `split` parts a line into fields (default: at tabs). Raises DataError: one stands twice."""
+    """Names of the columns; `split` splits a line into fields (default: at tabs). Raises DataError: a name twice."""
     number, line, whole = next(read_lines(path))
     try:
         text = decode(line, whole)
         header = split(text) if split else text.split("\t")
     except BadValueError as error:
         raise BadLineError(path, number, str(error)) from None
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise BadLineError(path, 1, f"the column {', '.join(twice)} stands twice in the header")
+    check_header(path, header)
     return header
 
 
-def find_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """The places of columns in a header. Raises BadLineError when one is missing."""
+def check_header(path: Path, header: Sequence[str]) -> None:
+    """Raise BadLineError where two columns have one name."""
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise BadLineError(path, 1, f"the header has the column {', '.join(twice)} twice")
+
+
+def find_columns(path: Path, header: Sequence[str], columns: Sequence[str], hint: str = "") -> list[int]:
+    """The places of columns in a header. Raises BadLineError, which ends with `hint`, when one is missing."""
     missing = [name for name in columns if name not in header]
     if missing:
-        raise BadLineError(path, 1, f"the column {', '.join(missing)} is missing; the header is: {', '.join(header)}")
+        found = f"the column {', '.join(missing)} is missing; the header is: {', '.join(header)}"
+        raise BadLineError(path, 1, found + hint)
     return [header.index(name) for name in columns]
 
 
@@ -114,7 +116,7 @@ def _read_names(path: Path, bad_lines: int) -> dict[str, str]:
     def parse(fields: list[str]) -> None:
         key, name = check_id("attribute_id", fields[0]), fields[1]
         if key in names:
-            raise BadValueError(f"attribute_id {key} stands twice")
+            raise BadValueError(f"attribute_id {key} is there twice")
         names[key] = name.strip() or f"attribute={key}"  # Beauty's file has one without a name
 
     for _ in read_rows(path, ["attribute_id", "name"], parse, bad_lines):

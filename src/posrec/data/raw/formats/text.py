@@ -1,4 +1,4 @@
-"""Strict reading of text, plain, gzipped or zipped: every complaint names the file, the line and the reason."""
+"""Strict reading of text, plain, gzipped or zipped: every error names the file, the line and the reason."""
 
 import re
 import sys
@@ -15,8 +15,8 @@ from posrec.data.raw.archives import read_chunks
 from posrec.errors import DataError
 
 END_OF_TIME = 253_402_300_800  # seconds from 1970 to the year 10000: beyond what a date can show
-MAX_LINE = 2**24  # bytes: a longer line is no review
-WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one spelling a number: "-0" or "007" is damage
+MAX_LINE = 2**24  # bytes: a longer line is not a review
+WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one spelling per number: "-0" or "007" is damage
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # tabs, line ends and the like
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHOWN = 5  # bad lines that a report names
@@ -60,15 +60,16 @@ class Tolerance:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    """Line numbers (from 1), lines without their ends, and whether the line had an end. Raises DataError."""
+    """Line numbers (from 1), lines without their ends, and whether the line had an end. Raises DataError.
+
+    A byte order mark (BOM), with which Excel begins a file, is left out.
+    """
     number = 0
     try:
         for number, (line, whole) in enumerate(_split(read_chunks(path)), 1):
             if len(line) > MAX_LINE:
                 raise BadLineError(path, number, f"longer than {MAX_LINE:,} bytes")
-            if number == 1 and line.startswith(BOM):
-                raise BadLineError(path, 1, "starts with a byte order mark (BOM): save it as UTF-8 without one")
-            yield number, line, whole
+            yield number, line.removeprefix(BOM) if number == 1 else line, whole
     except FileNotFoundError:
         raise DataError(f"{path}: missing; fetch or simulate the raw reviews first") from None
     except EOFError:
@@ -93,14 +94,15 @@ def _split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         yield rest, False
 
 
-def decode(line: bytes, whole: bool) -> str:
+def decode(line: bytes, whole: bool = True) -> str:
     """A line as text, without a carriage return at its end. Raises BadValueError."""
     if not whole:
         raise BadValueError("the last line has no line end, so it may have been cut off")
     try:
         return line.decode("utf-8").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise BadValueError(f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
+        reason = f"{error.reason} at byte {error.start + 1}"
+        raise BadValueError(f"not UTF-8 ({reason}): save it as UTF-8, as Excel does with 'CSV UTF-8'") from None
 
 
 def parse_lines(path: Path, parse: Callable[[str], Row], bad_lines: int = 0, first: int = 1) -> Iterator[Row]:
@@ -122,7 +124,7 @@ def parse_lines(path: Path, parse: Callable[[str], Row], bad_lines: int = 0, fir
 
 
 def shown(value: object) -> str:
-    """A value as it stands in an error, cut off where it is long."""
+    """A value as errors show it, cut off where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else text[:80] + "..."
 
@@ -135,7 +137,7 @@ def check_id(key: str, value: object) -> str:
         raise BadValueError(f"{key} is empty")
     if not value.isprintable():
         if SURROGATE.search(value):
-            raise BadValueError(f"{key} is {shown(value)}, which is no valid Unicode")
+            raise BadValueError(f"{key} is {shown(value)}, which is not valid Unicode")
         if CONTROL.search(value):
             raise BadValueError(f"{key} is {shown(value)}: a tab, a line end or another control character is in it")
     return value
@@ -153,7 +155,7 @@ def check_time(key: str, value: object) -> int:
 
 
 def whole_number(text: str) -> int | str:
-    """The number that a text spells, or the text itself where it is none: `check_time` then names it."""
+    """The number that a text spells, or the text itself where it is not one: `check_time` then names it."""
     return int(text) if WHOLE_NUMBER.fullmatch(text) else text
 
 
