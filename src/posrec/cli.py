@@ -39,6 +39,7 @@ EXAMPLES = {
     "doctor": "posrec doctor",
     "unlock": "posrec unlock\n  posrec unlock studies/beauty.yaml --force",
     "dvc": "posrec dvc studies/beauty.yaml",
+    "encodings": "posrec encodings\n  posrec encodings to_rope\n  posrec encodings --check own/mine.py",
     "schema": "posrec schema --write workflow/schemas/study.schema.json",
 }
 
@@ -204,6 +205,15 @@ def _dvc(arguments: argparse.Namespace) -> None:
     print(f"{path}: now run `dvc repro {path}`, then commit it with the dvc.lock beside it")
 
 
+def _encodings(arguments: argparse.Namespace) -> int:
+    from posrec.commands import encodings
+
+    if arguments.check:
+        return encodings.check(arguments.check)
+    encodings.show(arguments.name, arguments.markdown)
+    return 0
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     from posrec.commands import schema
 
@@ -227,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name in ("plan", "prune", "verify", "provenance", "unlock", "snapshot", "dvc"):
             sub.add_argument("study", nargs="?", default="params.yaml", help="study file (default: params.yaml)")
-        elif name not in ("schema", "store", "doctor"):
+        elif name not in ("schema", "store", "doctor", "encodings"):
             sub.add_argument("--study", default="params.yaml", help="study file (default: params.yaml)")
         if dataset:
             sub.add_argument("--dataset", required=True, help="name of the data set in the study")
@@ -275,6 +285,10 @@ def _parser() -> argparse.ArgumentParser:
     unlock = verb("unlock", _unlock, "take away the lock that a killed workflow left in this folder")
     unlock.add_argument("--force", action="store_true", help="whoever holds it: only when no workflow runs here")
     verb("dvc", _dvc, "write the DVC stages of a study other than the default one")
+    listed = verb("encodings", _encodings, "list the encodings, explain one, or check a file of your own")
+    listed.add_argument("name", nargs="?", help="explain this one")
+    listed.add_argument("--check", type=Path, metavar="FILE", help="run this file and the interface's checks on it")
+    listed.add_argument("--markdown", action="store_true", help="print the built-in ones as a table")
     schema = verb("schema", _schema, "print the JSON schema of a study file")
     schema.add_argument("--write", type=Path, help="write it to this file")
     return parser

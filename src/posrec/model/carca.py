@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posrec.model.attention import Layout, Packing, Relative, batch_axis, decoder_distances, real_slots
-from posrec.model.encodings import Shape, build_encoding
+from posrec.model.encodings import Shape, Steps, build_encoding
 from posrec.model.inputs import Items, Tokens
 from posrec.model.layers import Attention, Block, combine, make_norm
 from posrec.model.ops.dropout import dropout
@@ -136,33 +136,36 @@ class Carca(nn.Module):
         x = parts.index_select(0, tokens.index)
         if self.settings.context:
             x = x + self.context_parts(tokens.context, weight)
-        return self.encoding.encode(x, tokens.rows)
+        return self.encoding.encode(x, tokens.rows, *self.encoding.given(tokens.times))
 
-    def encode_history(self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None) -> Tensor:
-        """The encoder. x: (T, D) encoded history items; rows: (T,); times: (T,) seconds. Returns (T, D)."""
+    def encode_history(
+        self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None, asked: Tensor | None = None
+    ) -> Tensor:
+        """The encoder. x: (T, D) encoded history items; rows, times, asked: (T,), see `Steps`. Returns (T, D)."""
+        steps = Steps(rows, times, asked)
         real = real_slots(layout) if self.padded else None
         if self.switches.rope_axis == "released":
             rows = batch_axis(layout, self.settings.heads).to(x.device)
         x = dropout(x if real is None else x * real, self.settings.dropout if self.training else 0.0)
         for number, block in enumerate(self.blocks):
-            x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
+            x = block(x, rows, layout, Relative(self.encoding, number, steps, self.padded))
             x = x if real is None else x * real
         return self.last_norm(x)
 
-    def head(self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor) -> Tensor:
+    def head(self, history: Tensor, candidates: Tensor, layout: Layout, steps: Steps, asked: Steps) -> Tensor:
         """Logit of one candidate a query.
 
-        history: (T, D) at position rows (T,); candidates: (Tq, D) at candidate_rows (Tq,), in the layout's order.
+        history: (T, D) at `steps`, (T,) each; candidates: (Tq, D) at `asked`, (Tq,) each, in the layout's order.
         Returns (Tq,).
         """
         if self.settings.head == "dot":
             return self.dot_logits((self._last_visible(history, layout) * candidates).sum(-1))
-        y = self._cross_attention(history, candidates, layout, rows, candidate_rows)
+        y = self._cross_attention(history, candidates, layout, steps, asked)
         y = combine(self.settings.decoder_residual, y, candidates)
         return (y * self.output_weight).sum(-1) + self.output_bias
 
     def _cross_attention(
-        self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor
+        self, history: Tensor, candidates: Tensor, layout: Layout, steps: Steps, asked: Steps
     ) -> Tensor:
         """The decoder's, with positions where it has them. Returns (Tq, D)."""
         query = self.decoder.project("query", candidates)  # (Tq, H, Dh)
@@ -171,10 +174,10 @@ class Carca(nn.Module):
         if not self.decoder_positions:
             return self.kernels.attend(query, key, value, layout, rate)
         if self.switches.rope_axis == "sound":  # released: queries and keys of a head would turn alike
-            query = self.encoding.rotate(query, candidate_rows, number)
-            key = self.encoding.rotate(key, rows, number)
-        distances = decoder_distances(layout, rows, candidate_rows)
-        relative = Relative(self.encoding, number, distances=distances)
+            query = self.encoding.rotate(query, asked.rows, number, *self.encoding.given(asked.times))
+            key = self.encoding.rotate(key, steps.rows, number, *self.encoding.given(steps.times))
+        distances = decoder_distances(layout, steps.rows, asked.rows)
+        relative = Relative(self.encoding, number, steps, distances=distances, candidates=asked)
         y = self.kernels.attend(query, key, value, layout, rate, relative)
         return self.encoding.project(y, number)
 
@@ -207,9 +210,9 @@ class Carca(nn.Module):
         length = sum(group.users * group.keys for group in layout)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         history, candidates = x.split([length, len(x) - length])
-        times = None if tokens.times is None else tokens.times[:length]
-        encoded = self.encode_history(history, tokens.rows[:length], layout, times)
-        return self.head(encoded, candidates, layout, tokens.rows[:length], tokens.rows[length:])
+        steps, asked = tokens.steps(length)
+        encoded = self.encode_history(history, steps.rows, layout, steps.times, steps.asked)
+        return self.head(encoded, candidates, layout, steps, asked)
 
 
 def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:

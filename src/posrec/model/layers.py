@@ -88,8 +88,9 @@ class Block(nn.Module):
         """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
         encoding, number, before = relative.encoding, relative.block, self.settings.norm_place == "before"
         start = self.norm1(x) if before else x  # (T, D)
-        query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
-        key = encoding.rotate(self.attention.project("key", x), rows, number)
+        times = encoding.given(None if relative.steps is None else relative.steps.times)
+        query = encoding.rotate(self.attention.project("query", start), rows, number, *times)  # (T, H, Dh)
+        key = encoding.rotate(self.attention.project("key", x), rows, number, *times)
         value = self.attention.project("value", x)
         rate = self.settings.dropout if self.training else 0.0
         y = encoding.project(self.kernels.attend(query, key, value, layout, rate, relative), number)

@@ -8,16 +8,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Slots:
-    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
+    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row.
+
+    asked: the interaction whose time is that of the request that the slot answers, or as a candidate belongs to.
+    """
 
     items: np.ndarray
     interactions: np.ndarray
     rows: np.ndarray
+    asked: np.ndarray
 
     def without_padding(self) -> "Slots":
         """Those that hold an item, (N,)."""
         real = self.items != 0
-        return Slots(self.items[real], self.interactions[real], self.rows[real])
+        return Slots(self.items[real], self.interactions[real], self.rows[real], self.asked[real])
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Part:
 
 def no_users(count: int, keys: int, queries: int) -> Part:
     """Users that only fill up a batch: no history that anything sees, and candidates of sign 0."""
-    slots = (Slots(*(np.zeros((count, slots), np.int64) for _ in range(3))) for slots in (keys, queries))
+    slots = (Slots(*(np.zeros((count, slots), np.int64) for _ in range(4))) for slots in (keys, queries))
     return Part(np.zeros(count, np.int64), keys, *slots)
 
 

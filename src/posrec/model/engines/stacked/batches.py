@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Sampler, context_at
-from posrec.model.inputs import Items, Tokens, distinct_items
+from posrec.model.batches import Batch, Sampler, context_at, slot_times
+from posrec.model.inputs import Clock, Items, Tokens, distinct_items
 from posrec.model.parts import Part, Slots, all_slots, no_users
 
 
@@ -33,8 +33,8 @@ class GroupSize:
 class StackedBatch:
     """The batches of S seeds: the sizes that they share, and their tensors by name, (S, ...) each.
 
-    ids, attribute_ids, attribute_rows, features: of `Items`; index, context, rows, times: of `Tokens`; sign: (S, Tq);
-    length: (S, B) of every user's history, 0 where a user only fills the batch up.
+    ids, attribute_ids, attribute_rows, features: of `Items`; index, context, rows, times, asked: of `Tokens`;
+    sign: (S, Tq); length: (S, B) of every user's history, 0 where a user only fills the batch up.
     """
 
     sizes: list[GroupSize]
@@ -49,7 +49,7 @@ class StackedBatch:
         items = Items(tensors["ids"], tensors["attribute_ids"], None, tensors["features"], tensors["attribute_rows"])
         lengths = tensors["length"].split([size.users for size in self.sizes])
         layout = [hiding_group(length, size, causal) for length, size in zip(lengths, self.sizes, strict=True)]
-        tokens = Tokens(*(tensors[name] for name in ("index", "context", "rows", "times")))
+        tokens = Tokens(*(tensors[name] for name in ("index", "context", "rows", "times", "asked")))
         return Batch(items, tokens, layout, tensors["sign"])
 
 
@@ -65,6 +65,7 @@ def stack_batches(samplers: Sequence[Sampler], batches: Sequence[Sequence[Part]]
         **_items(data, ids),
         "index": _stack([index.ravel() for _, index in found]),
         **_tokens(data, filled),
+        **_times(samplers[0].clock, filled),
         "sign": _stack([sampler.signs(parts) for sampler, parts in zip(samplers, filled, strict=True)]),
         "length": _stack([np.concatenate([part.length for part in parts]).astype(np.int64) for parts in filled]),
     }
@@ -125,9 +126,13 @@ def _tokens(data: Prepared, batches: Sequence[Sequence[Part]]) -> dict[str, Tens
     interactions = [all_slots(parts, "interactions") for parts in batches]
     return {
         "context": _stack([context_at(data, of_seed) for of_seed in interactions]),
-        "times": _stack([data.times[of_seed] for of_seed in interactions]),
         "rows": _stack([all_slots(parts, "rows") for parts in batches]),
     }
+
+
+def _times(clock: Clock, batches: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
+    times = [slot_times(parts, clock) for parts in batches]
+    return {name: _stack(of_seeds) for name, of_seeds in zip(("times", "asked"), zip(*times, strict=True), strict=True)}
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
