@@ -41,7 +41,7 @@ def test_so_they_are_where_the_decoder_has_positions(data: Prepared, no_loop_ove
 @pytest.mark.parametrize("name", [*NEW, *CONTROLS])
 def test_whole_trainings_by_numba_are_torchs(data: Prepared, name: str) -> None:
     """Losses and readings, so ranks too, and trained weights; attention on pairs stays torch's, rotations need none."""
-    cells = [make_cell(name, numerics=numerics) for numerics in ({"precision": "fp64"}, NUMBA)]
+    cells = [make_cell(name, dimension=16, numerics=numerics) for numerics in ({"precision": "fp64"}, NUMBA)]
     one, other = (train_run(cell, data, 1) for cell in cells)
     assert one.curve.loss == pytest.approx(other.curve.loss, rel=1e-10)
     assert one.curve.validation == pytest.approx(other.curve.validation, rel=1e-10)
