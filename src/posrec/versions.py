@@ -6,6 +6,6 @@ else.
 """
 
 DATA_VERSION = 1  # simulated reviews, prepared data sets
-TRAINING_VERSION = 2  # anything that changes a trained parameter or the selected epoch
+TRAINING_VERSION = 3  # anything that changes a trained parameter or the selected epoch
 EVALUATION_VERSION = 2  # candidates, ranks, metrics, baselines, diagnostics
 STUDY_SCHEMA = 3  # layout of the run file

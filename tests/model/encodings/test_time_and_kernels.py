@@ -143,7 +143,7 @@ def test_hstu_by_its_formula() -> None:
 
 
 def test_buckets_are_counted_in_whole_seconds() -> None:
-    assert time_bucket(torch.tensor([0.0, 1 / 86_400, -2 / 86_400, 1e9]).double(), 128).tolist() == [0, 0, 2, 106]
+    assert time_bucket(torch.tensor([0, 1 / DAY, -2 / DAY, 1e9], dtype=torch.float64), 128).tolist() == [0, 0, 2, 106]
     assert time_bucket(torch.tensor([1e9]).double(), 50).tolist() == [50]
 
 
@@ -354,6 +354,9 @@ def test_padding_changes_no_pair(data: Prepared) -> None:
 def test_intervals_of_days() -> None:
     gaps = torch.tensor([0.0, 0.5, -3.0, 400.0]).double()
     assert interval_index(gaps, 256, 1.0).tolist() == [0, 0, 3, 256]
+    second = 1 / DAY
+    edges = torch.tensor([195 - second, 195, 195 + second, second - 195, 5_000 - second], dtype=torch.float64)
+    assert interval_index(edges, 9_999, 1.0).tolist() == [194, 195, 195, 194, 4_999]
 
 
 def test_families() -> None:

@@ -8,8 +8,8 @@ from posrec.model.encodings.relative import indexed_scores, indexed_values
 
 
 def interval_index(gaps: Tensor, clip: int, unit: float) -> Tensor:
-    """min(k, floor(|gap| / unit)) of gaps and a unit in days. Any shape; int64."""
-    apart = (gaps * DAY).round().long().abs()
+    """min(k, floor(|gap| / unit)) of gaps and a unit in days, from whole seconds in float64. Any shape; int64."""
+    apart = (gaps * DAY).round().abs()
     return (apart / (unit * DAY)).long().clamp_max(clip)
 
 
