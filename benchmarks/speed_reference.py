@@ -16,6 +16,7 @@ from posrec.model import equations
 from posrec.model.batches import Batch, candidate_rows, slot_rows
 from posrec.model.carca import Carca
 from posrec.model.evaluate.score import Requests
+from posrec.model.inputs import Clock
 from posrec.model.losses import binary_cross_entropy
 from posrec.study import study
 from posrec.study.study import Cell
@@ -118,14 +119,18 @@ def reference_scores(model: Carca, data: Prepared, requests: Requests, items: np
     step = np.arange(settings.max_length) - (settings.max_length - length)[:, None]  # (R, L)
     at = np.where(step < 0, 0, (targets - length)[:, None] + step)
     rows = np.repeat(candidate_rows(length, settings)[:, None], items.shape[1], 1)
-    history = _test_slots(data, np.where(step < 0, 0, data.items[at]), at, slot_rows(step, length, settings))
-    asked = _test_slots(data, items, np.repeat(targets[:, None], items.shape[1], 1), rows)
+    history = _test_slots(data, np.where(step < 0, 0, data.items[at]), at, slot_rows(step, length, settings), at + 1)
+    request = np.repeat(targets[:, None], items.shape[1], 1)
+    asked = _test_slots(data, items, request, rows, request)
     visible = history.real[:, None, :].expand(-1, items.shape[1], -1)
     return equations.logits(model, history, asked, visible, attributes, model.bounded_embedding())
 
 
-def _test_slots(data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray) -> equations.Slots:
-    arrays = (items.astype(np.int64), data.context[at], rows, data.times[at])
+def _test_slots(
+    data: Prepared, items: np.ndarray, at: np.ndarray, rows: np.ndarray, asked: np.ndarray
+) -> equations.Slots:
+    days = Clock(data).days
+    arrays = (items.astype(np.int64), data.context[at], rows, days(at), days(asked))
     return equations.Slots(*(torch.from_numpy(array) for array in arrays))
 
 
@@ -138,6 +143,8 @@ def _slots(batch: Batch, users: int, length: int, history: bool) -> equations.Sl
     tokens, first = batch.tokens, users * length
     part = slice(0, first) if history else slice(first, None)
     assert tokens.times is not None
+    assert tokens.asked is not None
     ids = batch.items.ids[tokens.index[part]].view(users, -1)
     context, rows = tokens.context[part].view(*ids.shape, -1), tokens.rows[part].view(ids.shape)
-    return equations.Slots(ids, context, rows, tokens.times[part].view(ids.shape))
+    times, asked = (each[part].view(ids.shape) for each in (tokens.times, tokens.asked))
+    return equations.Slots(ids, context, rows, times, asked)

@@ -132,6 +132,16 @@ def _add_upkeep_verbs(verb: Verb) -> None:
     _add_study(unlock)
     unlock.add_argument("--force", action="store_true", help="remove any lock; only when no workflow runs here")
     _add_study(verb("dvc", "write the DVC stages of a study other than the default one", "studies/beauty.yaml"))
+    shown = verb(
+        "encodings",
+        "list the encodings, explain one, or check a file of your own",
+        "",
+        "to_rope",
+        "--check own/mine.py",
+    )
+    shown.add_argument("name", nargs="?", metavar="NAME", help="explain this encoding")
+    shown.add_argument("--markdown", action="store_true", help="print the table of the documentation")
+    shown.add_argument("--check", type=Path, metavar="FILE", help="run the interface's checks on what FILE registers")
     schema = verb("schema", "print the JSON schema of a study file", "--write workflow/schemas/study.schema.json")
     schema.add_argument("--write", type=Path, help="write it to this file")
 

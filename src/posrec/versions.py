@@ -5,6 +5,6 @@ Each number is part of the ids (see `posrec.plan.ids`), so raising it recomputes
 """
 
 DATA_VERSION = 2  # simulated reviews, prepared data sets
-TRAINING_VERSION = 2  # anything that changes a trained parameter or the selected epoch
-EVALUATION_VERSION = 2  # candidates, ranks, metrics, baselines, diagnostics
+TRAINING_VERSION = 3  # anything that changes a trained parameter or the selected epoch
+EVALUATION_VERSION = 3  # candidates, ranks, metrics, baselines, diagnostics
 STUDY_SCHEMA = 3  # layout of the run file

@@ -97,7 +97,7 @@ def _encodings() -> Iterator[tuple[str, Case]]:
         yield name, Case(name)
         for key, default in kind.parameters.items():
             if key != kind.pattern:
-                text = f"{name}-{key}={_other(default)}"
+                text = f"{name}-{key}={kind.choices[key][-1] if key in kind.choices else _other(default)}"
                 yield text, Case(text)
 
 
@@ -105,7 +105,7 @@ def _other(default: bool | int | float) -> str:
     """Another value of a parameter, as it stands in an encoding's name."""
     if isinstance(default, bool):
         return str(not default).lower()
-    return str(default // 2 if isinstance(default, int) else default / 2)
+    return str(default // 2 if isinstance(default, int) else default / 2 or 1000.0)
 
 
 def _settings(settings: type[ModelSettings] | type[TrainingSettings]) -> Iterator[tuple[str, Case]]:

@@ -12,6 +12,7 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model import streams
 from posrec.model.attention import make_group
 from posrec.model.carca import Carca
+from posrec.model.encodings import Steps
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.train import build_model
 from posrec.plan import ids
@@ -20,6 +21,8 @@ from posrec.study.settings import ENCODINGS, ModelSettings
 from tests.model.conftest import make_cell, make_data
 
 ACTING = ["rope", "rmha2", "rmha_control", "alibi", "t5_bias", "relative_bias"]
+NEW_ACTING = ["rope_learnt", "kerple", "fire", "hstu_bias", "hstu_bias_time", "hstu_bias_position"]  # without a formula
+NEW_ACTING += ["to_rope", "time_rope", "rote", "siren_rope"]
 ROWS, CANDIDATE_ROWS = np.array([3, 4, 5, 6, 7]), np.array([8, 8, 8, 0, 5])  # the candidates' slots may be any
 RNG = np.random.default_rng(3)
 HISTORY, CANDIDATES = RNG.normal(size=(5, 12)), RNG.normal(size=(5, 12))
@@ -90,8 +93,8 @@ def test_logits_by_loops(data: Prepared, name: str) -> None:
     model = make_model(name, data)
     p = numbers(model)
     group = make_group(np.array([5]), 5, 5, causal=False)
-    rows = torch.from_numpy(ROWS), torch.from_numpy(CANDIDATE_ROWS)
-    found = model.head(torch.from_numpy(HISTORY), torch.from_numpy(CANDIDATES), [group], *rows).detach().numpy()
+    steps = [Steps(torch.from_numpy(rows)) for rows in (ROWS, CANDIDATE_ROWS)]
+    found = model.head(torch.from_numpy(HISTORY), torch.from_numpy(CANDIDATES), [group], *steps).detach().numpy()
     expected = (by_loops(name, p) * CANDIDATES) @ p["output_weight"] + p["output_bias"]
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
@@ -109,7 +112,7 @@ def test_what_acts_in_the_decoder(data: Prepared, name: str) -> None:
             of_blocks = on.encoding.state_dict()[key]
             of_blocks[: len(value)] = value
     first, second = (next(model_scores(model, data, requests_of(data.test)))[1] for model in (on, off))
-    acts = name in ACTING or name == "rmha4"
+    acts = name in ACTING or name in ("rmha4", *NEW_ACTING)
     assert torch.allclose(first, second, atol=1e-9) != acts
 
 

@@ -85,19 +85,20 @@ def dense_attributes(data: Prepared) -> Tensor:
     return torch.cat([dense, torch.from_numpy(data.features).double()], dim=1)
 
 
-def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor]], width: int) -> equations.Slots:
-    """Left-padded slots from the (ids, context, position rows, times) of each user."""
-    ids, context, position, times = (
+def padded_slots(rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], width: int) -> equations.Slots:
+    """Left-padded slots from the (ids, context, position rows, times, times of requests) of each user."""
+    ids, context, position, times, asked = (
         torch.zeros(len(rows), width, dtype=torch.int64),
         torch.zeros(len(rows), width, rows[0][1].shape[1], dtype=torch.float64),
         torch.zeros(len(rows), width, dtype=torch.int64),
-        torch.zeros(len(rows), width, dtype=torch.int64),
+        torch.zeros(len(rows), width, dtype=torch.float64),
+        torch.zeros(len(rows), width, dtype=torch.float64),
     )
-    for user, (i, c, r, t) in enumerate(rows):
+    for user, (i, c, r, t, a) in enumerate(rows):
         if len(i):
             ids[user, -len(i) :], context[user, -len(i) :] = i, c.double()
-            position[user, -len(i) :], times[user, -len(i) :] = r, t
-    return equations.Slots(ids, context, position, times)
+            position[user, -len(i) :], times[user, -len(i) :], asked[user, -len(i) :] = r, t, a
+    return equations.Slots(ids, context, position, times, asked)
 
 
 def padded_training_logits(model: Carca, batch: Batch, data: Prepared, length: int) -> Tensor:
@@ -120,7 +121,8 @@ def _padded_user(
     keep = ids[history] > 0
     tokens = batch.tokens
     assert tokens.times is not None
-    columns = (ids, tokens.context, tokens.rows, tokens.times)
+    assert tokens.asked is not None
+    columns = (ids, tokens.context, tokens.rows, tokens.times, tokens.asked)
     slots = padded_slots([tuple(column[history][keep] for column in columns)], length)
     real = ids[candidate] > 0
     candidates = padded_slots([tuple(column[candidate][real] for column in columns)], int(real.sum()))
@@ -177,18 +179,21 @@ def test_scores_of_every_request(data: Prepared, encoding: str, protocol: Any, s
     for where, block in model_scores(model, data, requests):
         scores[where] = block[:, : data.n_items + 1]
     attributes, everything = dense_attributes(data), torch.arange(1, data.n_items + 1)
+    first_time = min(data.times[data.offsets[u]] for u in range(data.n_users) if data.train_length[u])
     for number, (user, target) in enumerate(zip(requests.users, requests.targets, strict=True)):
         first = max(data.offsets[user], target - length)
         history = torch.from_numpy(data.items[first:target].astype(np.int64))
         n = len(history)
         at_end = cell.model.position_start == "end"
         rows = torch.arange(length - n, length) if at_end else torch.arange(n)
-        times = torch.from_numpy(data.times[first:target])
-        slots = padded_slots([(history, torch.from_numpy(data.context[first:target]), rows, times)], length)
+        days = torch.from_numpy((data.times - first_time) / 86_400)
+        times, asked = days[first:target], days[first + 1 : target + 1]
+        slots = padded_slots([(history, torch.from_numpy(data.context[first:target]), rows, times, asked)], length)
         context = torch.from_numpy(data.context[target]).expand(data.n_items, 6)
         after = int(model.switches.candidate_position_training == "sound")
         row = torch.full((data.n_items,), (length if at_end else n) - 1 + after)
-        candidates = padded_slots([(everything, context, row, torch.zeros_like(row))], data.n_items)
+        request = days[target].expand(data.n_items)
+        candidates = padded_slots([(everything, context, row, request, request)], data.n_items)
         visible = slots.real[:, None, :].expand(1, data.n_items, length)
         expected = equations.logits(model, slots, candidates, visible, attributes, model.bounded_embedding())[0]
         torch.testing.assert_close(scores[number, 1:], expected, rtol=1e-10, atol=1e-10)

@@ -69,12 +69,13 @@ def test_causal_outputs_ignore_the_future(data: Prepared, encoding: str) -> None
     """With positions counted from the begin, a step's encoding is the same whether or not more follows."""
     model = build_model(make_cell(encoding, position_start="begin"), data, seed=1)
     parts = model.item_parts(distinct_items(data, np.arange(data.n_items + 1)), model.bounded_embedding())
-    ids, context, times = torch.tensor([5, 9, 2, 40, 7]), torch.rand(5, 6), torch.tensor([0, 1, 3, 3, 50]) * 86_400
+    ids, context, times = torch.tensor([5, 9, 2, 40, 7]), torch.rand(5, 6), torch.tensor([0, 1, 3, 3, 50]).double()
 
     def encoded(n: int) -> torch.Tensor:
-        tokens = Tokens(ids[:n], context[:n], torch.arange(n), times[:n])
+        asked = torch.cat([times, times[-1:] + 7])[1 : n + 1]
+        tokens = Tokens(ids[:n], context[:n], torch.arange(n), times[:n], asked)
         layout = [make_group(np.array([n]), n, 1, causal=True)]
-        return model.encode_history(model.encode_tokens(parts, tokens), tokens.rows, layout, tokens.times)
+        return model.encode_history(model.encode_tokens(parts, tokens), tokens.rows, layout, tokens.times, tokens.asked)
 
     torch.testing.assert_close(encoded(5)[:3], encoded(3), rtol=1e-10, atol=1e-10)
 

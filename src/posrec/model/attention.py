@@ -9,14 +9,16 @@ slots.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.model.encodings.interface import Encoding, Pairs, keys_first, slot_distance
+from posrec.model.encodings.interface import Encoding, Pairs, Steps
+from posrec.model.encodings.tensors import keys_first, slot_distance
+from posrec.model.quirks import second_softmax
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Relative:
-    """What an attention needs of the encoding: which block it is, and the history's times (T,) if any.
+    """What an attention needs of the encoding: which block it is, and the history's steps, (T,) each.
 
-    second_softmax: the released code's, over all slots (switch rmha_softmax); distances: those of the decoder, one
-    (m, n) a group; None in the encoder, where queries and keys are the same slots.
+    second_softmax: the released code's, over all slots (switch rmha_softmax); distances, candidates: those of the
+    decoder, one (m, n) a group, and its queries' steps, (Tq,) each; None in the encoder, where queries and keys are the
+    same slots.
     """
 
     encoding: Encoding
     block: int
-    times: Tensor | None = None
+    steps: Steps | None = None
     second_softmax: bool = False
     distances: Sequence[Tensor] | None = None
+    candidates: Steps | None = None
 
 
 Layout = Sequence[Group]
@@ -84,20 +88,6 @@ def exact_group(users: int, keys: int, queries: int, causal: bool) -> Group:
 @lru_cache(maxsize=1000)
 def _exact_bias(keys: int, queries: int, causal: bool) -> Tensor | None:
     return _bias(np.array([keys]), keys, queries, causal)
-
-
-def real_slots(layout: Layout) -> Tensor:
-    """Which history slots hold an item: (T, 1) bool."""
-    slots = [torch.ones(g.users, g.keys, dtype=torch.bool) if g.real is None else g.real for g in layout]
-    return torch.cat([part.flatten() for part in slots])[:, None]
-
-
-def batch_axis(layout: Layout, heads: int) -> Tensor:
-    """The released code's rotation index of every history slot: head h of user b has h * B + b. Returns (T, H)."""
-    users = sum(group.users for group in layout)
-    slots = torch.tensor([group.keys for group in layout for _ in range(group.users)])
-    user = torch.arange(users).repeat_interleave(slots)  # (T,)
-    return user[:, None] + users * torch.arange(heads)
 
 
 def decoder_distances(layout: Layout, rows: Tensor, candidate_rows: Tensor) -> list[Tensor]:
@@ -138,27 +128,49 @@ def attend(
     Returns (Tq, D).
     """
     query = query / math.sqrt(query.shape[2])
-    distances = None if relative is None else relative.distances
-    in_decoder = relative is None or distances is not None
+    in_decoder = relative is None or relative.distances is not None
     queries = [group.queries if in_decoder else group.keys for group in layout]
     key_sizes = [group.users * group.keys for group in layout]
     query_sizes = [group.users * count for group, count in zip(layout, queries, strict=True)]
     parts = zip(query.split(query_sizes), key.split(key_sizes), value.split(key_sizes), strict=True)
-    times = [None] * len(layout) if relative is None or relative.times is None else relative.times.split(key_sizes)
-    apart: Sequence[Tensor | None] = distances or [None] * len(layout)
+    pairs = [None] * len(layout) if relative is None else group_pairs(layout, queries, relative, query.device)
     outputs = []
-    for group, count, (q, k, v), at, distance in zip(layout, queries, parts, times, apart, strict=True):
+    for group, count, (q, k, v), of_group in zip(layout, queries, parts, pairs, strict=True):
         q = q.view(group.users, count, *q.shape[1:]).transpose(1, 2)  # (B, H, m, Dh)
         k = k.view(group.users, group.keys, *k.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
         v = v.view(group.users, group.keys, *v.shape[1:]).transpose(1, 2)  # (B, H, n, Dh)
-        if relative is None:
+        if relative is None or of_group is None:
             y = _attend_group(q, k, v, group.decoder_bias, drop)  # (B, H, m, Dh)
         else:
-            distance = slot_distance(count, group.keys, q.device) if distance is None else distance
-            pairs = Pairs(distance, None if at is None else at.view(group.users, -1))
-            y = _attend_relative(q, k, v, group, drop, relative, pairs)
+            y = _attend_relative(q, k, v, group, drop, relative, replace(of_group, vectors=k))
         outputs.append(y.transpose(1, 2).reshape(group.users * count, -1))  # (B * m, D)
     return torch.cat(outputs)
+
+
+def group_pairs(layout: Layout, queries: Sequence[int], relative: Relative, device: torch.device) -> list[Pairs]:
+    """The pairs of each group, without the keys' vectors; nothing but distances where the encoding acts on no pair."""
+    in_decoder = relative.distances is not None
+    distances = relative.distances or [slot_distance(count, count, device) for count in queries]
+    if not relative.encoding.acts_on_pairs():
+        return [Pairs(distance) for distance in distances]
+    keys = _split_steps(relative.steps, layout, [group.keys for group in layout])
+    of_queries = _split_steps(relative.candidates, layout, queries) if in_decoder else keys
+    biases = [group.decoder_bias if in_decoder else group.encoder_bias for group in layout]
+    visible = [None if bias is None else bias == 0 for bias in biases]
+    parts = zip(distances, of_queries, keys, visible, strict=True)
+    return [Pairs(distance, query, key, None, seen) for distance, query, key, seen in parts]
+
+
+def _split_steps(steps: Steps | None, layout: Layout, counts: Sequence[int]) -> Sequence[Steps | None]:
+    """Steps of users one after another, (T,) each, by group: (B, n) each."""
+    if steps is None:
+        return [None] * len(layout)
+    ends = np.cumsum([0, *(group.users * count for group, count in zip(layout, counts, strict=True))])
+
+    def of_group(number: int, x: Tensor) -> Tensor:
+        return x[ends[number] : ends[number + 1]].view(layout[number].users, -1)
+
+    return [steps.map(partial(of_group, number)) for number in range(len(layout))]
 
 
 def _attend_group(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, drop: Callable[[Tensor], Tensor]) -> Tensor:
@@ -170,13 +182,12 @@ def _attend_relative(
     q: Tensor, k: Tensor, v: Tensor, group: Group, drop: Callable[[Tensor], Tensor], relative: Relative, pairs: Pairs
 ) -> Tensor:
     encoding, block = relative.encoding, relative.block
-    scores = q @ k.transpose(2, 3) if relative.distances is None else keys_first(q, k)  # (B, H, m, n)
-    added = encoding.scores(q, pairs, block)
+    products = q @ k.transpose(2, 3) if relative.distances is None else keys_first(q, k)  # (B, H, m, n)
     bias = group.encoder_bias if relative.distances is None else group.decoder_bias
-    weights = _weights(scores if added is None else scores + added, bias)
+    weights = _weights(encoding.score(products, q, pairs, block), bias)
     if relative.second_softmax:
         weights = second_softmax(weights, group.causal)
-    weights = drop(weights)
+    weights = drop(encoding.reweigh(weights, pairs, block))
     y = weights @ v  # (B, H, n, Dh)
     shifted = encoding.values(weights, pairs, block)
     return y if shifted is None else y + shifted
@@ -184,13 +195,3 @@ def _attend_relative(
 
 def _weights(scores: Tensor, bias: Tensor | None) -> Tensor:
     return (scores if bias is None else scores + bias.to(scores.dtype)).softmax(3)
-
-
-def second_softmax(weights: Tensor, causal: bool) -> Tensor:
-    """The released code's second softmax, over all slots, padding included. weights: (B, H, n, n), a softmax's.
-
-    A weight in 0 .. 1 becomes one within a factor e of uniform. Where there is a causal mask, later steps stay hidden:
-    the released code has none, and the switch is not meant to show the future.
-    """
-    later = torch.full(weights.shape[2:], causal, device=weights.device).triu(1)
-    return weights.masked_fill(later, -torch.inf).softmax(3)

@@ -11,7 +11,7 @@ from torch import Tensor
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
 from posrec.model.attention import Group, Packing, exact_group, make_group
-from posrec.model.inputs import FeatureRoom, Items, Tokens, distinct_items, ragged_arange
+from posrec.model.inputs import Clock, FeatureRoom, Items, Tokens, distinct_items, ragged_arange
 from posrec.model.shared import Shared, draw_uniform, in_batch
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
@@ -48,16 +48,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class PartSlots:
-    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row."""
+    """Slots of the users of a group, (B, n): item (0: padding), the interaction whose context it has, position row.
+
+    asked: the interaction whose time is that of the request that the slot answers, or as a candidate belongs to.
+    """
 
     items: np.ndarray
     interactions: np.ndarray
     rows: np.ndarray
+    asked: np.ndarray
 
     def without_padding(self) -> "PartSlots":
         """Those that hold an item, (N,)."""
         real = self.items != 0
-        return PartSlots(self.items[real], self.interactions[real], self.rows[real])
+        return PartSlots(self.items[real], self.interactions[real], self.rows[real], self.asked[real])
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Sampler:
             raise DataError(
                 "no user has two training items: nothing to train on; lower k_core or use a larger data set"
             )
+        self.clock = Clock(data)
         if np.bincount(self.met // (data.n_items + 1), minlength=data.n_users).max() >= self.catalogue:
             raise DataError(
                 "a user's training items are the whole catalogue, so it has no negatives: use a larger data set"
@@ -208,8 +213,8 @@ class Sampler:
         if self.packing == "exact":
             distinct = np.pad(distinct, (0, -len(distinct) % ROWS))
         context = torch.from_numpy(context_at(self.data, interactions))
-        times = torch.from_numpy(self.data.times[interactions])
-        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times)
+        times, asked = (torch.from_numpy(each) for each in slot_times(parts, self.clock))
+        tokens = Tokens(torch.from_numpy(index), context, torch.from_numpy(rows), times, asked)
         of_batch = distinct_items(self.data, distinct, self.room)
         shared = Shared(torch.from_numpy(shared_index), torch.from_numpy(correction)) if self.shared else None
         return Batch(of_batch, tokens, groups, torch.from_numpy(sign), shared)
@@ -258,9 +263,11 @@ class Sampler:
         first = samples.first_negative[:, None] + target_step * count
         negatives = [samples.negatives[first + number] for number in range(count)]
         items = np.where(np.tile(real, 1 + count), np.concatenate([self.data.items[target], *negatives], 1), 0)
-        times = context_sources(target, self.settings)  # a negative has its target's context
-        candidates = PartSlots(items, np.tile(times, 1 + count), np.tile(target_rows, 1 + count))
-        return PartSlots(np.where(step < 0, 0, self.data.items[history]), history, rows), candidates
+        source, asked = context_sources(target, self.settings), time_sources(target, self.settings)
+        of_targets = (source, target_rows, asked)  # a negative has its target's context, row and time
+        candidates = PartSlots(items, *(np.tile(each, 1 + count) for each in of_targets))
+        of_history = time_sources(history + 1, self.settings)
+        return PartSlots(np.where(step < 0, 0, self.data.items[history]), history, rows, of_history), candidates
 
     def signs(self, parts: Sequence[Part]) -> np.ndarray:
         """The sign of every candidate slot of a batch (Tq,)."""
@@ -274,7 +281,7 @@ class Sampler:
 
 def no_users(count: int, keys: int, queries: int) -> Part:
     """Users that only fill up a batch: no history that anything sees, and candidates of sign 0."""
-    slots = (PartSlots(*(np.zeros((count, slots), np.int64) for _ in range(3))) for slots in (keys, queries))
+    slots = (PartSlots(*(np.zeros((count, slots), np.int64) for _ in range(4))) for slots in (keys, queries))
     return Part(np.zeros(count, np.int64), keys, *slots)
 
 
@@ -304,6 +311,22 @@ def context_sources(targets: np.ndarray, settings: ModelSettings) -> np.ndarray:
     if settings.candidate_context == "none":
         return np.full_like(targets, -1)
     return targets - (settings.candidate_context == "last_interaction")
+
+
+def time_sources(targets: np.ndarray, settings: ModelSettings) -> np.ndarray:
+    """The interactions whose time a target's request has: its own, or where that is kept from the candidates the last.
+
+    Also without context: the time of the last interaction is known.
+    """
+    return targets - (settings.candidate_context != "request_time")
+
+
+def slot_times(parts: Sequence[Part], clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+    """Days of every slot of a batch and of the request that it answers: T history slots, then Tq candidates, each."""
+    history = np.concatenate([part.history.interactions.ravel() for part in parts])
+    asked = all_slots(parts, "asked")
+    own = np.concatenate([history, asked[len(history) :]])
+    return clock.days(own), clock.days(asked)
 
 
 def context_at(data: Prepared, interactions: np.ndarray) -> np.ndarray:

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from posrec.model.attention import Layout, Packing, Relative, batch_axis, decoder_distances, real_slots
-from posrec.model.encodings import Encoding, Shape, build_encoding
+from posrec.model.attention import Layout, Packing, Relative, decoder_distances
+from posrec.model.encodings import Encoding, Shape, Steps, build_encoding
 from posrec.model.inputs import Items, Tokens
 from posrec.model.ops.plain import PLAIN, Ops
-from posrec.model.shared import Shared, group_logits, log_sums
+from posrec.model.quirks import batch_axis, real_slots
+from posrec.model.shared import Shared, shared_logits
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import ModelSettings
 
@@ -104,8 +105,9 @@ class Block(Layer):
         """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
         encoding, number, before = relative.encoding, relative.block, self.settings.norm_place == "before"
         start = self.norm1(x) if before else x  # (T, D)
-        query = encoding.rotate(self.attention.project("query", start), rows, number)  # (T, H, Dh)
-        key = encoding.rotate(self.attention.project("key", x), rows, number)
+        times = encoding.given(None if relative.steps is None else relative.steps.times)
+        query = encoding.rotate(self.attention.project("query", start), rows, number, *times)  # (T, H, Dh)
+        key = encoding.rotate(self.attention.project("key", x), rows, number, *times)
         value = self.attention.project("value", x)
         y = encoding.project(self.ops.attend(query, key, value, layout, self.rate, relative), number)
         y = combine(self.settings.residual, y, start)
@@ -270,33 +272,36 @@ class Carca(Layer):
         x = parts.index_select(0, tokens.index)
         if self.settings.context:
             x = x + self.context_parts(tokens.context, weight)
-        return self.encoding.encode(x, tokens.rows)
+        return self.encoding.encode(x, tokens.rows, *self.encoding.given(tokens.times))
 
-    def encode_history(self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None) -> Tensor:
-        """The encoder. x: (T, D) encoded history items; rows: (T,); times: (T,) seconds. Returns (T, D)."""
+    def encode_history(
+        self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None, asked: Tensor | None = None
+    ) -> Tensor:
+        """The encoder. x: (T, D) encoded history items; rows, times, asked: (T,), see `Steps`. Returns (T, D)."""
+        steps = Steps(rows, times, asked)
         real = real_slots(layout) if self.padded else None
         if self.switches.rope_axis == "released":
             rows = batch_axis(layout, self.settings.heads).to(x.device)
         x = self.ops.dropout(x if real is None else x * real, self.rate)
         for number, block in enumerate(self.blocks):
-            x = block(x, rows, layout, Relative(self.encoding, number, times, self.padded))
+            x = block(x, rows, layout, Relative(self.encoding, number, steps, self.padded))
             x = x if real is None else x * real
         return self.last_norm(x)
 
-    def head(self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor) -> Tensor:
+    def head(self, history: Tensor, candidates: Tensor, layout: Layout, steps: Steps, asked: Steps) -> Tensor:
         """Logit of one candidate a query.
 
-        history: (T, D) at position rows (T,); candidates: (Tq, D) at candidate_rows (Tq,), in the layout's order.
+        history: (T, D) at `steps`, (T,) each; candidates: (Tq, D) at `asked`, (Tq,) each, in the layout's order.
         Returns (Tq,).
         """
         if self.settings.head == "dot":
-            return self.dot_logits((self._last_visible(history, layout) * candidates).sum(-1))
-        y = self._cross_attention(history, candidates, layout, rows, candidate_rows)
+            return self.dot_logits((self.last_visible(history, layout) * candidates).sum(-1))
+        y = self._cross_attention(history, candidates, layout, steps, asked)
         y = combine(self.settings.decoder_residual, y, candidates)
         return (y * self.output_weight).sum(-1) + self.output_bias
 
     def _cross_attention(
-        self, history: Tensor, candidates: Tensor, layout: Layout, rows: Tensor, candidate_rows: Tensor
+        self, history: Tensor, candidates: Tensor, layout: Layout, steps: Steps, asked: Steps
     ) -> Tensor:
         """The decoder's, with positions if it has them. Returns (Tq, D).
 
@@ -309,10 +314,10 @@ class Carca(Layer):
         if not self.decoder_positions:
             return self.ops.attend(query, key, value, layout, self.rate)
         if self.switches.rope_axis == "sound":  # released: queries and keys of a head would be rotated alike
-            query = self.encoding.rotate(query, candidate_rows, number)
-            key = self.encoding.rotate(key, rows, number)
-        distances = decoder_distances(layout, rows, candidate_rows)
-        relative = Relative(self.encoding, number, distances=distances)
+            query = self.encoding.rotate(query, asked.rows, number, *self.encoding.given(asked.times))
+            key = self.encoding.rotate(key, steps.rows, number, *self.encoding.given(steps.times))
+        distances = decoder_distances(layout, steps.rows, asked.rows)
+        relative = Relative(self.encoding, number, steps, distances=distances, candidates=asked)
         y = self.ops.attend(query, key, value, layout, self.rate, relative)
         return self.encoding.project(y, number)
 
@@ -322,7 +327,7 @@ class Carca(Layer):
             return products
         return torch.sigmoid(self.dot_weight * torch.sigmoid(products) + self.dot_bias)
 
-    def _last_visible(self, history: Tensor, layout: Layout) -> Tensor:
+    def last_visible(self, history: Tensor, layout: Layout) -> Tensor:
         """The encoded history item that a candidate follows: its own step where all steps are targets, else the last.
 
         Returns (Tq, D).
@@ -346,50 +351,17 @@ class Carca(Layer):
         parts = self.item_parts(items, self.ops.look_up(self.item_embedding, items.ids))
         length = sum(group.users * group.keys for group in layout)
         if shared is not None:
-            return self._shared_logits(parts, tokens, layout, shared, length)
+            return shared_logits(self, parts, tokens, layout, shared, length)
         x = self.encode_tokens(parts, tokens)  # (T + Tq, D)
         history, candidates = x.split([length, len(x) - length])
-        times = None if tokens.times is None else tokens.times[:length]
-        encoded = self.encode_history(history, tokens.rows[:length], layout, times)
-        return self.head(encoded, candidates, layout, tokens.rows[:length], tokens.rows[length:])
+        steps, asked = tokens.steps(length)
+        encoded = self.encode_history(history, steps.rows, layout, steps.times, steps.asked)
+        return self.head(encoded, candidates, layout, steps, asked)
 
-    def _shared_logits(self, parts: Tensor, tokens: Tokens, layout: Layout, shared: Shared, length: int) -> Tensor:
-        """See `forward`. parts: (M, D) of the batch's distinct items; length: T. Returns (Tq, 2)."""
-        history, targets = tokens.take(length), tokens.index[length:]
-        encoded = self.encode_history(self.encode_tokens(parts, history), history.rows, layout, history.times)
-        row = self.encoding.shape.rows - 1  # the one after a full history
-        table = self.encoding.encode(parts, torch.full_like(tokens.rows[:1], row).expand(len(parts)))  # (M, D)
-        if self.settings.head == "dot":
-            states = self._last_visible(encoded, layout)  # (Tq, D)
-            of_target = (states * table.index_select(0, targets)).sum(-1)
-            negatives = self.ops.linear(states, table.index_select(0, shared.index))  # (Tq, K)
-        else:
-            rows = torch.full_like(targets, row)
-            of_target = self.head(encoded, table.index_select(0, targets), layout, history.rows, rows)
-            negatives = self._running_head(encoded, table.index_select(0, shared.index), layout)
-        return torch.stack([of_target, log_sums(negatives, shared, targets)], 1)
-
-    def _running_head(self, history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
-        """CARCA's head on candidates that are the same at every step. candidates: (K, D). Returns (Tq, K).
-
-        Dropout of an attention weight holds for all later steps of its user.
-        """
-        heads = self.settings.heads
-        query = self.decoder.project("query", candidates).transpose(0, 1)  # (H, K, Dh)
-        weighted = (candidates * self.output_weight).unflatten(1, (heads, -1)).transpose(0, 1)  # (H, K, Dh)
-        key, value = (self.decoder.project(name, history) for name in ("key", "value"))  # (T, H, Dh)
-        sizes, outputs = [group.users * group.keys for group in layout], []
-        for group, k, v in zip(layout, key.split(sizes), value.split(sizes), strict=True):
-            k, v = (x.view(group.users, group.keys, heads, -1).transpose(1, 2) for x in (k, v))  # (B, H, n, Dh)
-            scores = k @ query.transpose(1, 2) / math.sqrt(k.shape[3])  # (B, H, n, K)
-            if self.settings.decoder_residual == "mul":  # the candidate and the output weight meet each value
-                gain = v @ weighted.transpose(1, 2)  # (B, H, n, K)
-            else:
-                gain = (v * self.output_weight.view(heads, 1, -1)).sum(3, keepdim=True)  # (B, H, n, 1)
-            gain = self.ops.dropout(gain.expand_as(scores), self.rate)
-            outputs.append(group_logits(scores, gain, group))
-        logits = torch.cat(outputs) + self.output_bias
-        return logits + weighted.sum((0, 2)) if self.settings.decoder_residual == "sum" else logits
+    def candidate_table(self, parts: Tensor) -> Tensor:
+        """Items as candidates without a time, in the row after a full history. parts: (M, D). Returns (M, D)."""
+        rows = torch.full((len(parts),), self.encoding.shape.rows - 1, device=parts.device)
+        return self.encoding.encode(parts, rows, *self.encoding.given(torch.zeros_like(rows, dtype=torch.float64)))
 
 
 def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:

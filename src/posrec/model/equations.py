@@ -14,18 +14,27 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from posrec.model.carca import Attention, Block, Carca, FeedForward, combine
-from posrec.model.encodings import Pairs
+from posrec.model.encodings import Pairs, Steps
 from posrec.model.ops.plain import ACTIVATIONS
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Items in slots, 0 is padding: ids (B, L), context (B, L, 6), position rows (B, L), times (B, L) in seconds."""
+    """Items in slots, 0 is padding: ids (B, L), context (B, L, 6), position rows (B, L).
+
+    times, asked: (B, L) float64 days, of the item and of the request that it answers (`Steps`); equal in candidates.
+    """
 
     ids: Tensor
     context: Tensor
     rows: Tensor
     times: Tensor
+    asked: Tensor
+
+    @property
+    def steps(self) -> Steps:
+        """Rows and times."""
+        return Steps(self.rows, self.times, self.asked)
 
     @property
     def real(self) -> Tensor:
@@ -43,7 +52,8 @@ def encode_items(model: Carca, slots: Slots, attributes: Tensor, embedding: Tens
     features = F.linear(features, model.feature_weight, model.feature_bias)  # (B, L, 5D)
     item = embedding[slots.ids] * math.sqrt(model.settings.dimension)  # (B, L, D)
     x = F.linear(torch.cat([item, features], dim=-1), model.item_weight, model.item_bias)
-    x = model.encoding.encode(x.flatten(0, 1), slots.rows.flatten()).view_as(x)
+    times = model.encoding.given(slots.times.flatten())
+    x = model.encoding.encode(x.flatten(0, 1), slots.rows.flatten(), *times).view_as(x)
     return x * slots.real[..., None]
 
 
@@ -59,23 +69,27 @@ def attention_weights(
     if model.switches.rope_axis == "released":  # head h of user b is rotated by h * B + b at every slot
         user = torch.arange(len(history.ids)).repeat_interleave(history.ids.shape[1])
         rows = user[:, None] + len(history.ids) * torch.arange(attn.heads)
+    times = encoding.given(history.times.flatten())
     query, key = attn.project("query", query_in), attn.project("key", memory)
-    query, key = (encoding.rotate(x.flatten(0, 1), rows, n).view_as(x) for x in (query, key))  # (B, L, H, Dh)
+    query, key = (encoding.rotate(x.flatten(0, 1), rows, n, *times).view_as(x) for x in (query, key))  # (B, L, H, Dh)
     query, key = query.transpose(1, 2) / math.sqrt(query.shape[-1]), key.transpose(1, 2)  # (B, H, L, Dh)
-    scores, added = query @ key.transpose(2, 3), encoding.scores(query, slot_pairs(history), n)  # (B, H, L, L)
-    mask = history.real[:, :, None] & history.real[:, None, :]  # (B, L, L)
-    past = torch.ones(mask.shape[1:], dtype=torch.bool).tril() if model.causal else torch.ones_like(mask[0])
-    weights = masked_softmax(scores if added is None else scores + added, mask & past)
+    pairs = slot_pairs(history, model.causal, key)
+    assert pairs.visible is not None
+    mask = pairs.visible[:, 0]  # (B, L, L)
+    weights = masked_softmax(encoding.score(query @ key.transpose(2, 3), query, pairs, n), mask)
     if not (model.switches.rmha_softmax == "released" and encoding.second_softmax):
-        return weights, mask & past
-    exponent = weights.exp() * past
-    return exponent / exponent.sum(-1, keepdim=True), past.expand_as(mask)
+        return weights, mask
+    past = torch.ones_like(mask).tril() if model.causal else torch.ones_like(mask)
+    exponent = weights.exp() * past[:, None]
+    return exponent / exponent.sum(-1, keepdim=True), past
 
 
-def slot_pairs(history: Slots) -> Pairs:
-    """Distance of every two slots, and their times."""
-    slot = torch.arange(history.ids.shape[1])
-    return Pairs(slot[None, :] - slot[:, None], history.times)
+def slot_pairs(history: Slots, causal: bool, key: Tensor | None = None) -> Pairs:
+    """Every two slots: their distance, rows, times, and whether the first sees the second. key: (B, H, L, Dh)."""
+    slot, real = torch.arange(history.ids.shape[1]), history.real
+    mask = real[:, :, None] & real[:, None, :]  # (B, L, L)
+    visible = mask.tril() if causal else mask
+    return Pairs(slot[None, :] - slot[:, None], history.steps, history.steps, key, visible[:, None])
 
 
 def encoder_attention(block: Block, weights: Tensor, memory: Tensor, history: Slots, model: Carca, n: int) -> Tensor:
@@ -84,7 +98,9 @@ def encoder_attention(block: Block, weights: Tensor, memory: Tensor, history: Sl
     weights: (B, H, L, L); memory: (B, L, D). Returns (B, L, D).
     """
     value = block.attention.project("value", memory).transpose(1, 2)  # (B, H, L, Dh)
-    y, shifted = weights @ value, model.encoding.values(weights, slot_pairs(history), n)
+    pairs = slot_pairs(history, model.causal)
+    weights = model.encoding.reweigh(weights, pairs, n)
+    y, shifted = weights @ value, model.encoding.values(weights, pairs, n)
     y = (y if shifted is None else y + shifted).transpose(1, 2).flatten(2)  # (B, L, D)
     return model.encoding.project(y.flatten(0, 1), n).view_as(y)
 
@@ -113,14 +129,18 @@ def positioned_decoder_attention(
         rows, candidate_rows = history.rows[user], candidates.rows[user]
         if model.switches.rope_axis == "released":  # the rotation index of a head is the same for queries and keys
             head = user + len(o) * torch.arange(model.settings.heads)
-            query, key = (encoding.rotate(z, head.expand(len(z), -1), number) for z in (query, key))
+            origin = [encoding.given(torch.zeros(len(z), dtype=torch.float64)) for z in (query, key)]
+            turned = zip((query, key), origin, strict=True)
+            query, key = (encoding.rotate(z, head.expand(len(z), -1), number, *at) for z, at in turned)
         else:
-            query, key = encoding.rotate(query, candidate_rows, number), encoding.rotate(key, rows, number)
+            query = encoding.rotate(query, candidate_rows, number, *encoding.given(candidates.times[user]))
+            key = encoding.rotate(key, rows, number, *encoding.given(history.times[user]))
         query, key, value = (z.transpose(0, 1)[None] for z in (query, key, value))  # (1, H, M or L, Dh)
         query = query / math.sqrt(query.shape[-1])
-        pairs = Pairs(rows[None, :] - candidate_rows[:, None])
-        scores, added = query @ key.transpose(2, 3), encoding.scores(query, pairs, number)
-        weights = masked_softmax(scores if added is None else scores + added, mask[user : user + 1])
+        asked, steps = (Steps(z.rows[[user]], z.times[[user]], z.asked[[user]]) for z in (candidates, history))
+        pairs = Pairs(rows[None, :] - candidate_rows[:, None], asked, steps, key, mask[[user], None])
+        scores = encoding.score(query @ key.transpose(2, 3), query, pairs, number)
+        weights = encoding.reweigh(masked_softmax(scores, mask[[user]]), pairs, number)
         y, shifted = weights @ value, encoding.values(weights, pairs, number)
         y = (y if shifted is None else y + shifted)[0].transpose(0, 1).flatten(1)  # (M, D)
         users.append(encoding.project(y, number))

@@ -8,29 +8,49 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from posrec.data.prepare.prepared import Prepared
+from posrec.model.encodings.interface import DAY, Steps
 
 
 @dataclass(frozen=True)
 class Tokens:
     """Items at positions in time: index into the batch's distinct items (T,), context (T, C), position rows (T,).
 
-    times: (T,) int64 seconds, for encodings that ask for them.
+    times, asked: (T,) float64 days, of the token and of the request that it answers (`Steps`); a candidate's are equal.
     """
 
     index: Tensor
     context: Tensor
     rows: Tensor
     times: Tensor | None = None
+    asked: Tensor | None = None
 
     def to(self, device: torch.device) -> "Tokens":
         """The same tokens on a device."""
-        times = None if self.times is None else self.times.to(device)
-        return Tokens(self.index.to(device), self.context.to(device), self.rows.to(device), times)
+        times, asked = (None if each is None else each.to(device) for each in (self.times, self.asked))
+        return Tokens(self.index.to(device), self.context.to(device), self.rows.to(device), times, asked)
+
+    def steps(self, length: int) -> tuple[Steps, Steps]:
+        """The steps of the history, which are the first `length` tokens, and those of the candidates."""
+        steps = Steps(self.rows, self.times, self.asked)
+        return steps.map(lambda x: x[:length]), steps.map(lambda x: x[length:])
 
     def take(self, count: int) -> "Tokens":
         """The first `count` tokens."""
-        times = None if self.times is None else self.times[:count]
-        return Tokens(self.index[:count], self.context[:count], self.rows[:count], times)
+        times, asked = (None if each is None else each[:count] for each in (self.times, self.asked))
+        return Tokens(self.index[:count], self.context[:count], self.rows[:count], times, asked)
+
+
+class Clock:
+    """The times of a data set's interactions as encodings read them: float64 days since the first one for training."""
+
+    def __init__(self, data: Prepared) -> None:
+        first = data.offsets[:-1][data.train_length > 0]
+        self.times, self.start = data.times, int(data.times[first].min(initial=np.iinfo(np.int64).max))
+
+    def days(self, interactions: np.ndarray) -> np.ndarray:
+        """Of interactions, any shape."""
+        passed: np.ndarray = (self.times[interactions] - self.start) / DAY
+        return passed
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,18 @@ Source: sampled softmax with the logQ correction (Bengio and Senecal 2008; Yi et
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from posrec.model.attention import Group
+from posrec.model.attention import Group, Layout
+from posrec.model.encodings import Steps
+from posrec.model.inputs import Tokens
+
+if TYPE_CHECKING:
+    from posrec.model.carca import Carca
 
 HIDDEN = -1e30  # score of a slot that nothing sees; not -inf, whose differences are NaN
 
@@ -93,3 +99,44 @@ def group_logits(scores: Tensor, gain: Tensor, group: Group) -> Tensor:
         return running_attention(scores, gain).flatten(0, 1)
     seen = (scores.softmax(2) * gain).sum((1, 2))  # (B, K): every target sees the whole history
     return seen.repeat_interleave(group.queries, 0)
+
+
+def shared_logits(model: "Carca", parts: Tensor, tokens: Tokens, layout: Layout, shared: Shared, length: int) -> Tensor:
+    """See `Carca.forward`. parts: (M, D) of the batch's distinct items; length: T. Returns (Tq, 2)."""
+    history, targets = tokens.take(length), tokens.index[length:]
+    steps, _ = tokens.steps(length)
+    x = model.encode_tokens(parts, history)
+    encoded = model.encode_history(x, steps.rows, layout, steps.times, steps.asked)
+    table = model.candidate_table(parts)  # (M, D)
+    if model.settings.head == "dot":
+        states = model.last_visible(encoded, layout)  # (Tq, D)
+        of_target = (states * table.index_select(0, targets)).sum(-1)
+        negatives = model.ops.linear(states, table.index_select(0, shared.index))  # (Tq, K)
+    else:
+        asked = Steps(torch.full_like(targets, model.encoding.shape.rows - 1))
+        of_target = model.head(encoded, table.index_select(0, targets), layout, steps, asked)
+        negatives = _running_head(model, encoded, table.index_select(0, shared.index), layout)
+    return torch.stack([of_target, log_sums(negatives, shared, targets)], 1)
+
+
+def _running_head(model: "Carca", history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:
+    """CARCA's head on candidates that are the same at every step. candidates: (K, D). Returns (Tq, K).
+
+    Dropout of an attention weight holds for all later steps of its user.
+    """
+    heads = model.settings.heads
+    query = model.decoder.project("query", candidates).transpose(0, 1)  # (H, K, Dh)
+    weighted = (candidates * model.output_weight).unflatten(1, (heads, -1)).transpose(0, 1)  # (H, K, Dh)
+    key, value = (model.decoder.project(name, history) for name in ("key", "value"))  # (T, H, Dh)
+    sizes, outputs = [group.users * group.keys for group in layout], []
+    for group, k, v in zip(layout, key.split(sizes), value.split(sizes), strict=True):
+        k, v = (x.view(group.users, group.keys, heads, -1).transpose(1, 2) for x in (k, v))  # (B, H, n, Dh)
+        scores = k @ query.transpose(1, 2) / math.sqrt(k.shape[3])  # (B, H, n, K)
+        if model.settings.decoder_residual == "mul":  # the candidate and the output weight meet each value
+            gain = v @ weighted.transpose(1, 2)  # (B, H, n, K)
+        else:
+            gain = (v * model.output_weight.view(heads, 1, -1)).sum(3, keepdim=True)  # (B, H, n, 1)
+        gain = model.ops.dropout(gain.expand_as(scores), model.rate)
+        outputs.append(group_logits(scores, gain, group))
+    logits = torch.cat(outputs) + model.output_bias
+    return logits + weighted.sum((0, 2)) if model.settings.decoder_residual == "sum" else logits

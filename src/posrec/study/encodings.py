@@ -9,13 +9,15 @@ encoding that it registers.
     100.0
     >>> find("rmha7").kind.family
     'relative'
+    >>> find("to_rope-mode=split_by_dim").kind.about["Learnt"]
+    '0'
 """
 
 import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,24 +27,35 @@ from posrec.files import sha256
 from posrec.study.reading import nearest
 
 BUILT_IN = Path(__file__).parents[1] / "model" / "encodings"
-FILES = ("added", "concatenated", "relative", "rotary", "biases", "intervals")  # their order in lists of what exists
+FILES = (  # their order in lists of what exists
+    *("added", "concatenated", "relative", "rotary", "biases", "intervals"),
+    *("contextual", "time_vectors", "time_biases", "rotary_time", "kernels"),
+)
 FOLDER = "POSREC_ENCODINGS"
-FAMILIES = ("none", "added", "concatenated", "relative", "time", "control")
+FAMILIES = ("none", "added", "concatenated", "relative", "rotary", "time", "time_order", "kernel", "control")
+ABOUT = ("Formula", "Source", "Claim", "Learnt")  # what a class's docstring says of it, a line that begins so each
 EXAMPLES = {"rmha{clip}": "rmha4"}  # a pattern -> its name in lists of what exists
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,40}(\{[a-z_]+\})?")
-NAME = re.compile(r"([a-z][a-z0-9_]{0,40})((?:-[a-z_]+=[a-zA-Z0-9.+]+(?:e-[0-9]+)?)*)")
-_PARAMETER = re.compile(r"-([a-z_]+)=([a-zA-Z0-9.+]+(?:e-[0-9]+)?)")
+VALUE = r"-[a-z_]+=[a-zA-Z0-9.+_]+(e-[0-9]+)?"
+NAME = re.compile(rf"([a-z][a-z0-9_]{{0,40}})((?:{VALUE})*)")
+_PARAMETER = re.compile(r"-([a-z_]+)=([a-zA-Z0-9.+_]+(?:e-[0-9]+)?)")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A registered encoding: its name, its family, its parameters' defaults, and the file that registers it."""
+    """A registered encoding: its name, its family, its parameters' defaults, and the file that registers it.
+
+    choices: of a parameter that is a word, the words, the default first. about: the summary of its class's docstring as
+    "Summary", and what the lines of `ABOUT` say.
+    """
 
     name: str
     family: str
     parameters: dict[str, Any]
     path: Path
     own: bool  # from the user's folder
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def pattern(self) -> str | None:
@@ -117,7 +130,7 @@ def name_pattern() -> str:
     """A regular expression of the built-in encodings' names, numbers and parameters included, for editors."""
     kinds_ = [kind.name for name in FILES for kind in _registered(BUILT_IN / f"{name}.py", 0, False)]
     starts = "|".join(re.sub(r"\{\w+\}", "[1-9][0-9]{0,3}", name) for name in kinds_)
-    return f"({starts})(-[a-z_]+=[a-zA-Z0-9.+]+(e-[0-9]+)?)*"
+    return f"({starts})({VALUE})*"
 
 
 def allowed() -> str:
@@ -132,6 +145,8 @@ def _value(name: str, kind: Kind, key: str, text: str) -> Any:
         has = ", ".join(k for k in kind.parameters if k != kind.pattern) or "none"
         raise StudyError(f"'{name}': {kind.name} has no parameter '{key}'{nearest(key, list(kind.parameters))}: {has}")
     default = kind.parameters[key]
+    if key in kind.choices:
+        return _word(name, key, text, kind.choices[key])
     try:
         value = type(default)(text) if not isinstance(default, bool) else {"true": True, "false": False}[text]
     except (ValueError, KeyError):
@@ -143,6 +158,15 @@ def _value(name: str, kind: Kind, key: str, text: str) -> Any:
     return value
 
 
+def _word(name: str, key: str, text: str, words: tuple[str, ...]) -> str:
+    if text not in words:
+        near = nearest(text, list(words))
+        raise StudyError(f"'{name}': {key} must be one of {', '.join(words)}{near} (given: {text})")
+    if text == words[0]:
+        raise StudyError(f"'{name}': {key}={text} is the default; leave it out")
+    return text
+
+
 @lru_cache(maxsize=256)
 def _registered(path: Path, changed: int, own: bool) -> tuple[Kind, ...]:
     """The kinds that a file registers, without running its code. changed: its modification time, for the cache."""
@@ -150,18 +174,26 @@ def _registered(path: Path, changed: int, own: bool) -> tuple[Kind, ...]:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except (SyntaxError, ValueError, OSError) as error:
         raise StudyError(f"{path}: not a readable Python file ({error})") from None
-    return tuple(_kind(path, call, own) for call in _registrations(tree))
+    return tuple(_kind(path, call, own, about) for call, about in _registrations(tree))
 
 
-def _registrations(tree: ast.Module) -> Iterator[ast.Call]:
+def _registrations(tree: ast.Module) -> Iterator[tuple[ast.Call, dict[str, str]]]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
+            about = _about(ast.get_docstring(node) or "")
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "register":
-                    yield decorator
+                    yield decorator, about
 
 
-def _kind(path: Path, call: ast.Call, own: bool) -> Kind:
+def _about(docstring: str) -> dict[str, str]:
+    """The docstring's first paragraph and its lines of `ABOUT`, each on one line; what is not there is left out."""
+    summary = " ".join(docstring.split("\n\n")[0].split())
+    lines = re.findall(rf"^({'|'.join(ABOUT)}): (.+)$", docstring, re.MULTILINE)
+    return {"Summary": summary, **dict(lines)}
+
+
+def _kind(path: Path, call: ast.Call, own: bool, about: dict[str, str]) -> Kind:
     where = f"{path}, line {call.lineno}"
     try:
         name, family = (ast.literal_eval(argument) for argument in call.args)
@@ -172,7 +204,16 @@ def _kind(path: Path, call: ast.Call, own: bool) -> Kind:
         raise StudyError(f"{where}: a name consists of a-z, 0-9 and _ (given: {name!r})")
     if family not in FAMILIES:
         raise StudyError(f"{where}: family {family!r} does not exist; allowed: {', '.join(FAMILIES)}")
-    wrong = [key for key, value in parameters.items() if not isinstance(value, bool | int | float)]
+    choices = {key: value for key, value in parameters.items() if _are_words(value)}
+    wrong = [
+        key for key, value in parameters.items() if not isinstance(value, bool | int | float) and key not in choices
+    ]
     if wrong:
-        raise StudyError(f"{where}: {wrong[0]}: a parameter's default is a number or true / false")
-    return Kind(name, family, parameters, path, own)
+        raise StudyError(f"{where}: {wrong[0]}: a parameter's default is a number, true / false, or a tuple of words")
+    defaults = {key: choices[key][0] if key in choices else value for key, value in parameters.items()}
+    return Kind(name, family, defaults, path, own, choices, about)
+
+
+def _are_words(value: Any) -> bool:
+    """Whether a parameter is one of some words: a tuple of them, the default first."""
+    return isinstance(value, tuple) and len(value) > 1 and all(re.fullmatch("[a-z_]+", str(word)) for word in value)

@@ -46,7 +46,7 @@ def test_cells_by_hand(here: Path) -> None:
     assert rope["advantage_points"] == pytest.approx(4)
     assert rope["pairs"] == 3
     assert rope["log_sd_ratio"] == pytest.approx(0)
-    assert rope["family"] == "relative"
+    assert rope["family"] == "rotary"
     assert rope["few_seeds"] == "no"
 
 
@@ -111,7 +111,7 @@ def test_data_sets_by_hand(here: Path) -> None:
     )
     row = build.build_tables(study)["datasets"].iloc[0]
     assert row["best_encoding"] == "rope"
-    assert row["best_family"] == "relative"
+    assert row["best_family"] == "rotary"
     assert row["steadiest_encoding"] == "abs"
     assert row["steadiest_sd_points"] == pytest.approx(0.01)
     assert row["deviation_points"] == pytest.approx(1)

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepare.prepared import Prepared
-from posrec.model.attention import second_softmax
-from posrec.model.encodings import Pairs, Shape, build_encoding
-from posrec.model.encodings.interface import slot_distance
+from posrec.model.encodings import Pairs, Shape, Steps, build_encoding
+from posrec.model.encodings.tensors import slot_distance
 from posrec.model.evaluate.score import model_scores, requests_of
+from posrec.model.quirks import second_softmax
 from posrec.model.train import build_model
 from tests.model.conftest import make_cell
 
 SHAPE = Shape(dimension=8, heads=2, blocks=2, max_length=6)
 DAYS = np.array([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]])
-PAIRS = Pairs(slot_distance(7, 7), torch.from_numpy(DAYS * 86_400))
+STEPS = Steps(torch.arange(7).expand(2, 7), torch.from_numpy(DAYS.astype(float)))
+PAIRS = Pairs(slot_distance(7, 7), STEPS, STEPS)
 
 
 def build(name: str, shape: Shape = SHAPE) -> Any:

@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posrec.errors import StudyError
-from posrec.model.encodings import REGISTRY, Pairs, Shape, build_encoding
+from posrec.model.encodings import REGISTRY, Pairs, Shape, Steps, build_encoding
 from posrec.model.encodings.added import rotatory_table, sinusoids
-from posrec.model.encodings.interface import slot_distance
 from posrec.model.encodings.relative import clipped_distance
 from posrec.model.encodings.rotary import Rope
+from posrec.model.encodings.tensors import slot_distance
 from posrec.study import encodings
 from posrec.study.settings import ENCODINGS
 
 SHAPE = Shape(dimension=8, heads=2, blocks=2, max_length=6)
-TIMES = torch.tensor([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]]) * 86_400
-PAIRS = Pairs(slot_distance(7, 7), TIMES)
+TIMES = torch.tensor([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]], dtype=torch.float64)
+STEPS = Steps(torch.arange(7).expand(2, 7), TIMES, torch.cat([TIMES[:, 1:], TIMES[:, -1:] + 0.5], 1))
+PAIRS = Pairs(slot_distance(7, 7), STEPS, STEPS)
 
 
 def build(name: str, shape: Shape = SHAPE):  # type: ignore[no-untyped-def]
@@ -141,11 +142,13 @@ def test_gradients_agree_with_finite_differences(name: str) -> None:
     parameters = list(encoding.parameters())
 
     def through(x: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-        y = encoding.rotate(encoding.encode(x, rows).view(3, 2, 4), rows, 0)
+        times = encoding.given(TIMES[0, 3:6])
+        y = encoding.rotate(encoding.encode(x, rows, *times).view(3, 2, 4), rows, 0, *times)
         heads = y.transpose(0, 1)[None]  # (1, H, n, Dh)
-        pairs = Pairs(slot_distance(3, 3), TIMES[:1, 3:6])
-        scores, added = heads @ heads.transpose(2, 3), encoding.scores(heads, pairs, 0)
-        weights = (scores if added is None else scores + added).softmax(3)
+        steps = Steps(torch.arange(3)[None], *(each[:1, 3:6] for each in (TIMES, STEPS.asked)))
+        pairs = Pairs(slot_distance(3, 3), steps, steps, heads)
+        weights = encoding.score(heads @ heads.transpose(2, 3), heads, pairs, 0).softmax(3)
+        weights = encoding.reweigh(weights, pairs, 0)
         mixed, shifted = weights @ heads, encoding.values(weights, pairs, 0)
         mixed = mixed if shifted is None else mixed + shifted
         return encoding.project(mixed.transpose(1, 2).reshape(3, 8), 0)

@@ -26,7 +26,10 @@ FAMILY_COLOURS = {
     "added": "#0072B2",
     "concatenated": "#D55E00",
     "relative": "#009E73",
+    "rotary": "#56B4E9",
     "time": "#CC79A7",
+    "time_order": "#E69F00",
+    "kernel": "#882255",
     "control": "#999999",
 }
 BASELINE_LINES = {"chance": ":", "popularity": "--", "month popularity": "-.", "markov": "-"}

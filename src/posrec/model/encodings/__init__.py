@@ -1,9 +1,9 @@
 """Positional encodings: a pure function beneath a thin module each, one interface, one registry.
 
-An encoding may act on the encoded items (`encode`), on queries and keys (`rotate`), on the attention's scores and
-values (`scores`, `values`) or after the attention (`project`); what it doesn't touch stays as it is. Positions are rows
-0 .. L of a table: with positions counted from the end, the last item of a history has row L - 1 and the candidate after
-it row L.
+An encoding may act on the encoded items (`encode`), on queries and keys (`rotate`), on the attention's scores, weights
+and values (`scores`, `reweigh`, `values`) or after the attention (`project`); what it doesn't touch stays as it is.
+Positions are rows 0 .. L of a table: with positions counted from the end, the last item of a history has row L - 1 and
+the candidate after it row L. Times are float64 days since the data set's first training interaction.
 
     >>> encoding = build_encoding("rope", Shape(dimension=8, heads=2, blocks=1, max_length=5), torch.Generator())
     >>> encoding.encode(torch.ones(3, 8), torch.arange(3)).shape
@@ -12,8 +12,20 @@ it row L.
 
 import torch
 
-from posrec.model.encodings import added, biases, concatenated, intervals, relative, rotary
-from posrec.model.encodings.interface import REGISTRY, Encoding, Pairs, Shape, register
+from posrec.model.encodings import (
+    added,
+    biases,
+    concatenated,
+    contextual,
+    intervals,
+    kernels,
+    relative,
+    rotary,
+    rotary_time,
+    time_biases,
+    time_vectors,
+)
+from posrec.model.encodings.interface import REGISTRY, Encoding, Pairs, Shape, Steps, register
 from posrec.model.encodings.own import EncodingError, run_file
 from posrec.study.encodings import find
 
@@ -23,14 +35,20 @@ __all__ = [
     "EncodingError",
     "Pairs",
     "Shape",
+    "Steps",
     "added",
     "biases",
     "build_encoding",
     "concatenated",
+    "contextual",
     "intervals",
+    "kernels",
     "register",
     "relative",
     "rotary",
+    "rotary_time",
+    "time_biases",
+    "time_vectors",
 ]
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.encodings.interface import Encoding, Shape, register
+from posrec.model.encodings.tensors import narrow
 
 
 def sinusoids(rows: int, dimension: int, base: float = 10_000.0) -> Tensor:
@@ -30,7 +31,12 @@ def rotatory_table(vectors: Tensor, scale: float = 10_000.0) -> Tensor:
 
 @register("none", "none")
 class NoEncoding(Encoding):
-    """No position at all."""
+    """No position at all.
+
+    Formula: x
+    Source: ours: what every other one is compared with
+    Learnt: 0
+    """
 
 
 class Table(Encoding):
@@ -40,9 +46,9 @@ class Table(Encoding):
         """The vectors of all positions: (rows, D)."""
         raise TypeError(f"{type(self).__name__} has no table")
 
-    def encode(self, x: Tensor, rows: Tensor) -> Tensor:
+    def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
         """Add each row's vector. x: (T, D); rows: (T,). Returns (T, D)."""
-        return x + self.table().index_select(0, rows)
+        return x + narrow(self.table().index_select(0, rows), x)
 
     def measures(self) -> dict[str, float]:
         """How much the vectors differ from position to position, beside their size: 0 is one vector for all."""
@@ -53,7 +59,13 @@ class Table(Encoding):
 
 @register("abs", "added", base=10_000.0)
 class Absolute(Table):
-    """Fixed sinusoids, added."""
+    """Fixed sinusoids, added.
+
+    Formula: x + p, p = sin, cos of r / base^(2c / D)
+    Source: Vaswani et al. 2017, section 3.5
+    Claim: as good as learnt vectors, and may reach lengths that were not trained
+    Learnt: 0
+    """
 
     fixed: Tensor
 
@@ -68,7 +80,13 @@ class Absolute(Table):
 
 @register("learnt", "added")
 class Learnt(Table):
-    """A learnt vector for each position, added; N(0, 1) at the start."""
+    """A learnt vector for each position, added; N(0, 1) at the start.
+
+    Formula: x + p, p learnt
+    Source: Kang and McAuley 2018 (SASRec), section 3.1
+    Claim: learnt vectors are better than sinusoids in sequential recommendation
+    Learnt: (L + 1) * D
+    """
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__(shape, generator)
@@ -82,7 +100,13 @@ class Learnt(Table):
 @register("rotatory", "added", scale=10_000.0)
 @register("rotatory_unit", "added", scale=1.0)
 class Rotatory(Learnt):
-    """A learnt vector for each position, turned into angles after division by `scale`, added."""
+    """A learnt vector for each position, turned into angles after division by `scale`, added.
+
+    Formula: x + p, p = sin, cos of 2 pi v / scale, v learnt
+    Source: arXiv 2405.10436 (scale 10,000); scale 1: ours
+    Claim: steadier than the other encodings
+    Learnt: (L + 1) * D
+    """
 
     def __init__(self, shape: Shape, generator: torch.Generator, scale: float = 10_000.0) -> None:
         super().__init__(shape, generator)
@@ -100,3 +124,21 @@ class Rotatory(Learnt):
         angle = 2 * math.pi * self.vectors.detach().double()[:, 0::2] / self.scale  # (rows, D / 2)
         spread = float(angle.std(0, correction=0).mean())
         return {**super().measures(), "angle_spread": spread, "angle_spread_at_start": 2 * math.pi / self.scale}
+
+
+@register("added_control", "control")
+class AddedControl(Encoding):
+    """One learnt vector, added to every item: what an added vector gives without a position; N(0, 1) at the start.
+
+    Formula: x + v, v learnt
+    Source: ours: `learnt`, `time2vec` and `abs_time` without position and time
+    Learnt: D
+    """
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__(shape, generator)
+        self.vector = nn.Parameter(torch.randn(shape.dimension, generator=generator))
+
+    def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
+        """Add the vector. x: (T, D). Returns (T, D)."""
+        return x + self.vector

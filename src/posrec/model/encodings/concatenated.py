@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.encodings.added import Absolute, Learnt, Rotatory, Table
-from posrec.model.encodings.interface import Shape, draw_uniform, register
+from posrec.model.encodings.interface import Shape, register
+from posrec.model.encodings.tensors import draw_uniform, narrow
 
 
 class Concatenated(Table):
@@ -19,10 +20,10 @@ class Concatenated(Table):
         self.weight = nn.Parameter(draw_uniform((shape.dimension, 2 * shape.dimension), bound, generator))
         self.bias = nn.Parameter(draw_uniform((shape.dimension,), bound, generator))
 
-    def encode(self, x: Tensor, rows: Tensor) -> Tensor:
+    def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
         """The linear layer on item and position. x: (T, D); rows: (T,). Returns (T, D)."""
         of_item, of_position = self.weight.split(self.shape.dimension, dim=1)
-        table = nn.functional.linear(self.table(), of_position, self.bias)  # (rows, D)
+        table = nn.functional.linear(narrow(self.table(), of_position), of_position, self.bias)  # (rows, D)
         return self.linear_op(x, of_item) + table.index_select(0, rows)
 
     def measures(self) -> dict[str, float]:
@@ -44,23 +45,46 @@ class Concatenated(Table):
 
 @register("abs_con", "concatenated", base=10_000.0)
 class AbsoluteConcatenated(Concatenated, Absolute):
-    """Fixed sinusoids, concatenated."""
+    """Fixed sinusoids, concatenated.
+
+    Formula: W [x ; p] + b, p as in `abs`
+    Source: arXiv 2405.10436
+    Claim: steadier than an added vector
+    Learnt: 2 * D * D + D
+    """
 
 
 @register("learnt_con", "concatenated")
 class LearntConcatenated(Concatenated, Learnt):
-    """Learnt vectors, concatenated."""
+    """Learnt vectors, concatenated.
+
+    Formula: W [x ; p] + b, p as in `learnt`
+    Source: arXiv 2405.10436
+    Claim: steadier than an added vector
+    Learnt: (L + 1) * D + 2 * D * D + D
+    """
 
 
 @register("rotatory_con", "concatenated", scale=10_000.0)
 @register("rotatory_unit_con", "concatenated", scale=1.0)
 class RotatoryConcatenated(Concatenated, Rotatory):
-    """Learnt vectors turned into angles, concatenated."""
+    """Learnt vectors turned into angles, concatenated.
+
+    Formula: W [x ; p] + b, p as in `rotatory`
+    Source: arXiv 2405.10436 (scale 10,000); scale 1: ours
+    Claim: the steadiest, and the best on sparse data
+    Learnt: (L + 1) * D + 2 * D * D + D
+    """
 
 
 @register("con_control", "control")
 class ConcatenationControl(Concatenated):
-    """The linear layer 2D -> D with a zero vector in every position's place: what a concatenation does without one."""
+    """The linear layer 2D -> D with a zero vector in every position's place: what a concatenation does without one.
+
+    Formula: W [x ; 0] + b
+    Source: ours: the layer without position
+    Learnt: 2 * D * D + D
+    """
 
     zeros: Tensor
 

@@ -1,6 +1,5 @@
 """What an encoding is: the places where a position may reach the model, and the registry of kinds."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Linear = Callable[..., Tensor]
+
+DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,44 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Steps of B users, n each: position rows (B, n) int64, and two times (B, n) each, None where they are unknown.
+
+    Times are float64 days since the data set's first training interaction. times: of the step itself. asked: of the
+    request that the step answers, which for a step of the history is the one that the next item answered.
+    """
+
+    rows: Tensor
+    times: Tensor | None = None
+    asked: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Steps":
+        """The same change of all that is known."""
+        times, asked = (None if each is None else change(each) for each in (self.times, self.asked))
+        return Steps(change(self.rows), times, asked)
+
+
+@dataclass(frozen=True)
 class Pairs:
-    """Queries i and keys j of a group: distance j - i in slots (m, n) int64, and times in seconds (B, n), or None."""
+    """Queries i and keys j of a group.
+
+    distance: j - i in slots (m, n) int64; queries, keys: their steps, in the encoder the same; vectors: the keys
+    (B, H, n, Dh), for `scores` alone; visible: whether a query sees a key, broadcast to (B, 1, m, n) bool; None: each.
+    """
 
     distance: Tensor
-    times: Tensor | None = None
+    queries: Steps | None = None
+    keys: Steps | None = None
+    vectors: Tensor | None = None
+    visible: Tensor | None = None
+
+    def gaps(self, asked: bool = False) -> Tensor:
+        """Days t_i - t_j from each key to each query, or to the request that it answers. Returns (B, 1, m, n)."""
+        if self.queries is not None and self.keys is not None:
+            to, of = self.queries.asked if asked else self.queries.times, self.keys.times
+            if to is not None and of is not None:
+                return to[:, None, :, None] - of[:, None, None, :]
+        raise ValueError("this encoding needs the items' times: give Tokens their `times` and `asked`")
 
 
 class Encoding(nn.Module):
@@ -52,6 +86,8 @@ class Encoding(nn.Module):
     second_softmax = False  # whether the released code has its second softmax here (switch rmha_softmax)
     acts_in_decoder = False  # whether `decoder_positions` lets it act in the decoder, as block number N
     linear_op: Linear = staticmethod(F.linear)  # x W' + b over tokens; `Carca.use` sets that of its operations
+    reads_times = False  # whether `encode` and `rotate` get the times, and a candidate's scores depend on its time
+    content = True  # whether scores hold the products of queries and keys; False: what `scores` returns, alone
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()
@@ -59,15 +95,19 @@ class Encoding(nn.Module):
 
     @classmethod
     def acts_on_pairs(cls) -> bool:
-        """Whether something is added to the attention's scores or values."""
-        return cls.scores is not Encoding.scores or cls.values is not Encoding.values
+        """Whether it acts on the attention's scores, weights or values."""
+        methods = ("scores", "reweigh", "values")
+        return not cls.content or any(getattr(cls, name) is not getattr(Encoding, name) for name in methods)
 
-    def encode(self, x: Tensor, rows: Tensor) -> Tensor:
-        """Put positions into encoded items. x: (T, D); rows: (T,). Returns (T, D); must be affine in x."""
+    def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
+        """Put positions into encoded items. x: (T, D); rows, times: (T,). Returns (T, D); must be affine in x."""
         return x
 
-    def rotate(self, x: Tensor, rows: Tensor, block: int) -> Tensor:
-        """Rotate queries or keys of encoder block `block`. x: (T, H, Dh); rows: (T,) or (T, H). Returns (T, H, Dh)."""
+    def rotate(self, x: Tensor, rows: Tensor, block: int, times: Tensor | None = None) -> Tensor:
+        """Rotate queries or keys of encoder block `block`.
+
+        x: (T, H, Dh); rows: (T,) or (T, H); times: (T,). Returns (T, H, Dh).
+        """
         return x
 
     def scores(self, query: Tensor, pairs: Pairs, block: int) -> Tensor | None:
@@ -76,6 +116,10 @@ class Encoding(nn.Module):
         Returns (B, H, m, n) or what broadcasts to it.
         """
         return None
+
+    def reweigh(self, weights: Tensor, pairs: Pairs, block: int) -> Tensor:
+        """What becomes of the attention weights after the softmax. weights: (B, H, m, n). Returns (B, H, m, n)."""
+        return weights
 
     def values(self, weights: Tensor, pairs: Pairs, block: int) -> Tensor | None:
         """What is added to the attention's output. weights: (B, H, m, n). Returns (B, H, m, Dh)."""
@@ -88,6 +132,19 @@ class Encoding(nn.Module):
     def measures(self) -> dict[str, float]:
         """Figures of the encoding's own parameters that the diagnostics of a run show, by name."""
         return {}
+
+    def given(self, times: Tensor | None) -> tuple[Tensor, ...]:
+        """What `encode` and `rotate` get of the steps' times (T,): nothing, unless the encoding reads them."""
+        if self.reads_times and times is None:
+            raise ValueError(f"{type(self).__name__} needs the items' times: give Tokens their `times`")
+        return () if times is None or not self.reads_times else (times,)
+
+    def score(self, products: Tensor, query: Tensor, pairs: Pairs, block: int) -> Tensor:
+        """The scores of a block, before the mask. products: (B, H, m, n), of queries and keys. Returns their shape."""
+        added = self.scores(query, pairs, block)
+        if added is None:
+            return products
+        return products + added if self.content else added.expand_as(products)
 
 
 EncodingType = TypeVar("EncodingType", bound=type[Encoding])
@@ -106,27 +163,3 @@ def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingTyp
         return cls
 
     return add
-
-
-def slot_distance(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
-    """Distance j - i of every query slot i and key slot j. Returns (m, n) int64."""
-    return torch.arange(keys, device=device)[None, :] - torch.arange(queries, device=device)[:, None]
-
-
-def keys_first(query: Tensor, keys: Tensor) -> Tensor:
-    """query @ keys', so that equal queries give equal rows bit for bit. (..., m, Dh), (..., n, Dh) to (..., m, n).
-
-    With few keys a row of the plain product depends on its place: the library sums some rows in another order.
-    """
-    keys = keys.expand(*query.shape[:-2], -1, -1)  # torch turns a product of a matrix and more dimensions round
-    return (keys @ query.transpose(-2, -1)).transpose(-2, -1)
-
-
-def draw_uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
-    """Uniform over -bound .. bound."""
-    return (torch.rand(shape, generator=generator) * 2 - 1) * bound
-
-
-def xavier_bound(rows: int, columns: int) -> float:
-    """Bound of Xavier's uniform distribution (Glorot and Bengio 2010, equation 16)."""
-    return math.sqrt(6 / (rows + columns))

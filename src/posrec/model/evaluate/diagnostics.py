@@ -16,12 +16,12 @@ from torch.nn.functional import embedding
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model import equations
-from posrec.model.batches import slot_rows
+from posrec.model.batches import slot_rows, time_sources
 from posrec.model.carca import Block, Carca
-from posrec.model.encodings.interface import slot_distance
+from posrec.model.encodings.tensors import slot_distance
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
-from posrec.model.inputs import Tokens, distinct_items
+from posrec.model.inputs import Clock, Tokens, distinct_items
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.model.train import Curve
 
@@ -150,14 +150,17 @@ def _histories(model: Carca, data: Prepared, targets: np.ndarray, length: np.nda
     interactions = (targets - length)[:, None] + np.maximum(step, 0)
     ids = np.where(step < 0, 0, data.items[interactions]).astype(np.int64)
     rows = slot_rows(step, length, model.settings)
-    context, times = (torch.from_numpy(values[interactions]) for values in (data.context, data.times))
+    context, clock = torch.from_numpy(data.context[interactions]), Clock(data)
+    sources = interactions, time_sources(interactions + 1, model.settings)
+    times, asked = (torch.from_numpy(clock.days(source)) for source in sources)
     distinct, index = np.unique(ids, return_inverse=True)
     items = distinct_items(data, distinct)
     parts = model.item_parts(items, embedding(items.ids, model.bounded_embedding()))  # (M, D)
-    tokens = Tokens(torch.from_numpy(index.ravel()), context.flatten(0, 1), torch.from_numpy(rows.ravel()))
+    at = torch.from_numpy(rows)
+    tokens = Tokens(torch.from_numpy(index.ravel()), context.flatten(0, 1), at.flatten(), times.flatten())
     content = parts.index_select(0, tokens.index) + model.context_parts(tokens.context)  # (B L, D)
     encoded = model.encode_tokens(parts, tokens)
-    found = equations.Slots(torch.from_numpy(ids), context, torch.from_numpy(rows), times)
+    found = equations.Slots(torch.from_numpy(ids), context, at, times, asked)
     shape = (*ids.shape, -1)
     return Histories(found, content.view(shape), encoded.view(shape) * found.real[..., None])
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepare.prepared import Prepared
+from posrec.model.batches import time_sources
 from posrec.model.carca import Carca
+from posrec.model.encodings import Steps
 from posrec.model.evaluate.score import ITEM_BLOCK, Requests, Scorer, evaluating
 from posrec.model.inputs import Tokens
 from posrec.study.protocols import EvaluationSwitches
@@ -43,9 +45,9 @@ class SlotScorer(Scorer):
     def _set_row(self, rows: Tensor) -> None:
         super()._set_row(self.item_slots if self.positioned else rows)
 
-    def _score_group(self, histories: list[Tensor], out: Tensor) -> None:
+    def _score_group(self, histories: list[Tensor], steps: list[Steps], out: Tensor) -> None:
         if not self.by_slot:
-            super()._score_group(histories, out)
+            super()._score_group(histories, steps, out)
             return
         for history, scores in zip(histories, out, strict=False):
             slots = self._slots_of(history)  # (L, D)
@@ -62,7 +64,7 @@ class SlotScorer(Scorer):
         """Scores of the target and then of the negatives of the requests `where`. negatives: (B, n). (B, 1 + n)."""
         part = requests.take(where)
         length = self._length(part)
-        encoded = self._encode_histories(part, length)
+        encoded, steps = self._encode_histories(part, length), self._steps(part, length)
         count = 1 + negatives.shape[1]
         padded = -(-count // ITEM_BLOCK) * ITEM_BLOCK  # a fixed shape: equal candidates tie at every position
         slots = np.concatenate([[0], negative_slots(padded - 1, self.model.settings.max_length)])
@@ -70,14 +72,15 @@ class SlotScorer(Scorer):
         items[:, 0], items[:, 1:count] = self.data.items[part.targets], negatives
         rows = np.tile(slots, (len(where), 1)) if self.positioned else np.repeat(self._rows(length)[:, None], padded, 1)
         context = np.repeat(self._context(part), padded, 0)
-        tokens = Tokens(torch.from_numpy(items.ravel()), torch.from_numpy(context), torch.from_numpy(rows.ravel()))
-        tokens = tokens.to(self.device)
+        times = np.repeat(self.clock.days(time_sources(part.targets, self.model.settings)), padded)
+        columns = (torch.from_numpy(column) for column in (items.ravel(), context, rows.ravel(), times, times))
+        tokens = Tokens(*columns).to(self.device)
         candidates = self.model.encode_tokens(self.history_parts, tokens).view(len(where), padded, -1)  # (B, m, D)
-        parts = zip(encoded, candidates, tokens.rows.view(len(where), padded), strict=True)
-        scores = [self._head(history, of_user, slots, of_rows) for history, of_user, of_rows in parts]
+        parts = zip(encoded, candidates, steps, tokens.rows.view(len(where), padded), strict=True)
+        scores = [self._head(history, of_user, slots, own, of_rows) for history, of_user, own, of_rows in parts]
         return torch.stack(scores)[:, :count]
 
-    def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray, rows: Tensor) -> Tensor:
+    def _head(self, history: Tensor, candidates: Tensor, slots: np.ndarray, steps: Steps, rows: Tensor) -> Tensor:
         """history: (n, D); candidates: (m, D) in these slots and at these position rows. Returns (m,)."""
         if self.by_slot:
             return self.model.dot_logits(
@@ -85,7 +88,7 @@ class SlotScorer(Scorer):
             )
         if self.model.settings.head == "dot":
             return self.model.dot_logits((candidates * history[-1]).sum(1))
-        return self.head_of_one(history, candidates, rows)
+        return self.head_of_one(history, candidates, steps, rows)
 
 
 @torch.no_grad()

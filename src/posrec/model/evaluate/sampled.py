@@ -21,6 +21,7 @@ from posrec.model.evaluate.score import (
     check_finite,
     count_places,
     evaluating,
+    is_timed,
     model_scores,
     rank_requests,
 )
@@ -39,7 +40,7 @@ def rank_sampled(
 
     candidates: (R, n) items, 0 = none. Raises ScoreError on NaN or infinity.
     """
-    if model.decoder_positions:  # then a query is not a row of a table
+    if model.decoder_positions or is_timed(model):  # then a query is not a row of a table
         ranks = rank_requests(model_scores(model, data, requests), data, requests, candidates)
         return ranks.sampled_greater, ranks.sampled_tied
     greater, tied = (np.zeros(len(requests.users), np.int32) for _ in range(2))

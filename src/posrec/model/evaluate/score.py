@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import PosrecError
 from posrec.model.attention import make_group
-from posrec.model.batches import candidate_rows, context_at, context_sources, slot_rows
+from posrec.model.batches import candidate_rows, context_at, context_sources, slot_rows, time_sources
 from posrec.model.carca import Carca
-from posrec.model.inputs import Tokens, distinct_items, ragged_arange
+from posrec.model.encodings import Encoding, Steps
+from posrec.model.inputs import Clock, Tokens, distinct_items, ragged_arange
 from posrec.model.ops.plain import PLAIN, Ops
 
 ITEM_BLOCK = 64  # candidates are padded to a multiple: equal shapes, equal rounding
@@ -58,6 +59,12 @@ class Ranks:
     sampled_tied: np.ndarray
     full_greater: np.ndarray
     full_tied: np.ndarray
+
+
+def is_timed(model: Carca) -> bool:
+    """Whether a candidate's scores depend on the very time of its request, and not on its context and row alone."""
+    encoding = model.encoding
+    return encoding.reads_times and (model.decoder_positions or type(encoding).encode is not Encoding.encode)
 
 
 def requests_of(targets: np.ndarray) -> Requests:
@@ -160,15 +167,21 @@ class Scorer:
             self.parts[rows] = model.item_parts(distinct_items(data, block).to(self.device), embedding[rows])
         self.history_parts = self.parts[: len(ids)]
         self.context_weight = model.context_weight()
-        self.zeros: dict[int, Tensor] = {}  # a candidate of nothing but its position row
-        self.shared_queries = (
-            model.settings.head == "carca" and not model.decoder_positions
-        )  # queries of all items at once
-        self.row, self.context = -1, np.full(data.context.shape[1], np.nan, np.float32)
+        self.zeros: dict[tuple[int, float], Tensor] = {}  # a candidate of nothing but its position row and time
+        self.shared_queries = model.settings.head == "carca" and not model.decoder_positions  # of all items at once
+        self.clock, self.timed = Clock(data), is_timed(model)
+        self.row, self.asked, self.context = -1, 0.0, np.full(data.context.shape[1], np.nan, np.float32)
 
     def request_order(self, requests: Requests) -> np.ndarray:
-        """Requests sorted so that those with the same row and context follow one another."""
-        return np.lexsort([*self._context(requests).T, self._rows(self._length(requests))])
+        """Requests sorted so that those with the same row, context and, where it counts, time follow one another."""
+        keys = self._asked(requests), *self._context(requests).T, self._rows(self._length(requests))
+        return np.lexsort(keys)
+
+    def _asked(self, requests: Requests) -> np.ndarray:
+        """The time of each request in days (R,); 0 where no candidate's scores depend on it."""
+        if not self.timed:
+            return np.zeros(len(requests.targets))
+        return self.clock.days(time_sources(requests.targets, self.model.settings))
 
     def _context(self, requests: Requests) -> np.ndarray:
         return context_at(self.data, context_sources(requests.targets, self.model.settings))
@@ -190,8 +203,7 @@ class Scorer:
 
         What time and position add to a candidate is one vector per request, so it adds one number to all its scores.
         """
-        row = torch.full((self.padded,), self.model.encoding.shape.rows - 1, device=self.device)
-        table = self.model.encoding.encode(self.parts, row)  # (P, D)
+        table = self.model.candidate_table(self.parts)  # (P, D)
         for first in range(0, len(requests.users), ENCODE_BLOCK):
             where = np.arange(first, min(first + ENCODE_BLOCK, len(requests.users)))
             part = requests.take(where)
@@ -203,11 +215,11 @@ class Scorer:
 
     def _request_share(self, part: Requests) -> Tensor:
         """What the time and position of each request add to a candidate in the last row without a time: (B, D)."""
-        rows, context = torch.from_numpy(self._rows(self._length(part))), torch.from_numpy(self._context(part))
-        of_context = self.model.context_parts(context.to(self.device), self.context_weight)
-        encode, last = self.model.encoding.encode, torch.full((1,), self.model.encoding.shape.rows - 1)
-        blank = encode(self.parts.new_zeros(1, self.parts.shape[1]), last.to(self.device))
-        return encode(of_context, rows.to(self.device)) - blank
+        columns = self._rows(self._length(part)), self._context(part), self._asked(part)
+        rows, context, asked = (torch.from_numpy(column).to(self.device) for column in columns)
+        of_context = self.model.context_parts(context, self.context_weight)
+        encoded = self.model.encoding.encode(of_context, rows, *self.model.encoding.given(asked))
+        return encoded - self.model.candidate_table(self.parts.new_zeros(1, self.parts.shape[1]))
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Scores of the requests `where`, (B, P), in blocks.
@@ -216,14 +228,17 @@ class Scorer:
         """
         part = requests.take(where)
         length = self._length(part)
-        rows, context = self._rows(length), self._context(part)
+        rows, context, asked = self._rows(length), self._context(part), self._asked(part)
+        moments = np.column_stack([context, asked])
         encoded = self._encode_histories(part, length)
+        steps = self._steps(part, length) if self.model.decoder_positions else []
         for first in range(0, len(where), USER_BLOCK):
             last = min(first + USER_BLOCK, len(where))
             block = self.parts.new_empty(last - first, self.padded)
-            for group in equal_runs(rows[first:last], context[first:last], first):
-                self._set_request(int(rows[group[0]]), context[group[0]])
-                self._score_group([encoded[user] for user in group], block[group[0] - first :])
+            for group in equal_runs(rows[first:last], moments[first:last], first):
+                self._set_request(int(rows[group[0]]), context[group[0]], float(asked[group[0]]))
+                of_group = slice(group[0], group[-1] + 1)
+                self._score_group(encoded[of_group], steps[of_group], block[group[0] - first :])
             yield where[first:last], block
 
     def _encode_histories(self, part: Requests, length: np.ndarray) -> list[Tensor]:
@@ -231,6 +246,17 @@ class Scorer:
         by_length = np.argsort(length, kind="stable")
         parts = self._encode_packed(part, length, by_length).split(length[by_length].tolist())
         return [parts[place] for place in np.argsort(by_length, kind="stable")]
+
+    def _steps(self, part: Requests, length: np.ndarray) -> list[Steps]:
+        """The steps of each request's history, (n,) each."""
+        settings = self.model.settings
+        found = []
+        for target, n in zip(part.targets, length, strict=True):
+            own = np.arange(target - n, target)
+            rows = slot_rows(np.arange(n)[None], np.array([n]), settings)[0]
+            columns = rows, self.clock.days(own), self.clock.days(time_sources(own + 1, settings))
+            found.append(Steps(*(torch.from_numpy(column).to(self.device) for column in columns)))
+        return found
 
     def _encode_packed(self, part: Requests, length: np.ndarray, by_length: np.ndarray) -> Tensor:
         """The encoded histories of the requests, one after another in the order `by_length`: (T, D)."""
@@ -245,7 +271,8 @@ class Scorer:
             torch.from_numpy(np.where(step < 0, 0, self.data.items[interactions]).astype(np.int64)),
             torch.from_numpy(self.data.context[interactions]),
             torch.from_numpy(rows),
-            torch.from_numpy(self.data.times[interactions]),
+            torch.from_numpy(self.clock.days(interactions)),
+            torch.from_numpy(self.clock.days(time_sources(interactions + 1, self.model.settings))),
         ).to(self.device)
         x = self.model.encode_tokens(self.history_parts, tokens, self.context_weight)
         layout = [
@@ -253,14 +280,14 @@ class Scorer:
             for keys, count in zip(lengths, counts, strict=True)
         ]
         layout = [group.to(self.device) for group in layout]
-        x = self.model.encode_history(x, tokens.rows, layout, tokens.times)
+        x = self.model.encode_history(x, tokens.rows, layout, tokens.times, tokens.asked)
         real = torch.from_numpy(np.flatnonzero(step >= 0)).to(self.device)
         return x.index_select(0, real) if self.model.padded else x
 
-    def _set_request(self, row: int, context: np.ndarray) -> None:
-        """Candidates as they are for a request with this position row and context."""
-        if row != self.row:
-            self.row, self.context = row, np.full_like(context, np.nan)
+    def _set_request(self, row: int, context: np.ndarray, asked: float) -> None:
+        """Candidates as they are for a request with this position row and context at this time."""
+        if row != self.row or asked != self.asked:
+            self.row, self.asked, self.context = row, asked, np.full_like(context, np.nan)
             self._set_row(torch.full((self.padded,), row, device=self.device))
         if np.array_equal(context, self.context):
             return
@@ -275,11 +302,16 @@ class Scorer:
 
     def _shift(self, row: int, context: np.ndarray) -> Tensor:
         """What a request's context adds to every encoded candidate: (D, 1)."""
-        encode, at = self.model.encoding.encode, torch.full((1,), row, device=self.device)
-        if row not in self.zeros:
-            self.zeros[row] = encode(self.parts.new_zeros(1, self.parts.shape[1]), at)  # (1, D)
+        at, key = torch.full((1,), row, device=self.device), (row, self.asked)
+        if key not in self.zeros:
+            self.zeros[key] = self._encode(self.parts.new_zeros(1, self.parts.shape[1]), at)  # (1, D)
         of_context = self.model.context_parts(torch.from_numpy(context[None]).to(self.device), self.context_weight)
-        return (encode(of_context, at) - self.zeros[row]).T
+        return (self._encode(of_context, at) - self.zeros[key]).T
+
+    def _encode(self, x: Tensor, rows: Tensor) -> Tensor:
+        """Candidates of the request with their position. x: (P, D); rows: (P,). Returns (P, D)."""
+        times = torch.full((len(x),), self.asked, dtype=torch.float64, device=self.device)
+        return self.model.encoding.encode(x, rows, *self.model.encoding.given(times))
 
     def _query_items(self, items: Tensor) -> Tensor:
         """The items' share of the candidates' queries. items: (P, D). Returns (P, D)."""
@@ -288,7 +320,7 @@ class Scorer:
     def _set_row(self, rows: Tensor) -> None:
         """The items' share, transposed: (D, P)."""
         self.candidate_rows = rows
-        items = self.model.encoding.encode(self.parts, rows)
+        items = self._encode(self.parts, rows)
         self.items = items.T.contiguous()
         self.weighted_items = self.items * self.model.output_weight[:, None]
         self.weighted, self.candidates = torch.empty_like(self.items), torch.empty_like(self.items)
@@ -296,7 +328,7 @@ class Scorer:
             self.queries = self._query_items(items).T.contiguous()
             self.query = torch.empty_like(self.queries)
 
-    def _score_group(self, histories: list[Tensor], out: Tensor) -> None:
+    def _score_group(self, histories: list[Tensor], steps: list[Steps], out: Tensor) -> None:
         """Logits of all candidates of requests that share their context. histories: (n, D) each; out: (B, P)."""
         model = self.model
         if model.settings.head == "dot":
@@ -305,8 +337,8 @@ class Scorer:
             return
         if model.decoder_positions:
             candidates = self.candidates.T.contiguous()  # (P, D)
-            for history, scores in zip(histories, out, strict=False):
-                scores.copy_(self.head_of_one(history, candidates, self.candidate_rows))
+            for history, own, scores in zip(histories, steps, out, strict=False):
+                scores.copy_(self.head_of_one(history, candidates, own, self.candidate_rows))
             return
         packed = torch.cat(histories)
         key, value = (model.decoder.project(name, packed).transpose(0, 1) for name in ("key", "value"))  # (H, T, Dh)
@@ -322,9 +354,12 @@ class Scorer:
             if model.settings.decoder_residual == "sum":
                 total += self.weighted.sum(0)
 
-    def head_of_one(self, history: Tensor, candidates: Tensor, rows: Tensor) -> Tensor:
-        """The model's head on one request. history: (n, D); candidates: (m, D) at position rows (m,). Returns (m,)."""
-        length = np.array([len(history)])
-        group = make_group(length, len(history), len(candidates), causal=False).to(self.device)
-        own = slot_rows(np.arange(len(history))[None], length, self.model.settings)[0]
-        return self.model.head(history, candidates, [group], torch.from_numpy(own).to(self.device), rows)
+    def head_of_one(self, history: Tensor, candidates: Tensor, steps: Steps, rows: Tensor) -> Tensor:
+        """The model's head on one request, which its history's last step answers.
+
+        history: (n, D) at `steps`, (n,) each; candidates: (m, D) at position rows (m,). Returns (m,).
+        """
+        group = make_group(np.array([len(history)]), len(history), len(candidates), causal=False).to(self.device)
+        assert steps.asked is not None
+        times = steps.asked[-1:].expand(len(rows))
+        return self.model.head(history, candidates, [group], steps, Steps(rows, times, times))

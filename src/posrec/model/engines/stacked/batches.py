@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
-from posrec.model.batches import Batch, Part, PartSlots, Sampler, all_slots, context_at, no_users
-from posrec.model.inputs import Items, Tokens, distinct_items
+from posrec.model.batches import Batch, Part, PartSlots, Sampler, all_slots, context_at, no_users, slot_times
+from posrec.model.inputs import Clock, Items, Tokens, distinct_items
 from posrec.model.shared import HIDDEN, Shared
 
 
@@ -34,9 +34,9 @@ class GroupSize:
 class StackedBatch:
     """The batches of S seeds: the sizes that they share, and their tensors by name, (S, ...) each.
 
-    ids, attribute_ids, attribute_rows, features: of `Items`; index, context, rows, times: of `Tokens`; sign: (S, Tq);
-    length: (S, B) of every user's history, 0 where a user only fills the batch up; shared_index, shared_correction:
-    (S, K), of `Shared`, where the loss has shared negatives.
+    ids, attribute_ids, attribute_rows, features: of `Items`; index, context, rows, times, asked: of `Tokens`;
+    sign: (S, Tq); length: (S, B) of every user's history, 0 where a user only fills the batch up; shared_index,
+    shared_correction: (S, K), of `Shared`, where the loss has shared negatives.
     """
 
     sizes: list[GroupSize]
@@ -51,7 +51,7 @@ class StackedBatch:
         items = Items(tensors["ids"], tensors["attribute_ids"], None, tensors["features"], tensors["attribute_rows"])
         lengths = tensors["length"].split([size.users for size in self.sizes])
         layout = [hiding_group(length, size, causal) for length, size in zip(lengths, self.sizes, strict=True)]
-        tokens = Tokens(*(tensors[name] for name in ("index", "context", "rows", "times")))
+        tokens = Tokens(*(tensors[name] for name in ("index", "context", "rows", "times", "asked")))
         shared = Shared(tensors["shared_index"], tensors["shared_correction"]) if "shared_index" in tensors else None
         return Batch(items, tokens, layout, tensors["sign"], shared)
 
@@ -72,6 +72,7 @@ def stack_batches(samplers: Sequence[Sampler], batches: Sequence[Sequence[Part]]
         "index": _stack([index[: len(items)] for items, (_, index) in zip(slots, found, strict=True)]),
         **_shared(slots, found, drawn),
         **_tokens(data, filled),
+        **_times(samplers[0].clock, filled),
         "sign": _stack([sampler.signs(parts) for sampler, parts in zip(samplers, filled, strict=True)]),
         "length": _stack([np.concatenate([part.length for part in parts]).astype(np.int64) for parts in filled]),
     }
@@ -144,9 +145,13 @@ def _tokens(data: Prepared, batches: Sequence[Sequence[Part]]) -> dict[str, Tens
     interactions = [all_slots(parts, "interactions") for parts in batches]
     return {
         "context": _stack([context_at(data, of_seed) for of_seed in interactions]),
-        "times": _stack([data.times[of_seed] for of_seed in interactions]),
         "rows": _stack([all_slots(parts, "rows") for parts in batches]),
     }
+
+
+def _times(clock: Clock, batches: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
+    times = [slot_times(parts, clock) for parts in batches]
+    return {name: _stack(of_seeds) for name, of_seeds in zip(("times", "asked"), zip(*times, strict=True), strict=True)}
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> Tensor:

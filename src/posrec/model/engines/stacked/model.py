@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
 from posrec.model.carca import bound_rows
+from posrec.model.encodings import REGISTRY, Encoding
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
 from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
@@ -33,7 +34,8 @@ def unsupported(cell: Cell) -> str:
     if cell.layout == "padded":
         return "rmha_softmax: released gives padding a weight, and a stack's batches are filled up with it"
     kind = find(cell.encoding).kind
-    if cell.switches.rope_axis == "released" and (kind.own or kind.name.startswith("rope")):
+    turns = kind.own or REGISTRY[kind.name].rotate is not Encoding.rotate
+    if cell.switches.rope_axis == "released" and turns:
         return "rope_axis: released turns by the place in the batch, and a stack's batches are filled up"
     return ""
 

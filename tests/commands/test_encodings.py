@@ -1,0 +1,93 @@
+"""`posrec encodings`: the list, one explained, the table of the documentation, and the checks of a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from posrec.cli import main
+from posrec.model.encodings import REGISTRY
+from posrec.study import encodings
+from posrec.study.settings import ENCODINGS
+
+OWN = Path(__file__).parents[1] / "model" / "encodings" / "own_time_rotary.py"
+BROKEN = """
+import torch
+from posrec.model.encodings import Encoding, register
+
+@register("bad", "added")
+class Bad(Encoding):
+    def __init__(self, shape, generator):
+        super().__init__(shape, generator)
+        self.unused = torch.nn.Parameter(torch.ones(3))
+
+    def encode(self, x, rows):
+        return (x * x + x).double()
+
+    def scores(self, query, pairs, block):
+        return 1e-3 * pairs.keys.rows.double().mean() * pairs.vectors.sum((2, 3))[:, :, None, None] * pairs.distance
+"""
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(encodings.FOLDER, "")
+    known = set(REGISTRY)
+    yield
+    for name in set(REGISTRY) - known:
+        del REGISTRY[name]
+
+
+def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encodings"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(ENCODINGS)
+    assert {line.split()[1] for line in lines} == set(encodings.FAMILIES)
+
+
+def test_one_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encodings", "to_rope-mode=split_by_dim"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("to_rope-mode=split_by_dim (time_order)")
+    assert "Source: arXiv 2510.20455" in said
+    assert "mode = split_by_dim" in said
+    assert main(["encodings", "to_rop"]) == 2
+    assert "did you mean 'to_rope'" in capsys.readouterr().err
+
+
+def test_the_table_has_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encodings", "--markdown"]) == 0
+    rows = [line.replace("\\|", "").split("|") for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == len(ENCODINGS) + 2
+    assert {len(row) for row in rows} == {8}
+    assert all(cell.strip() for row in rows for cell in (*row[1:5], row[6]))
+
+
+def test_a_good_file_passes_every_check(clean: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encodings", "--check", str(OWN)]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [
+        *([name, "passed"] for name in ("shapes", "dtype", "affine", "padding", "causality", "gradients")),
+        ["shift", "note"],
+    ]
+
+
+def test_a_bad_file_fails_what_it_breaks(clean: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not affine, another type, an unused parameter, and scores that depend on later keys and on padding."""
+    (tmp_path / "bad.py").write_text(BROKEN)
+    assert main(["encodings", "--check", str(tmp_path / "bad.py")]) == 1
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert [name for name, line in said.items() if "FAILED" in line] == [
+        *("dtype", "affine", "padding", "causality", "gradients")
+    ]
+    assert "none reaches unused" in said["gradients"]
+    (tmp_path / "none.py").write_text("x = 1\n")
+    assert main(["encodings", "--check", str(tmp_path / "none.py")]) == 2
+    assert "registers no encoding" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["hstu_bias", "cope", "kernel", "tisasrec", "siren_rope", "rmha4", "learnt"])
+def test_the_built_in_ones_pass(name: str) -> None:
+    from posrec.model.encodings.check import check_encoding
+
+    assert [found for found in check_encoding(name) if found.passed is False] == []
