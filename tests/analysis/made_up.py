@@ -38,6 +38,7 @@ def run_record(study: Study, cell: Cell, seed: int, ndcg: float) -> dict[str, An
     return {
         **planned_run(study, cell, seed).must_say,
         "epochs_trained": 5,
+        "still_rising": False,
         "diagnostics": diagnostics(cell, seed),
         "evaluations": {p.name: {**block, "tie_share": {"sampled": 0.01, "full": 0.02}} for p in cell.protocols},
         "collapsed": False,
@@ -104,7 +105,7 @@ def write_dataset(study: Study, name: str, number: int, simulated: bool = True) 
     }
     write_checked_json(files.card, {**card, "sparsity": 1 - density, "mean_length": 6.5, "popularity_gini": 0.4})
     arrays(**counts).save(files.arrays, files.manifest, {"dataset_id": files.folder.name})
-    levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05}
+    levels = {"chance": 0.01, "popularity": 0.03, "month popularity": 0.032, "markov": 0.05, "item_knn": 0.04}
     named = {
         key: {kind: dict.fromkeys(("Hit@10", "NDCG@10", "MRR"), v) for kind in ("sampled", "full")}
         for key, v in levels.items()

@@ -47,7 +47,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "learning_rate": {"learning_rate": 0.02},
     "batch_size": {"batch_size": 8},
     "epochs": {"epochs": 2},
-    "patience": {"learning_rate": 0.3, "patience": 1, "epochs": 6},
+    "patience": {"learning_rate": 0.02, "patience": 1, "epochs": 6},
     "validate_every": {"validate_every": 2},
     "validation_users": {"validation_users": 10},
     "warmup_steps": {"warmup_steps": 5},

@@ -137,6 +137,24 @@ def test_best_ignores_epochs_not_read() -> None:
     assert Curve([1, 2, 3], [1, 1, 1], [float("nan"), 0.2, 0.1]).best() == (2, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("readings", "epochs", "rising"),
+    [
+        ([0.1, 0.2, 0.3], 3, True),  # the last is the best
+        ([0.1, 0.3, 0.2], 3, True),  # the one before
+        ([0.3, 0.1, 0.2], 3, False),
+        ([0.1, 0.2, 0.3], 4, False),  # stopped before the ceiling
+        ([float("nan"), 0.2, float("nan"), 0.3, float("nan"), 0.1], 6, True),  # read every second epoch
+        ([float("nan"), 0.3, float("nan"), 0.2, float("nan"), 0.1], 6, False),
+    ],
+)
+def test_a_run_is_still_rising_where_its_last_readings_are_its_best(
+    readings: list[float], epochs: int, rising: bool
+) -> None:
+    curve = Curve(list(range(1, len(readings) + 1)), [1.0] * len(readings), readings)
+    assert curve.still_rising(epochs) == rising
+
+
 def test_upper_bound_holds_for_touched_rows_only(data: Prepared) -> None:
     model = build_model(make_cell(upper_bound=0.5), data, seed=1)
     before = model.item_embedding.detach().clone()

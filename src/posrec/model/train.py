@@ -52,6 +52,14 @@ class Curve:
         place = int(np.nanargmax(self.validation))
         return self.epoch[place], self.validation[place]
 
+    def still_rising(self, epochs: int) -> bool:
+        """Whether training ended at the last of its epochs with the best reading the last or the one before it.
+
+        Then more epochs may give a better model, and the run is not comparable with one that patience ended.
+        """
+        read = self.readings()
+        return bool(read) and self.epoch[-1] == epochs and self.best()[0] in read[-2:]
+
     def readings(self) -> list[int]:
         """The epochs whose validation was read."""
         return [epoch for epoch, value in zip(self.epoch, self.validation, strict=True) if not np.isnan(value)]

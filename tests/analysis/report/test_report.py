@@ -177,7 +177,7 @@ def test_answer_by_hand(here: Path) -> None:
     assert "[3.68, 5.12]" in said[1]
     assert said[1].endswith("so the lead is more than chance over seeds.")
     assert said[2] == "Its lead over every other encoding is more than chance over seeds."
-    assert "chance 1.00, popularity 3.00, month popularity 3.20 and markov 5.00" in " ".join(said)
+    assert "chance 1.00, popularity 3.00, month popularity 3.20, markov 5.00 and item_knn 4.00" in " ".join(said)
     assert "cannot be tested on one data set" in summary.summary(built)[-1]
 
 
@@ -209,7 +209,7 @@ def test_answer_where_nothing_beats_a_baseline(here: Path) -> None:
     study = made_up.make_study()
     made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) / 10)
     said = " ".join(answer.answers(build.build_tables(study))[0][1])
-    assert "No trained model beats popularity, month popularity and markov" in said
+    assert "No trained model beats popularity, month popularity, markov and item_knn" in said
 
 
 def test_answer_where_none_is_best(here: Path) -> None:

@@ -100,7 +100,7 @@ def test_baselines_stand_in_every_data_set(here: Path) -> None:
     built = build.build_tables(study)
     for dataset in ("twin1", "twin2"):
         of_dataset = built["cells"][(built["cells"]["kind"] == "baseline") & (built["cells"]["dataset"] == dataset)]
-        assert list(of_dataset["encoding"]) == ["chance", "popularity", "month popularity", "markov"]
+        assert list(of_dataset["encoding"]) == ["chance", "popularity", "month popularity", "markov", "item_knn"]
         assert list(of_dataset["full_ndcg10_mean"]) == [0.01, 0.03, 0.032, 0.05]
 
 

@@ -65,7 +65,7 @@ def test_levels_of_many_settings_have_panels_by_data_set(here: Path) -> None:
     assert [title for title, _ in titles] == of_metrics
     assert (
         titles[0][1].replace("\N{NO-BREAK SPACE}", " ")
-        == "chance 1.00  popularity 3.00  month popularity 3.20  markov 5.00"
+        == "chance 1.00  popularity 3.00  month popularity 3.20  markov 5.00  item_knn 4.00"
     )
     assert [label.get_text() for label in panels[0].get_yticklabels()][:2] == ["upper_bound=null", "upper_bound=0.1"]
     assert len(data) == 2 * 2 * len(bounds)

@@ -21,6 +21,7 @@ BASELINES = {
     "popularity": "of the most popular items",
     "month_popularity": "of the items most popular in the request's calendar month",
     "markov": "of a first-order item-to-item chain",
+    "item_knn": "of co-occurrence with the last items of the history",
 }
 FACTS = {
     "users": "users",

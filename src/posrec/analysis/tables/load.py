@@ -22,7 +22,7 @@ METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10", "mrr": "MRR"}
 KINDS = {"sampled": "among the sampled candidates", "full": "on the full catalogue"}
 TITLES = {f"{kind}_{key}": f"{title} {where}" for kind, where in KINDS.items() for key, title in METRICS.items()}
 PRIMARY = "full_ndcg10"
-BASELINES = ("chance", "popularity", "month popularity", "markov")
+BASELINES = ("chance", "popularity", "month popularity", "markov", "item_knn")
 COMMAND = "snakemake --cores all all"
 SHOWN = 3  # how many missing files an error names
 
@@ -70,6 +70,7 @@ RUN_COLUMNS = {
     "failure": "step and reason of a failure",
     "selected_epoch": "epoch whose weights were scored",
     "epochs_trained": "epochs trained before training ended",
+    "still_rising": "whether all epochs were trained and one of the last two readings is the best: not converged",
     **TITLES,
     **{f"{kind}_tie_share": f"share of test users whose item ties {where}" for kind, where in KINDS.items()},
     "collapsed": "whether the run is at chance level",
@@ -127,7 +128,7 @@ def _run(run: PlannedRun) -> dict[str, dict[str, Any]]:
 
 def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
     """A run under one protocol; a run that failed can still have results under another protocol."""
-    row = {"seed": record["seed"], "epochs_trained": record.get("epochs_trained")}
+    row = {name: record.get(name) for name in ("seed", "epochs_trained", "still_rising")}
     row["diagnostics"] = record["diagnostics"]
     if record["status"] == "failed" and protocol not in record["evaluations"]:
         failure = record.get("failure") or {}

@@ -32,7 +32,13 @@ FAMILY_COLOURS = {
     "kernel": "#882255",
     "control": "#999999",
 }
-BASELINE_LINES = {"chance": ":", "popularity": "--", "month popularity": "-.", "markov": "-"}
+BASELINE_LINES = {
+    "chance": ":",
+    "popularity": "--",
+    "month popularity": "-.",
+    "markov": "-",
+    "item_knn": (0, (5, 1, 1, 1)),
+}
 LINES = ("-", "--", ":", "-.")
 ENCODING_MARKERS = ("o", "s", "^", "D")
 DATASET_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")

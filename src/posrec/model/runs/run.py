@@ -233,6 +233,7 @@ class Run:
             "protocol": cell.switches.model_dump(),
             "streams": streams.cell_seeds(cell, self.seed),
             "epochs_trained": len(curve.epoch),
+            "still_rising": curve.still_rising(cell.training.epochs),
             "evaluation": evaluation,
             "diagnostics": self.diagnostics,
             "collapsed": evaluation is not None and evaluation["collapsed"],
