@@ -128,7 +128,7 @@ def _run(run: PlannedRun) -> dict[str, dict[str, Any]]:
 
 def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
     """A run under one protocol; a run that failed can still have results under another protocol."""
-    row = {name: record.get(name) for name in ("seed", "epochs_trained", "still_rising")}
+    row: dict[str, Any] = {name: record.get(name) for name in ("seed", "epochs_trained", "still_rising")}
     row["diagnostics"] = record["diagnostics"]
     if record["status"] == "failed" and protocol not in record["evaluations"]:
         failure = record.get("failure") or {}

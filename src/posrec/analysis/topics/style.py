@@ -32,7 +32,8 @@ FAMILY_COLOURS = {
     "kernel": "#882255",
     "control": "#999999",
 }
-BASELINE_LINES = {
+LineStyle = str | tuple[int, tuple[int, ...]]  # of matplotlib: a name, or offset and dashes
+BASELINE_LINES: dict[str, LineStyle] = {
     "chance": ":",
     "popularity": "--",
     "month popularity": "-.",
@@ -138,7 +139,7 @@ def family_handles(encodings: list[str]) -> list[Line2D]:
     ]
 
 
-def line_handle(label: str, colour: str, dashes: str) -> Line2D:
+def line_handle(label: str, colour: str, dashes: LineStyle) -> Line2D:
     """Legend entry of a line."""
     handle = Line2D([], [], color=colour, label=label)
     handle.set(linestyle=dashes)
