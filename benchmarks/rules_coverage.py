@@ -212,7 +212,7 @@ def measure(studies: int) -> pd.DataFrame:
     """All rows; columns: what, shape, n, share, bound. Rules that take long are simulated with fewer studies."""
     parts = (
         *(rate_rules(0), levels(5 * studies), collapses(studies), spread_rules(studies // 2)),
-        *(families(studies // 2), sequences(2 * studies), rules_designs.rows(studies // 2)),
+        *(families(studies // 5), sequences(2 * studies), rules_designs.rows(studies // 2)),
     )
     rows = []
     for part in parts:
