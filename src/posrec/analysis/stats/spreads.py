@@ -2,7 +2,8 @@
 
 A spread is the mean distance to the median. Of scores of one shape its ratio is that of the standard deviations, but
 few seeds know it better: compared by standard deviations, a lognormal encoding looks steadier than an equally wide
-normal one in 20 to 28 % of studies at n = 10 to 20; by mean distances in 9 %, and with other shapes in 5 % or fewer.
+normal one in 20 to 28 % of studies at n = 10 to 20; by mean distances, with the interval shown here, in 7 % or fewer,
+and with other shapes in 5 % or fewer (docs/measured/rules-coverage.csv).
 
 Under a ratio r the distances of the first over r may change places with those of the second. A choice of distances
 that change places is as extreme as the observed one where r passes (sum of the first's chosen) / (sum of the second's
