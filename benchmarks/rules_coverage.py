@@ -144,7 +144,7 @@ def families(studies: int) -> Iterator[Row]:
     for name, draw in SHAPES.items():
         generator = np.random.default_rng([63, len(name)])
         for effect in (0.0, 3.0):
-            found = [_family(draw, generator, effect) for _ in range(studies)]
+            found = [_family(draw, generator, effect) for _ in range(studies if effect else 3 * studies)]
             p, low, high, holm = (np.array(part) for part in zip(*found, strict=True))
             if effect == 0:
                 yield "63 comparisons: max-T, any false", name, 10, float((p <= 0.05).any(axis=1).mean()), WRONG
@@ -211,13 +211,14 @@ def sequences(studies: int) -> Iterator[Row]:
 def measure(studies: int) -> pd.DataFrame:
     """All rows; columns: what, shape, n, share, bound. Rules that take long are simulated with fewer studies."""
     parts = (
-        *(rate_rules(0), levels(5 * studies), collapses(studies), spread_rules(studies // 2)),
-        *(families(studies // 2), sequences(2 * studies), rules_designs.rows(studies // 2)),
+        *(rate_rules(0), levels(5 * studies), collapses(studies), spread_rules(studies)),
+        *(families(studies // 5), sequences(2 * studies), rules_designs.rows(studies // 2)),
     )
     rows = []
     for part in parts:
-        rows += list(part)
-        print(f"{len(rows)} rows", flush=True)
+        for row in part:
+            print(*row, sep=" | ", flush=True)
+            rows.append(row)
     return pd.DataFrame(rows, columns=["what", "shape", "n", "share", "bound"])
 
 

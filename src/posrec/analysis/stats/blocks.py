@@ -62,9 +62,13 @@ def t_like(differences: np.ndarray, patterns: np.ndarray, floor: float) -> np.nd
     count = known.sum(axis=0).astype(float)
     count[count < SMALLEST] = np.nan
     values = np.where(known, differences, 0.0)
-    squares = (values**2).sum(axis=0) / count + floor**2
-    means = patterns @ values / count
-    return np.sign(means) * wallace(means**2 / np.where(squares > 0, squares, 1.0), count - 1)
+    return z_of(patterns @ values, (values**2).sum(axis=0), count, floor)
+
+
+def z_of(sums: np.ndarray, squares: np.ndarray, count: np.ndarray, floor: float) -> np.ndarray:
+    """(patterns, m) signed z from the sums and sums of squares of `count` (m,) differences each."""
+    means, mean_squares = sums / count, squares / count + floor**2
+    return np.sign(means) * wallace(means**2 / np.where(mean_squares > 0, mean_squares, 1.0), count - 1)
 
 
 def wallace(share: np.ndarray, df: np.ndarray | float) -> np.ndarray:
@@ -133,6 +137,4 @@ def t_of(differences: np.ndarray, floor: float) -> np.ndarray:
     count = known.sum(axis=1).astype(float)
     count[count < SMALLEST] = np.nan
     values = np.where(known, differences, 0.0)
-    means = values.sum(axis=1) / count
-    squares = (values**2).sum(axis=1) / count + floor**2
-    return np.sign(means) * wallace(means**2 / np.where(squares > 0, squares, 1.0), count - 1)
+    return z_of(values.sum(axis=1), (values**2).sum(axis=1), count, floor)

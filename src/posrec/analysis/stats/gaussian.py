@@ -22,15 +22,23 @@ def maxima(differences: Sequence[np.ndarray], draws: int, seed: int) -> Iterator
     differences: one (S, m) array a block.
     """
     generator = np.random.default_rng(seed)
-    factors = [_factor(block) for block in differences]
+    factors = [_factor(block).astype(np.float32) for block in differences]
     for start in range(0, draws, CHUNK):
         rows = min(CHUNK, draws - start)
-        parts = []
-        for block, factor in zip(differences, factors, strict=True):
-            drawn = (generator.standard_normal((rows * len(block), len(factor))) @ factor).reshape(rows, *block.shape)
-            drawn[:, ~np.isfinite(block)] = np.nan
-            parts.append(np.abs(blocks.t_of(drawn, 0.0)))
-        yield np.hstack(parts)
+        parts = zip(differences, factors, strict=True)
+        yield np.abs(np.hstack([_z(block, factor, rows, generator) for block, factor in parts]))
+
+
+def _z(block: np.ndarray, factor: np.ndarray, rows: int, generator: np.random.Generator) -> np.ndarray:
+    """(rows, m) z of normal differences with the gaps of one (S, m) block."""
+    known = np.isfinite(block)
+    count = known.sum(axis=0).astype(float)
+    count[count < blocks.SMALLEST] = np.nan
+    drawn = generator.standard_normal((rows * len(block), len(factor)), np.float32) @ factor
+    drawn = drawn.reshape(rows, *block.shape)
+    if not known.all():
+        drawn *= known
+    return blocks.z_of(drawn.sum(axis=1), np.einsum("rsm,rsm->rm", drawn, drawn), count, 0.0)
 
 
 def _factor(block: np.ndarray) -> np.ndarray:

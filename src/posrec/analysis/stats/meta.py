@@ -2,7 +2,8 @@
 
 Data sets cut from one source aren't independent. Each source counts once: its data sets are averaged, and their errors
 are taken as fully correlated. Between sources: normal-normal model, Paule and Mandel's (1982) variance, the interval of
-Hartung, Knapp (2001) and Sidik, Jonkman, never narrower than the plain one.
+Hartung, Knapp (2001) and Sidik, Jonkman, never narrower than the plain one. The prediction interval carries the
+uncertainty of that variance (Nagashima, Noma and Furukawa 2019): the usual t interval holds 91 % at 6 to 10 sources.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ import numpy as np
 from scipy import optimize, stats
 
 SMALLEST = 3  # sources: with fewer there is no interval between sources
+DRAWS = 9_999
+SEED = 20240608
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,25 @@ def pooled(effects: np.ndarray, errors: np.ndarray, sources: Sequence[str], alph
     scale = max(1.0, float(weights @ (y - mean) ** 2) / (k - 1))
     squared = scale / float(weights.sum())
     half = float(stats.t.isf(alpha / 2, k - 1)) * squared**0.5
-    new = float(stats.t.isf(alpha / 2, k - 2)) * (tau2 + squared) ** 0.5
-    return Pooled(mean, mean - half, mean + half, mean - new, mean + new, tau2**0.5, k)
+    new_low, new_high = np.quantile(_new_effects(y, variances), [alpha / 2, 1 - alpha / 2])
+    return Pooled(mean, mean - half, mean + half, float(new_low), float(new_high), tau2**0.5, k)
+
+
+def _new_effects(y: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """(DRAWS,) true effects that a new source might have, from the confidence distribution of tau^2.
+
+    The weighted squares at the true tau^2 are chi-square on k - 1 degrees of freedom: each draw of it gives a tau^2.
+    """
+    generator = np.random.default_rng(SEED)
+    scale = max(float(variances.mean()), float(np.ptp(y)) ** 2)
+    grid = np.append(0.0, scale * np.geomspace(1e-5, 1e5, 500))
+    weights = 1 / (variances + grid[:, None])
+    total, mean = weights.sum(axis=1), (weights @ y) / weights.sum(axis=1)
+    squares = (weights * (y - mean[:, None]) ** 2).sum(axis=1)
+    drawn = generator.chisquare(len(y) - 1, DRAWS)
+    tau2 = np.interp(drawn, squares[::-1], grid[::-1])
+    error = generator.standard_t(len(y) - 1, DRAWS) / np.sqrt(np.interp(tau2, grid, total))
+    return np.asarray(np.interp(tau2, grid, mean) + error + np.sqrt(tau2) * generator.standard_normal(DRAWS))
 
 
 def _paule_mandel(y: np.ndarray, variances: np.ndarray) -> float:

@@ -4,6 +4,10 @@ The error is spent as the seeds come in (Lan and DeMets 1983, O'Brien-Fleming-li
 last look. Each look shows repeated confidence intervals (Jennison and Turnbull 1989) at its nominal level, with the
 error of a family divided over its comparisons; the three-way rule reads them. Looks that were not declared spend an
 error nobody counted: the plan of looks is fixed before the first.
+
+Two other ways were compared (docs/measured/rules-coverage.csv, "looks compared"). AdaStop's permutations over all looks
+(arXiv 2306.10882) find a little more, but test for zero alone. An asymptotic confidence sequence stops earlier, but
+errs in 15 % of studies, since it begins at five seeds.
 """
 
 from collections.abc import Sequence
