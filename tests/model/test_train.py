@@ -220,7 +220,9 @@ def test_the_released_upper_bound_is_that_of_torch(data: Prepared, bound: float)
         evaluated = model.bounded_embedding()
         model.bound_embedding(ids)
         assert torch.equal(evaluated[ids], rows[ids])
-        torch.testing.assert_close(rows[ids].norm(dim=1), torch.full((29,), bound * share).double(), rtol=1e-12, atol=0)
+        torch.testing.assert_close(
+            rows[ids].norm(dim=1), torch.full((29,), bound * share, dtype=torch.float64), rtol=1e-12, atol=0
+        )
         assert bool(((rows - of_torch).abs() <= 1e-14 * bound).all()) == (protocol != "sound")
 
 

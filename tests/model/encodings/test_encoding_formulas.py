@@ -170,7 +170,7 @@ def test_the_released_projection_starts_as_a_linear_layer(encoding: str) -> None
     """Uniform over +-1 / sqrt(D), weight and bias: standard deviation 1 / sqrt(3 D)."""
     released = {"name": "one", "rmha_projection": "released"}
     models = [build_model(make_cell(encoding, p, dimension=96), make_data(), 1) for p in (released, "sound")]
-    weight, bias = models[0].encoding.weight, models[0].encoding.bias
+    weight, bias = models[0].encoding.weight.detach(), models[0].encoding.bias.detach()
     for values in (weight, bias):
         assert float(values.abs().max()) <= 1 / math.sqrt(96)
         assert float(values.std()) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.1)
