@@ -25,7 +25,7 @@ from posrec.model.evaluate.baselines import SCORERS, summary
 from posrec.model.evaluate.score import requests_of
 from posrec.model.evaluate.sparse_ranks import rank_sparse
 from posrec.model.runs.scoring import Scores
-from posrec.model.train import build_model, train_run
+from posrec.model.train import batch_size, build_model, train_run
 from posrec.study import encodings
 from posrec.study.protocols import EvaluationSwitches, TrainingSwitches
 from posrec.study.settings import ModelSettings, TrainingSettings
@@ -62,9 +62,18 @@ WITH: dict[str, dict[str, Any]] = {
     "dot_head_test": {"head": "dot"},
     "early_stopping": VALUES["patience"],
     "seeding": {"dropout": 0.2},
+    "max_norm": {"upper_bound": 1.0},
+    "reported_mean": {"batch_size": 12},  # the 32 test users are not whole batches
 }
 # switches and settings that act on some encodings alone
-ENCODING_OF = {"rope_axis": "rope", "rmha_softmax": "rmha4", "batch_none": "none", "decoder_positions": "rmha4"}
+ENCODING_OF = {
+    "rope_axis": "rope",
+    "sinusoid_direction": "abs",
+    "rmha_softmax": "rmha4",
+    "rmha_projection": "rmha4",
+    "batch_none": "none",
+    "decoder_positions": "rmha4",
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ def numbers(case: Case, data: Prepared) -> dict[str, list[float]]:
     weights = trained.weights[epoch]
     model = build_model(cell, data, 1)
     model.load_state_dict(weights)
-    scores = Scores(cell.protocol.evaluation, data, make_candidates(data), 1)
+    scores = Scores(cell.protocol.evaluation, data, make_candidates(data), 1, batch_size(cell))
     scores.read(model, epoch)
     about, arrays = scores.result()
     read = [value for value in trained.curve.validation if not np.isnan(value)]

@@ -1,11 +1,13 @@
 """Training: repeatable to the byte, paired across encodings, causal where it says so, and golden."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model import streams, train
@@ -20,10 +22,12 @@ from posrec.model.train import (
     TrainingFailed,
     build_model,
     learning_rate_factor,
+    make_optimiser,
     train_run,
     validation_sample,
 )
 from posrec.study.settings import ENCODINGS, STREAMS
+from posrec.study.study import Cell
 from tests.model.conftest import make_cell, make_data
 
 
@@ -120,10 +124,67 @@ def test_divergence_is_a_failure_of_the_run(data: Prepared) -> None:
 
 
 def test_learning_rate_by_hand() -> None:
-    constant = learning_rate_factor(make_cell(warmup_steps=4).training, 10)
+    constant = rate_factor(make_cell(warmup_steps=4))
     assert [constant(step) for step in (0, 1, 3, 4, 29)] == [0.25, 0.5, 1, 1, 1]
-    linear = learning_rate_factor(make_cell(warmup_steps=10, schedule="linear", epochs=3).training, 10)
+    linear = rate_factor(make_cell(warmup_steps=10, schedule="linear", epochs=3))
     assert [linear(step) for step in (9, 10, 20, 30)] == [1, 1, 0.5, 0]
+    released = rate_factor(make_cell(protocol=one_switch("warm_up"), warmup_steps=4))
+    assert [released(step) for step in (0, 1, 3, 4, 29)] == [0, 0.25, 0.75, 1, 1]
+    assert rate_factor(make_cell(protocol=one_switch("warm_up"), warmup_steps=0))(0) == 1
+
+
+def one_switch(name: str) -> dict[str, str]:
+    return {"name": "one", "base": "sound", name: "released"}
+
+
+def rate_factor(cell: Cell) -> Callable[[int], float]:
+    return learning_rate_factor(cell.training, 10, cell.switches)
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_where_adamw_adds_eps(released: bool) -> None:
+    """Five updates against the published equations, with gradients near eps; released: eps outside the correction."""
+    cell = make_cell(
+        protocol=one_switch("optimiser") if released else "sound", learning_rate=0.1, warmup_steps=0, weight_decay=0.1
+    )
+    parameter = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    optimiser, rate = make_optimiser([parameter], cell, 10)
+    x, mean, square = parameter.detach().numpy().copy(), np.zeros(2), np.zeros(2)
+    for step in range(1, 6):
+        expected_eps = 1e-8 / np.sqrt(1 - 0.999**step) if released else 1e-8
+        assert optimiser.param_groups[0]["eps"] == pytest.approx(expected_eps, rel=1e-12)
+        gradient = np.array([3e-8 * step, -1e-6])
+        parameter.grad = torch.from_numpy(gradient)
+        optimiser.step()
+        rate.step()
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        x = x * (1 - 0.1 * 0.1)
+        first, second = 1 - 0.9**step, 1 - 0.999**step
+        if released:
+            x = x - 0.1 * np.sqrt(second) / first * mean / (np.sqrt(square) + 1e-8)
+        else:
+            x = x - 0.1 * (mean / first) / (np.sqrt(square / second) + 1e-8)
+        assert np.allclose(parameter.detach().numpy(), x, rtol=1e-10, atol=0)
+
+
+def test_the_eps_of_the_next_update_is_restored() -> None:
+    cell = make_cell(protocol=one_switch("optimiser"), warmup_steps=0)
+    optimisers = []
+    for steps in (3, 0):
+        parameter = nn.Parameter(torch.ones(2))
+        optimiser, rate = make_optimiser([parameter], cell, 10)
+        for _ in range(steps):
+            parameter.grad = torch.ones(2)
+            optimiser.step()
+            rate.step()
+        optimisers.append((optimiser, rate))
+    (first, first_rate), (second, second_rate) = optimisers
+    second.load_state_dict(first.state_dict())
+    second_rate.load_state_dict(first_rate.state_dict())
+    assert second.param_groups[0]["eps"] == first.param_groups[0]["eps"] == 1e-8 / (1 - 0.999**4) ** 0.5
+    second.step()
+    second_rate.step()
+    assert second.param_groups[0]["eps"] == 1e-8 / (1 - 0.999**5) ** 0.5
 
 
 def test_validation_sample_is_fixed(data: Prepared) -> None:
@@ -163,6 +224,25 @@ def test_upper_bound_holds_for_touched_rows_only(data: Prepared) -> None:
     assert norms[[3, 4]].max() <= 0.5 + 1e-12
     assert torch.equal(model.item_embedding.detach()[5:], before[5:])
     assert model.bounded_embedding().norm(dim=1).max() <= 0.5 + 1e-12
+
+
+@pytest.mark.parametrize("bound", [1e-4, 1.0])
+def test_the_released_upper_bound_is_that_of_torch(data: Prepared, bound: float) -> None:
+    """torch's embedding divides by norm + 1e-7: rows of twice the bound end at bound / (1 + 1e-7 / (2 bound))."""
+    ids = torch.arange(1, 30)
+    for protocol, share in ((one_switch("max_norm"), 1 / (1 + 5e-8 / bound)), ("sound", 1.0)):
+        model = build_model(make_cell(protocol=protocol, upper_bound=bound), data, seed=1)
+        rows = model.item_embedding.data
+        rows *= 2 * bound / rows.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        of_torch = rows.clone()
+        torch.nn.functional.embedding(ids, of_torch, max_norm=bound)  # in place
+        evaluated = model.bounded_embedding()
+        model.bound_embedding(ids)
+        assert torch.equal(evaluated[ids], rows[ids])
+        torch.testing.assert_close(
+            rows[ids].norm(dim=1), torch.full((29,), bound * share, dtype=torch.float64), rtol=1e-12, atol=0
+        )
+        assert bool(((rows - of_torch).abs() <= 1e-14 * bound).all()) == (protocol != "sound")
 
 
 class Dense(TrainingOps):

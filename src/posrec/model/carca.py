@@ -175,11 +175,22 @@ class Carca(Layer):
         self.decoder = Attention(width, settings.heads, trunk)
         self.output_weight = nn.Parameter((torch.rand(width, generator=trunk) * 2 - 1) * math.sqrt(6 / (width + 1)))
         self.output_bias = nn.Parameter(torch.zeros(()))
-        if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids, torch's default start
-            self.dot_weight, self.dot_bias = (nn.Parameter(torch.rand((), generator=trunk) * 2 - 1) for _ in range(2))
+        if self.released_dot:  # a linear layer 1 -> 1 between two sigmoids: Xavier uniform, bias 0
+            self.dot_weight = nn.Parameter((torch.rand((), generator=trunk) * 2 - 1) * math.sqrt(3))
+            self.dot_bias = nn.Parameter(torch.zeros(()))
         candidate_row = switches.candidate_position_training == "sound"
         asked = settings.decoder_positions and settings.head == "carca"
-        shape = Shape(width, settings.heads, settings.blocks, settings.max_length, self.causal, candidate_row, asked)
+        shape = Shape(
+            width,
+            settings.heads,
+            settings.blocks,
+            settings.max_length,
+            self.causal,
+            candidate_row,
+            asked,
+            backwards=switches.sinusoid_direction == "released",
+            linear_start=switches.rmha_projection == "released",
+        )
         self.encoding = build_encoding(encoding, shape, encoding_generator)
 
     def use(self, ops: Ops) -> None:
@@ -232,12 +243,11 @@ class Carca(Layer):
 
         What a training step does first.
         """
-        bound_rows(self.item_embedding.data, ids, self.settings)
+        bound_rows(self.item_embedding.data, ids, self.settings, self.switches)
 
     def bounded_embedding(self) -> Tensor:
         """All item embeddings within the upper bound, as a copy: evaluation changes nothing. (I + 1, D)."""
-        table, bound = self.item_embedding.detach(), self.settings.upper_bound
-        return table if bound is None else _bounded(table, bound, self.settings.upper_bound_norm)
+        return _bounded(self.item_embedding.detach(), self.settings, self.switches)
 
     def item_parts(self, items: Items, embedding: Tensor) -> Tensor:
         """What an item's id and attributes give, without context and position. embedding: (M, D). Returns (M, D)."""
@@ -364,15 +374,20 @@ class Carca(Layer):
         return self.encoding.encode(parts, rows, *self.encoding.given(torch.zeros_like(rows, dtype=torch.float64)))
 
 
-def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings) -> None:
+def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings, switches: TrainingSwitches) -> None:
     """Renormalise these rows of a table of embeddings to the upper bound, in place. table: (I, D); ids: (M,)."""
     if settings.upper_bound is not None:
-        table[ids] = _bounded(table[ids], settings.upper_bound, settings.upper_bound_norm)
+        table[ids] = _bounded(table[ids], settings, switches)
 
 
-def _bounded(rows: Tensor, bound: float, p: float) -> Tensor:
-    norm = rows.norm(p=p, dim=-1, keepdim=True)
-    return torch.where(norm > bound, rows * (bound / norm.clamp_min(1e-30)), rows)
+def _bounded(rows: Tensor, settings: ModelSettings, switches: TrainingSwitches) -> Tensor:
+    bound = settings.upper_bound
+    if bound is None:
+        return rows
+    norm = rows.norm(p=settings.upper_bound_norm, dim=-1, keepdim=True)
+    # the released code has torch's embedding renormalise, which divides by norm + 1e-7
+    divisor = norm + 1e-7 if switches.max_norm == "released" else norm.clamp_min(1e-30)
+    return torch.where(norm > bound, rows * (bound / divisor), rows)
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

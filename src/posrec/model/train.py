@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import StudyError
@@ -25,10 +26,12 @@ from posrec.model.ops.plain import PLAIN, Ops
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.threads import one_thread
+from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import PRIMARY, SHARED, TrainingSettings
 from posrec.study.study import SECOND_SOFTMAX, Cell
 
 VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
+EPS = 1e-8  # AdamW's
 
 Weights = dict[str, Tensor]
 
@@ -126,7 +129,7 @@ class Training:
         order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
         packing, counts = self.model.packing, negative_counts(settings, data.n_items)
         self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, **counts)
-        self.optimiser, self.rate = make_optimiser(self.model.parameters(), settings, self.sampler.steps)
+        self.optimiser, self.rate = make_optimiser(self.model.parameters(), cell, self.sampler.steps)
         self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
@@ -246,23 +249,41 @@ def train_run(
 
 
 def make_optimiser(
-    parameters: Iterable[nn.Parameter], settings: TrainingSettings, steps_per_epoch: int
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    parameters: Iterable[nn.Parameter], cell: Cell, steps_per_epoch: int
+) -> tuple[torch.optim.AdamW, LambdaLR]:
     """AdamW and its learning rate before the first step."""
+    settings = cell.training
     optimiser = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, eps=1e-8, weight_decay=settings.weight_decay, fused=True
+        parameters, lr=settings.learning_rate, eps=EPS, weight_decay=settings.weight_decay, fused=True
     )
-    factor = learning_rate_factor(settings, steps_per_epoch)
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+    kind = UncorrectedEps if cell.switches.optimiser == "released" else LambdaLR
+    return optimiser, kind(optimiser, learning_rate_factor(settings, steps_per_epoch, cell.switches))
 
 
-def learning_rate_factor(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
-    """Linear warm-up, then constant or linear to 0 at the last planned step."""
+class UncorrectedEps(LambdaLR):
+    """A learning rate that sets AdamW's eps as well, so that eps is outside the bias correction, as released.
+
+    m / (sqrt(v) + eps) with eps outside equals torch's m / (sqrt(v / (1 - beta2^t)) + eps_t), up to the correction of
+    the rate that both have, where eps_t = eps / sqrt(1 - beta2^t).
+    """
+
+    def step(self, epoch: int | None = None) -> None:
+        """Set the rate and eps of the next update; LambdaLR calls it for the first update when it is built."""
+        super().step(epoch)
+        for group in self.optimizer.param_groups:
+            group["eps"] = EPS / (1 - group["betas"][1] ** (self.last_epoch + 1)) ** 0.5
+
+
+def learning_rate_factor(
+    settings: TrainingSettings, steps_per_epoch: int, switches: TrainingSwitches
+) -> Callable[[int], float]:
+    """Linear warm-up, then constant or linear to 0 at the last planned step. As released, warm-up starts at 0."""
     total = settings.epochs * steps_per_epoch
+    first = 0 if switches.warm_up == "released" else 1
 
     def factor(step: int) -> float:
         if step < settings.warmup_steps:
-            return (step + 1) / settings.warmup_steps
+            return (step + first) / settings.warmup_steps
         if settings.schedule == "constant":
             return 1.0
         return max(0.0, (total - step) / max(1, total - settings.warmup_steps))

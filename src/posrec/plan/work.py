@@ -146,7 +146,8 @@ def _test_load(cell: Cell, counts: Counts, readings: int) -> Load:
     """Work of the test under every protocol; `selection: released` runs it as often as the validation."""
     total = Load()
     for protocol in cell.protocols:
-        users = DRAWN_USERS if protocol.evaluation.eval_users == "released" else counts.users
+        drawn = protocol.evaluation.eval_users == "released"
+        users = min(DRAWN_USERS, counts.users) if drawn else counts.users
         often = readings if protocol.evaluation.selection == "released" else 1
         total += reading_load(cell, counts, users).times(often)
     return total

@@ -33,13 +33,18 @@ class TrainingSwitches(Settings):
         description="target and negative of step t carry the slot after it; released: slot t's own row of L",
     )
     rope_axis: Switch = _switch("rope rotates along the sequence; released: along batch x heads")
+    sinusoid_direction: Switch = _switch("row r has position r; released: the last row has position 0")
     rmha_softmax: Switch = _switch("one masked softmax; released: a second, unmasked one")
+    rmha_projection: Switch = _switch("Xavier and bias 0 at the start; released: both uniform over +-1 / sqrt(D)")
     activation: Switch = _switch("the named activation; released: leaky is the identity")
     ff_residual: Switch = _switch("s * FF(s); released: mul falls through to FF(s * FF(s))")
     seeding: Switch = _switch("named streams of one seed; released: weights and dropout unrelated")
     dot_head: Switch = _switch("one sigmoid on the last item; released: three, slot by slot")
     batch_none: Switch = _switch("one batch size for all encodings; released: `none` trains with half of it")
     sampling: Switch = _switch("every user once per epoch; released: with replacement, never the last user or item")
+    max_norm: Switch = _switch("rows above `upper_bound` get that norm; released: norm + 1e-7 divides them")
+    optimiser: Switch = _switch("AdamW as published; released: its eps is not part of the bias correction")
+    warm_up: Switch = _switch("rate (step + 1) / warmup_steps; released: step / warmup_steps, so 0 at the first step")
     early_stopping: Switch = _switch("patience ends a training; released: all epochs are trained")
 
     @property
@@ -52,12 +57,13 @@ class EvaluationSwitches(Settings):
     """How a trained model is scored. These switches are in the evaluation id and change no training."""
 
     selection: Switch = _switch("one epoch, by validation; released: the best test value of any")
-    eval_users: Switch = _switch("all test users once; released: 10,000 drawn with replacement")
+    eval_users: Switch = _switch("all test users once; released: min(10,000, all users) drawn, unequally")
     candidates: Switch = _switch("the frozen file; released: L - 1 redrawn, repeats allowed")
-    ties: Switch = _switch("expectation over random order; released: the positive wins")
+    ties: Switch = _switch("expectation over random order; released: the order of an unstable sort")
     eval_context: Switch = _switch("the context of training; released: cast to integers")
     candidate_position_test: Switch = _switch("the slot after the history; released: slots 0 .. L - 1")
     dot_head_test: Switch = _switch("the last encoded item; released: candidate j against slot j")
+    reported_mean: Switch = _switch("mean over users; released: mean over the means of batches")
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ PRESETS = {
         EvaluationSwitches.model_validate(_all_released(EvaluationSwitches)),
     ),
 }
-DRAWN_USERS = 10_000  # of every evaluation under `eval_users: released`
+DRAWN_USERS = 10_000  # at most, of every evaluation under `eval_users: released`
 # A switch that has a half in training and a half in evaluation: its name sets both.
 HALVES = {
     "candidate_position": ("candidate_position_training", "candidate_position_test"),

@@ -14,7 +14,7 @@ from posrec.model.encodings.tensors import slot_distance
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.quirks import second_softmax
 from posrec.model.train import build_model
-from tests.model.conftest import make_cell
+from tests.model.conftest import make_cell, make_data
 
 SHAPE = Shape(dimension=8, heads=2, blocks=2, max_length=6)
 DAYS = np.array([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]])
@@ -148,3 +148,49 @@ def test_published_rotatory_vectors_are_all_the_same() -> None:
 
     assert least_similar("rotatory") > 0.999999
     assert least_similar("rotatory_unit") < 0.9
+
+
+def test_the_released_sinusoids_start_at_the_last_row() -> None:
+    """Last row: position 0, sin 0 and cos 0; row r the sinusoids of rows - 1 - r."""
+    for name in ("abs", "abs_con"):
+        sound, flipped = (
+            build(name).table(),
+            build(name, Shape(8, 2, 2, 6, candidate_row=False, backwards=True)).table(),
+        )
+        assert flipped.shape == (6, 8)
+        assert flipped[-1].tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+        assert float(flipped[2, 0]) == pytest.approx(math.sin(3))
+        assert float(flipped[2, 3]) == pytest.approx(math.cos(3 / 10))
+        assert torch.equal(flipped, sound[:6].flip(0))
+    model = build_model(make_cell("abs", {"name": "one", "sinusoid_direction": "released"}), make_data(), 1)
+    assert model.encoding.table()[-1, :4].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("encoding", ["rmha4", "rmha_control"])
+def test_the_released_projection_starts_as_a_linear_layer(encoding: str) -> None:
+    """Uniform over +-1 / sqrt(D), weight and bias: standard deviation 1 / sqrt(3 D)."""
+    released = {"name": "one", "rmha_projection": "released"}
+    models = [build_model(make_cell(encoding, p, dimension=96), make_data(), 1) for p in (released, "sound")]
+    weight, bias = models[0].encoding.weight.detach(), models[0].encoding.bias.detach()
+    for values in (weight, bias):
+        assert float(values.abs().max()) <= 1 / math.sqrt(96)
+        assert float(values.std()) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.1)
+    sound = models[1].encoding
+    torch.testing.assert_close(sound.weight, weight * math.sqrt(3), rtol=1e-6, atol=0)  # the same draws
+    assert not sound.bias.any()
+    assert float(sound.weight.std()) == pytest.approx(1 / math.sqrt(96), rel=0.02)
+
+
+def test_the_released_dot_head_starts_at_xavier_and_0() -> None:
+    """Weight uniform over +-sqrt(3), standard deviation 1; and it draws last, so that no other weight changes."""
+    data = make_data(users=10, items=10, attributes=0)
+    cell = make_cell(protocol={"name": "one", "dot_head": "released"}, head="dot", dimension=4, blocks=1)
+    models = [build_model(cell, data, seed) for seed in range(400)]
+    weights = np.array([float(model.dot_weight) for model in models])
+    assert not any(float(model.dot_bias) for model in models)
+    assert np.abs(weights).max() <= math.sqrt(3)
+    assert np.abs(weights).max() > 1.6
+    assert abs(weights.mean()) < 4 / math.sqrt(400)
+    assert weights.std() == pytest.approx(1, abs=0.1)
+    sound = build_model(make_cell(head="dot", dimension=4, blocks=1), data, 0).state_dict()
+    assert all(torch.equal(value, models[0].state_dict()[name]) for name, value in sound.items())

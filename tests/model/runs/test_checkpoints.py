@@ -21,7 +21,7 @@ from posrec.model.runs import checkpoints
 from posrec.model.runs.checkpoints import Checkpoint
 from posrec.model.runs.run import Run
 from posrec.model.runs.scoring import Scores
-from posrec.model.train import Training, train_run
+from posrec.model.train import Training, batch_size, train_run
 from tests.model.conftest import make_candidates, make_cell
 from tests.model.toy import RAW, make_study, run
 
@@ -61,7 +61,7 @@ def test_from_every_step_the_rest_is_the_same(data: Prepared, protocol: str, tmp
 
 def test_readings_of_the_test_come_back(data: Prepared, tmp_path: Path) -> None:
     cell = make_cell("learnt", EVERY_EPOCH, "fp32", epochs=3)
-    scores = [Scores(cell.protocol.evaluation, data, make_candidates(data), 1) for _ in range(2)]
+    scores = [Scores(cell.protocol.evaluation, data, make_candidates(data), 1, batch_size(cell)) for _ in range(2)]
     train_run(cell, data, 1, at_reading=lambda model, epoch: scores[0].read(model, epoch))
     file = Checkpoint(tmp_path / "checkpoint", {})
     file.save(scores[0].state())

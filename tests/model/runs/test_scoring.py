@@ -11,11 +11,19 @@ from torch import Tensor
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.batches import Sampler, met_keys
-from posrec.model.evaluate.released import SlotScorer, negative_slots, slot_columns, slot_scores
-from posrec.model.evaluate.score import Requests, Scorer, model_scores, rank_requests, requests_of
+from posrec.model.evaluate.metrics import mean_metrics
+from posrec.model.evaluate.released import (
+    SlotScorer,
+    draw_users,
+    negative_slots,
+    slot_columns,
+    slot_scores,
+    sorted_places,
+)
+from posrec.model.evaluate.score import Ranks, Requests, Scorer, model_scores, rank_requests, requests_of
 from posrec.model.inputs import Tokens
 from posrec.model.runs import scoring
-from posrec.model.runs.scoring import best_of, rank_test, read_test, redraw_candidates
+from posrec.model.runs.scoring import best_of, mean_of_batches, rank_test, read_test, redraw_candidates
 from posrec.model.streams import cell_seeds, numpy_stream
 from posrec.model.train import batch_size, build_model
 from posrec.study.protocols import DRAWN_USERS, PRESETS, EvaluationSwitches
@@ -34,7 +42,7 @@ def constant(data: Prepared, requests: Requests) -> Iterator[tuple[np.ndarray, T
 
 @pytest.mark.parametrize("length", [35, 50, 75])
 def test_a_constant_scorer_is_at_chance_or_at_1(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    """One positive and L - 1 negatives: chance is 10 / L; where the positive wins every tie, Hit@10 is 1."""
+    """One positive and L - 1 negatives: chance is 10 / L; the unstable sort leaves it first, and Hit@10 is 1."""
     data = make_data(items=120)
     monkeypatch.setattr(scoring, "model_scores", lambda model, data, requests: constant(data, requests))
     model = build_model(make_cell(max_length=length), data, 1)
@@ -78,11 +86,86 @@ def test_released_users_are_drawn_anew_and_repeatably(data: Prepared) -> None:
         read_test(model, data, make_candidates(data), switched(eval_users="released"), seed, epoch)
         for seed, epoch in ((1, 1), (1, 1), (1, 2), (2, 1))
     )
-    assert len(first.users) == DRAWN_USERS
+    assert len(first.users) == data.n_users < DRAWN_USERS  # of all users, also those without a test item
     assert set(first.users) <= set(requests_of(data.test).users)
     assert np.array_equal(first.users, again.users)
     assert not np.array_equal(first.users, later.users)
     assert not np.array_equal(first.users, other.users)
+
+
+def test_a_drawn_user_is_the_next_one_with_a_test_item() -> None:
+    """Starts 0 .. 8 of ten users: 0, 1, 2 give user 2; 3 gives 3; 4 .. 7 give 7; 8 is drawn again."""
+    data = make_data(users=10)
+    of_three = replace(data, test=np.where(np.isin(np.arange(10), [2, 3, 7]), 0, -1))
+    stream = np.random.default_rng(1)
+    drawn = np.concatenate([draw_users(of_three, stream) for _ in range(4000)])
+    assert len(drawn) == 40_000
+    expected = np.array([3, 1, 4]) / 8
+    spread = np.sqrt(expected * (1 - expected) / len(drawn))
+    assert (np.abs(np.bincount(drawn) / len(drawn) - expected) < 4 * spread).all()
+    last = replace(data, test=np.where(np.arange(10) == 9, 0, -1))
+    assert draw_users(last, stream).tolist() == [0] * 10  # the only request; no start is the last user
+
+
+def test_at_most_so_many_users_are_drawn() -> None:
+    assert len(draw_users(make_data(users=DRAWN_USERS + 1, longest=3), np.random.default_rng(1))) == DRAWN_USERS
+
+
+# first places and the sum of all, Hit@10 times 200 and the sum of NDCG@10, as numpy 1.21.1 sorts [positive, negatives]
+PLACES = [
+    (16, 1, [0, 0, 0, 0, 0, 0, 0, 0], 0, 200, 200.0),
+    (16, 4, [12, 0, 4, 8, 9, 0, 4, 6], 1116, 156, 88.711661),
+    (16, 7, [13, 8, 4, 0, 10, 8, 2, 12], 1307, 131, 69.880835),
+    (16, 13, [14, 10, 12, 7, 5, 4, 0, 14], 1403, 130, 61.823787),
+    (35, 1, [0, 0, 0, 0, 0, 0, 0, 0], 0, 200, 200.0),
+    (35, 4, [34, 0, 6, 22, 34, 0, 7, 21], 3101, 67, 55.524326),
+    (35, 7, [29, 29, 12, 0, 24, 16, 3, 34], 3360, 59, 39.001009),
+    (35, 13, [34, 29, 23, 17, 9, 5, 0, 34], 3411, 58, 30.724505),
+    (50, 1, [0, 0, 0, 0, 0, 0, 0, 0], 0, 200, 200.0),
+    (50, 4, [49, 0, 8, 44, 36, 0, 18, 39], 4650, 51, 50.30103),
+    (50, 7, [41, 32, 18, 0, 42, 24, 3, 49], 4927, 43, 33.152244),
+    (50, 13, [49, 36, 35, 24, 18, 8, 0, 42], 4991, 38, 23.06826),
+    (75, 1, [0, 0, 0, 0, 0, 0, 0, 0], 0, 200, 200.0),
+    (75, 4, [74, 0, 25, 47, 74, 0, 25, 41], 6922, 50, 50.0),
+    (75, 7, [74, 48, 28, 0, 49, 36, 12, 74], 7235, 31, 28.937863),
+    (75, 13, [74, 57, 53, 37, 27, 15, 0, 65], 7522, 25, 18.392214),
+]
+
+
+@pytest.mark.parametrize(("count", "levels", "first", "total", "hits", "gain"), PLACES)
+def test_released_ties_have_the_places_of_an_unstable_sort(
+    count: int, levels: int, first: list[int], total: int, hits: int, gain: float
+) -> None:
+    """On scores of few levels. A missing candidate has no place in the list, wherever it is."""
+    i, j = np.arange(200)[:, None], np.arange(count)[None]
+    mixed = 7919 * i + 104729 * j**2 + 1299709 * j + 15485863 * i * j
+    scores = torch.from_numpy((mixed % 1000003 % levels / levels).astype(np.float32))
+    places, tied = sorted_places(scores[:, 1:], scores[:, :1])
+    assert (places[:8].tolist(), int(places.sum())) == (first, total)
+    means = mean_metrics(places, np.zeros_like(places))
+    assert means["Hit@10"] * 200 == pytest.approx(hits)
+    assert means["NDCG@10"] * 200 == pytest.approx(gain, abs=1e-6)
+    greater = (scores > scores[:, :1]).sum(1).numpy()
+    assert (places >= greater).all()
+    assert (places <= greater + tied).all()
+    missing = torch.full((200, 3), -torch.inf)
+    with_gaps, _ = sorted_places(torch.cat([missing, scores[:, 1:20], missing, scores[:, 20:]], 1), scores[:, :1])
+    assert np.array_equal(with_gaps, places)
+
+
+def test_the_reported_mean_by_hand(data: Prepared) -> None:
+    """Five users in batches of two: hits 1, 1 / 2 and 0, the last of one user; their mean is 1 / 2, of users 3 / 5."""
+    zero = np.zeros(5, np.int32)
+    ranks = Ranks(np.array([0, 3, 9, 10, 50], np.int32), zero, np.array([0, 99, 99, 0, 0], np.int32), zero)
+    means = mean_of_batches(ranks, 2)
+    assert means["sampled"]["Hit@10"] == 0.5
+    assert means["full"]["Hit@10"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert scoring.summary(ranks)["sampled"]["Hit@10"] == pytest.approx(0.6)
+    model, frozen = build_model(make_cell("learnt"), data, 1), make_candidates(data)
+    sound = read_test(model, data, frozen, SOUND, 1, 1, batch=12)
+    batches = read_test(model, data, frozen, switched(reported_mean="released"), 1, 1, batch=12)
+    assert batches.means == mean_of_batches(sound.ranks, 12)
+    assert abs(batches.means["full"]["MRR"] - sound.means["full"]["MRR"]) > 1e-4  # 12, 12 and 8 users
 
 
 def test_redrawn_candidates_exclude_the_training_items_alone(data: Prepared) -> None:

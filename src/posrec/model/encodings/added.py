@@ -59,7 +59,7 @@ class Table(Encoding):
 
 @register("abs", "added", base=10_000.0)
 class Absolute(Table):
-    """Fixed sinusoids, added.
+    """Fixed sinusoids, added: row r has position r, or backwards, as released, the last row position 0.
 
     Formula: x + p, p = sin, cos of r / base^(2c / D)
     Source: Vaswani et al. 2017, section 3.5
@@ -71,7 +71,8 @@ class Absolute(Table):
 
     def __init__(self, shape: Shape, generator: torch.Generator, base: float = 10_000.0) -> None:
         super().__init__(shape, generator)
-        self.register_buffer("fixed", sinusoids(shape.rows, shape.dimension, base), persistent=False)
+        table = sinusoids(shape.rows, shape.dimension, base)
+        self.register_buffer("fixed", table.flip(0) if shape.backwards else table, persistent=False)
 
     def table(self) -> Tensor:
         """The sinusoids: (rows, D)."""

@@ -17,6 +17,7 @@ DAY = 86_400.0  # seconds
 class Shape:
     """What an encoding must know of the model: width D, heads H, encoder blocks, length L, whether it is causal.
 
+    backwards, linear_start: the switches `sinusoid_direction` and `rmha_projection` are released.
     decoder: whether the decoder's cross-attention asks the encoding too, as block number `blocks`.
     """
 
@@ -27,6 +28,8 @@ class Shape:
     causal: bool = False
     candidate_row: bool = True  # a row of its own for the candidate after the history (False: as released, L rows)
     decoder: bool = False
+    backwards: bool = False
+    linear_start: bool = False
 
     @property
     def rows(self) -> int:

@@ -34,16 +34,21 @@ def indexed_values(weights: Tensor, values: Tensor, index: Tensor) -> Tensor:
 
 
 class Projected(Encoding):
-    """An output projection after the attention of each block: Xavier uniform, bias 0."""
+    """An output projection after the attention of each block: Xavier uniform, bias 0; or as released.
+
+    Released (`rmha_projection`): torch's default start of a linear layer, weight and bias uniform over +-1 / sqrt(D).
+    """
 
     second_softmax = True
     acts_in_decoder = True
 
     def make_projection(self, generator: torch.Generator) -> None:
         """Draw the projection's parameters."""
-        width, blocks = self.shape.dimension, self.shape.attentions
-        self.weight = nn.Parameter(draw_uniform((blocks, width, width), math.sqrt(3 / width), generator))
-        self.bias = nn.Parameter(torch.zeros(blocks, width))
+        width, blocks, linear = self.shape.dimension, self.shape.attentions, self.shape.linear_start
+        bound = 1 / math.sqrt(width) if linear else math.sqrt(3 / width)
+        self.weight = nn.Parameter(draw_uniform((blocks, width, width), bound, generator))
+        bias = draw_uniform((blocks, width), bound, generator) if linear else torch.zeros(blocks, width)
+        self.bias = nn.Parameter(bias)
 
     def project(self, y: Tensor, block: int) -> Tensor:
         """The output projection of encoder block `block`. y: (T, D). Returns (T, D)."""

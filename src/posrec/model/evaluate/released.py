@@ -1,10 +1,11 @@
-"""Scores of candidates that have their own slots, as the authors' released code evaluates them.
+"""Users, ties and slots of candidates as the authors' released code evaluates them.
 
 The positive has slot 0 of the L slots, negative j = 1, 2, ... has slot 1 + (j - 1) mod (L - 1): in file order, on
 the full catalogue in the order of the items' numbers. Slots decide the position that a candidate carries
 (`candidate_position_test`) and the encoded history item that the dot head multiplies it with (`dot_head_test`).
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,9 +16,9 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.batches import time_sources
 from posrec.model.carca import Carca
 from posrec.model.encodings import Steps
-from posrec.model.evaluate.score import ITEM_BLOCK, Requests, Scorer, evaluating
+from posrec.model.evaluate.score import ITEM_BLOCK, Requests, Scorer, count_places, evaluating
 from posrec.model.inputs import Tokens
-from posrec.study.protocols import EvaluationSwitches
+from posrec.study.protocols import DRAWN_USERS, EvaluationSwitches
 
 
 def negative_slots(count: int, max_length: int) -> np.ndarray:
@@ -111,3 +112,35 @@ def slot_scores(
 def slot_columns(negatives: np.ndarray, n_items: int) -> np.ndarray:
     """Columns of the negatives (R, n) in what `slot_scores` yields; 0 stays 0."""
     return np.where(negatives > 0, n_items + 1 + np.arange(negatives.shape[1]), 0)
+
+
+def sorted_places(scores: Tensor, of_target: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """As `count_places`, but a target with ties has its place in an unstable sort of [target, candidates in order].
+
+    scores: (B, n), -inf where there is none; of_target: (B, 1). Returns places and ties, (B,) each.
+    """
+    places, tied = count_places(scores, of_target)
+    for row in np.flatnonzero(tied):
+        candidates = torch.cat([of_target[row], scores[row]]).cpu().numpy()
+        listed = candidates[candidates > -math.inf].astype(np.longdouble)
+        # the released code's numpy sorted float32 by an introsort that newer numpy keeps for long doubles: its own sort
+        # of float32 is vectorised, with an order of ties that depends on the processor
+        places[row] = np.argsort(-listed).argmin()
+    return places, tied
+
+
+def draw_users(data: Prepared, stream: np.random.Generator) -> np.ndarray:
+    """Draw min(10,000, users) test requests, with replacement: places among the users with a test item.
+
+    A start is uniform over all users but the last, and the next user from there on with a test item is taken; where
+    there is none, the start is drawn again. So a user after many without a test item is drawn more often.
+    """
+    eligible = np.flatnonzero(data.test >= 0)
+    if data.n_users == 1 or not len(eligible):
+        return np.arange(len(eligible))
+    count, places = min(DRAWN_USERS, data.n_users), np.zeros(0, np.int64)
+    while len(places) < count:
+        start = stream.integers(0, data.n_users - 1, count - len(places))
+        found = np.searchsorted(eligible, start)
+        places = np.concatenate([places, found[found < len(eligible)]])
+    return places

@@ -5,7 +5,7 @@ items) and each logit is a sum in the same order, so that equal candidates tie b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -74,14 +74,19 @@ def requests_of(targets: np.ndarray) -> Requests:
 
 
 def rank_requests(
-    scores: Iterator[tuple[np.ndarray, Tensor]], data: Prepared, requests: Requests, candidates: np.ndarray
+    scores: Iterator[tuple[np.ndarray, Tensor]],
+    data: Prepared,
+    requests: Requests,
+    candidates: np.ndarray,
+    count: Callable[[Tensor, Tensor], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Ranks:
     """Count ranks from blocks of scores.
 
     scores yields (positions in `requests` (B,), scores of items 0..I and maybe further columns (B, >= I + 1));
     candidates: (R, n) columns of the negatives, the items' own or further ones, 0 = none. The full catalogue leaves out
-    the history's items, never the target. Raises ScoreError on NaN or infinity.
+    the history's items, never the target. count: another way than `count_places`. Raises ScoreError on NaN or infinity.
     """
+    count = count or count_places
     counts = np.zeros((4, len(requests.users)), np.int32)
     for where, block in scores:
         wide, block = block, block[:, : data.n_items + 1].clone()
@@ -92,13 +97,13 @@ def rank_requests(
         negatives = torch.from_numpy(candidates[where].astype(np.int64)).to(block.device)  # (B, n)
         block[:, 0] = -math.inf
         sampled = wide.gather(1, negatives).masked_fill(negatives == 0, -math.inf)
-        counts[0, where], counts[1, where] = count_places(sampled, of_target)
+        counts[0, where], counts[1, where] = count(sampled, of_target)
         start = data.offsets[part.users]
         history = ragged_arange(start, part.targets - start)
         rows = np.repeat(np.arange(len(where)), part.targets - start)
         block[torch.from_numpy(rows), torch.from_numpy(data.items[history].astype(np.int64))] = -math.inf
         block.scatter_(1, target[:, None], -math.inf)  # not its own competitor; a repeated target counts once
-        counts[2, where], counts[3, where] = count_places(block, of_target)
+        counts[2, where], counts[3, where] = count(block, of_target)
     return Ranks(*counts)
 
 

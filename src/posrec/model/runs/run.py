@@ -23,7 +23,7 @@ from posrec.model.runs.progress import LiveProgress
 from posrec.model.runs.scoring import Scores
 from posrec.model.runs.weights import curve_arrays, kept_weights, read_weights, save_weights
 from posrec.model.threads import one_thread
-from posrec.model.train import Curve, Trained, Training, Weights, build_model, train_run
+from posrec.model.train import Curve, Trained, Training, Weights, batch_size, build_model, train_run
 from posrec.plan.run import PlannedRun
 from posrec.store import places, results
 from posrec.store.results import Result
@@ -141,7 +141,8 @@ class Run:
         """What the missing protocols will make of the training, by their names."""
         data, candidates = self.load()
         named = {protocol.name: protocol.evaluation for protocol in self.cell.protocols}
-        return {name: Scores(named[name], data, candidates, self.seed) for name in missing}
+        batch = batch_size(self.cell)
+        return {name: Scores(named[name], data, candidates, self.seed, batch) for name in missing}
 
     def write_blocks(self, curve: Curve, scores: Mapping[str, Scores], failure: TrainingFailed | None) -> None:
         """Write each protocol's block: its results, or why there are none."""

@@ -15,11 +15,11 @@ from posrec.model.batches import draw_unmet, met_keys
 from posrec.model.carca import Carca
 from posrec.model.evaluate.baselines import summary
 from posrec.model.evaluate.metrics import METRICS, mean_metrics
-from posrec.model.evaluate.released import slot_columns, slot_scores
+from posrec.model.evaluate.released import draw_users, slot_columns, slot_scores, sorted_places
 from posrec.model.evaluate.score import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.store.results import Result
-from posrec.study.protocols import DRAWN_USERS, EvaluationSwitches
+from posrec.study.protocols import EvaluationSwitches
 from posrec.study.settings import PRIMARY
 
 COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
@@ -44,16 +44,23 @@ class Reading:
 
 
 def read_test(
-    model: Carca, data: Prepared, frozen: Candidates, switches: EvaluationSwitches, seed: int, epoch: int
+    model: Carca,
+    data: Prepared,
+    frozen: Candidates,
+    switches: EvaluationSwitches,
+    seed: int,
+    epoch: int,
+    batch: int | None = None,
 ) -> Reading:
-    """Rank the test users of a run's `seed` at an epoch; random draws come from a stream of both."""
+    """Rank the test users of a run's `seed` at an epoch; random draws come from a stream of both.
+
+    batch: users per batch for `reported_mean: released`; None: all users in one.
+    """
     stream = np.random.default_rng([*streams.numpy_stream("evaluation", seed).integers(2**32, size=2), epoch])
     if switches.eval_context == "released":
         data = replace(data, context=np.trunc(data.context))  # cast to integers
     requests = requests_of(data.test)
-    chosen = np.arange(len(requests.users))
-    if switches.eval_users == "released":
-        chosen = stream.integers(0, len(chosen), DRAWN_USERS)
+    chosen = draw_users(data, stream) if switches.eval_users == "released" else np.arange(len(requests.users))
     requests, negatives = requests.take(chosen), frozen.test[chosen]
     if switches.candidates == "released":
         negatives = redraw_candidates(data, requests.users, model.settings.max_length - 1, stream)
@@ -63,9 +70,23 @@ def read_test(
     length = np.minimum(requests.targets - data.offsets[requests.users], model.settings.max_length)
     by_history = {name: share_by_length(tied > 0, length) for name, tied in shares.items()}
     if switches.ties == "released":
-        ranks = positive_wins(ranks)
+        ranks = decided(ranks)
     chance = mean_metrics(np.zeros(len(negatives), np.int32), (negatives > 0).sum(1))["NDCG@10"]
-    return Reading(epoch, requests.users, ranks, summary(ranks), ties, by_history, chance)
+    means = summary(ranks)
+    if switches.reported_mean == "released" and batch is not None:
+        means = mean_of_batches(ranks, batch)
+    return Reading(epoch, requests.users, ranks, means, ties, by_history, chance)
+
+
+def mean_of_batches(ranks: Ranks, size: int) -> dict[str, dict[str, float]]:
+    """As `summary`, but the mean over batches of each batch's mean: a short last batch counts as a whole one."""
+    arrays = asdict(ranks)
+    firsts = range(0, len(ranks.full_tied), size)
+    parts = [summary(Ranks(**{name: a[first : first + size] for name, a in arrays.items()})) for first in firsts]
+    return {
+        kind: {metric: float(np.mean([part[kind][metric] for part in parts])) for metric in METRICS}
+        for kind in ("sampled", "full")
+    }
 
 
 def share_by_length(tied: np.ndarray, length: np.ndarray) -> dict[str, float]:
@@ -92,13 +113,18 @@ def redraw_candidates(data: Prepared, users: np.ndarray, count: int, stream: np.
 def rank_test(
     model: Carca, data: Prepared, requests: Requests, negatives: np.ndarray, switches: EvaluationSwitches
 ) -> Ranks:
-    """Ranks of requests on their negatives and on the full catalogue; exact ties are counted as they are."""
+    """Ranks of requests on their negatives and on the full catalogue; exact ties are counted as they are.
+
+    `ties: released`: greater is the target's place, which its ties have moved already.
+    """
     if "released" in (switches.candidate_position_test, switches.dot_head_test):
         scores = slot_scores(model, data, requests, negatives, switches)
         negatives = slot_columns(negatives, data.n_items)
     else:
         scores = model_scores(model, data, requests)
-    return rank_requests(squashed(scores) if switches.ties == "released" else scores, data, requests, negatives)
+    if switches.ties == "released":
+        return rank_requests(squashed(scores), data, requests, negatives, sorted_places)
+    return rank_requests(scores, data, requests, negatives)
 
 
 def squashed(scores: Iterator[tuple[np.ndarray, Tensor]]) -> Iterator[tuple[np.ndarray, Tensor]]:
@@ -107,19 +133,23 @@ def squashed(scores: Iterator[tuple[np.ndarray, Tensor]]) -> Iterator[tuple[np.n
         yield where, torch.where(block.isfinite(), block.float().sigmoid(), torch.nan)
 
 
-def positive_wins(ranks: Ranks) -> Ranks:
-    """The positive is first in its list and wins every exact tie."""
+def decided(ranks: Ranks) -> Ranks:
+    """The places alone: the sort has decided every tie."""
     return replace(ranks, sampled_tied=np.zeros_like(ranks.sampled_tied), full_tied=np.zeros_like(ranks.full_tied))
 
 
 @dataclass
 class Scores:
-    """What one evaluation protocol makes of a training: its readings of the test, and the block of results."""
+    """What one evaluation protocol makes of a training: its readings of the test, and the block of results.
+
+    batch: users per batch of the training.
+    """
 
     switches: EvaluationSwitches
     data: Prepared
     candidates: Candidates
     seed: int
+    batch: int
     readings: list[Reading] = field(default_factory=list)
     failure: dict[str, Any] | None = None
 
@@ -137,7 +167,7 @@ class Scores:
             return
         try:
             with model_code(Progress(EVALUATION_STEP)):
-                reading = read_test(model, self.data, self.candidates, self.switches, self.seed, epoch)
+                reading = read_test(model, self.data, self.candidates, self.switches, self.seed, epoch, self.batch)
         except ScoreError as error:
             self.failure = {"step": EVALUATION_STEP, "reason": str(error)}
             return

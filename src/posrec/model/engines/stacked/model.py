@@ -48,7 +48,7 @@ class Stack:
         self.model, self.cell, self.loss_of = first.model, first.cell, first.loss_of
         self.parameters: dict[str, Any]
         self.parameters, _ = stack_module_state([training.model for training in trainings])  # (S, ...) each
-        self.optimiser, self.rate = make_optimiser(self.parameters.values(), self.cell.training, first.sampler.steps)
+        self.optimiser, self.rate = make_optimiser(self.parameters.values(), self.cell, first.sampler.steps)
         self.optimiser.load_state_dict(_stacked_state([training.optimiser.state_dict() for training in trainings]))
         self.rate.load_state_dict(first.rate.state_dict())
         self.ops = StackedOps(SeedStreams([training.dropout_stream for training in trainings]))
@@ -85,7 +85,7 @@ class Stack:
         """max_norm on the rows that the batches touch. ids: (S, M)."""
         table = self.parameters["item_embedding"].data  # (S, I + 1, D)
         first = torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]
-        bound_rows(table.flatten(0, 1), (ids + first).flatten(), self.cell.model)
+        bound_rows(table.flatten(0, 1), (ids + first).flatten(), self.cell.model, self.cell.switches)
 
     def gradient_norms(self) -> Tensor:
         """Euclidean norm of all gradients of each seed together: (S,)."""
