@@ -98,12 +98,13 @@ def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time(
     )
 
 
-def test_released_users_are_10_000_whatever_the_data_set() -> None:
+@pytest.mark.parametrize(("users", "drawn"), [(1000, 1000), (20_000, 10_000)])
+def test_released_users_are_all_of_them_but_10_000_at_most(users: int, drawn: int) -> None:
     protocols = ["sound", {"name": "users", "eval_users": "released"}]
     both, alone = small(protocols=protocols).cells[0], small().cells[0]
-    one = work.reading_load(alone, Counts(1000, 100, 9000), 1).scores
-    more = work.run_load(both, Counts(1000, 100, 9000)).scores - work.run_load(alone, Counts(1000, 100, 9000)).scores
-    assert more == pytest.approx(10_000 * one)
+    counts = Counts(users, 100, 9 * users)
+    more = work.run_load(both, counts).scores - work.run_load(alone, counts).scores
+    assert more == pytest.approx(drawn * work.reading_load(alone, counts, 1).scores)
 
 
 def test_padded_histories_are_as_long_as_l() -> None:
