@@ -20,11 +20,11 @@ READING = {  # in the order in which to read them
     "attention.py": "attention over groups of users",
     "encodings/interface.py": "what a positional encoding may change",
     "inputs.py": "items, attributes and time features to vectors",
-    "layers.py": "linear, normalisation, feed-forward",
-    "losses.py": "binary cross-entropy, gBCE, cross-entropy",
+    "losses.py": "softmax, binary cross-entropy, gBCE, cross-entropy",
     "batches.py": "sampled users and negatives to packed tokens",
-    "optimiser.py": "AdamW with its schedule",
-    "train.py": "one training: epochs, selection, early stopping",
+    "shared.py": "negatives that a batch shares, and their logits",
+    "quirks.py": "what the released code computes differently in the encoder",
+    "train.py": "one training: optimiser, epochs, selection, early stopping",
 }
 Rows = Iterator[tuple[str, str, str, str]]  # key, value, default, description
 INTRODUCTION = """# Keys of a study file

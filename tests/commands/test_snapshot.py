@@ -61,7 +61,7 @@ def test_page_and_copies(finished: tuple[Path, Study], monkeypatch: pytest.Monke
         assert (folder / f"{name}.png").read_bytes() == (
             ids.STUDIES / finished[1].name / "figures" / f"{name}.png"
         ).read_bytes()
-    for word in ("make all", "Some processor", "0.50 s a run", "| rope |", "| markov |", "cannot decide stability"):
+    for word in ("make all", "Some processor", "0.50 s per run", "| rope |", "| markov |", "cannot decide stability"):
         assert word in text, word
     before = {path: path.read_bytes() for path in folder.iterdir()}
     snapshot.write_snapshot(finished[1], "make all", Path("docs/results"))
