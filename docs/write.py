@@ -14,17 +14,17 @@ REFERENCE = ROOT / "docs/reference"
 SCHEMA = ROOT / "workflow/schemas/study.schema.json"
 PACKAGE = ROOT / "src/posrec/model"
 MARKS = ("<!-- reading list -->\n", "<!-- end of reading list -->\n")
-READING = {  # in the order in which to read them
+READING = {  # in the order in which to read them: that of `python -m benchmarks reading`
     "equations.py": "the model as its equations read, on padded histories",
     "carca.py": "the same model over packed tokens",
     "attention.py": "attention over groups of users",
     "encodings/interface.py": "what a positional encoding may change",
     "inputs.py": "items, attributes and time features to vectors",
-    "losses.py": "softmax, binary cross-entropy, gBCE, cross-entropy",
     "batches.py": "sampled users and negatives to packed tokens",
-    "shared.py": "negatives that a batch shares, and their logits",
-    "quirks.py": "what the released code computes differently in the encoder",
+    "losses.py": "softmax, binary cross-entropy, gBCE, cross-entropy",
+    "streams.py": "the named random streams of a seed",
     "train.py": "one training: optimiser, epochs, selection, early stopping",
+    "ops/plain.py": "the operations that an engine may replace",
 }
 Rows = Iterator[tuple[str, str, str, str]]  # key, value, default, description
 INTRODUCTION = """# Keys of a study file

@@ -11,7 +11,7 @@ from posrec.model.runs import run as run_module
 from posrec.model.runs.run import Run
 from posrec.plan import ids
 from posrec.plan.run import planned_runs
-from posrec.store import places, results
+from posrec.store import results
 from posrec.study.study import Study
 from tests.model.toy import make_study, run
 
@@ -41,7 +41,7 @@ def test_an_added_protocol(
     capsys.readouterr()
     plan.print_plan(after)
     row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
-    to_evaluate, to_train = (int(row[3 + places.STATES.index(state)]) for state in ("to evaluate", "to train"))
+    to_evaluate, to_train = (int(row[3 + plan.STATES.index(state)]) for state in ("to evaluate", "to train"))
     assert (to_evaluate, to_train) == ((6, 0) if kept else (0, 6))
     trained: list[int] = []
     train_run = run_module.train_run

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.attention import Layout, Packing, Relative, decoder_distances
+from posrec.model.bounds import bound_rows, bounded
 from posrec.model.encodings import Encoding, Shape, Steps, build_encoding
 from posrec.model.inputs import Items, Tokens
 from posrec.model.ops.plain import PLAIN, Ops
@@ -247,7 +248,7 @@ class Carca(Layer):
 
     def bounded_embedding(self) -> Tensor:
         """All item embeddings within the upper bound, as a copy: evaluation changes nothing. (I + 1, D)."""
-        return _bounded(self.item_embedding.detach(), self.settings, self.switches)
+        return bounded(self.item_embedding.detach(), self.settings, self.switches)
 
     def item_parts(self, items: Items, embedding: Tensor) -> Tensor:
         """What an item's id and attributes give, without context and position. embedding: (M, D). Returns (M, D)."""
@@ -372,22 +373,6 @@ class Carca(Layer):
         """Items as candidates without a time, in the row after a full history. parts: (M, D). Returns (M, D)."""
         rows = torch.full((len(parts),), self.encoding.shape.rows - 1, device=parts.device)
         return self.encoding.encode(parts, rows, *self.encoding.given(torch.zeros_like(rows, dtype=torch.float64)))
-
-
-def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings, switches: TrainingSwitches) -> None:
-    """Renormalise these rows of a table of embeddings to the upper bound, in place. table: (I, D); ids: (M,)."""
-    if settings.upper_bound is not None:
-        table[ids] = _bounded(table[ids], settings, switches)
-
-
-def _bounded(rows: Tensor, settings: ModelSettings, switches: TrainingSwitches) -> Tensor:
-    bound = settings.upper_bound
-    if bound is None:
-        return rows
-    norm = rows.norm(p=settings.upper_bound_norm, dim=-1, keepdim=True)
-    # the released code has torch's embedding renormalise, which divides by norm + 1e-7
-    divisor = norm + 1e-7 if switches.max_norm == "released" else norm.clamp_min(1e-30)
-    return torch.where(norm > bound, rows * (bound / divisor), rows)
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

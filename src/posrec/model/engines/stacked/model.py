@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
-from posrec.model.carca import bound_rows
+from posrec.model.bounds import bound_rows
 from posrec.model.encodings import REGISTRY, Encoding
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
