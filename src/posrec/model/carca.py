@@ -339,10 +339,7 @@ class Carca(Layer):
         return torch.sigmoid(self.dot_weight * torch.sigmoid(products) + self.dot_bias)
 
     def last_visible(self, history: Tensor, layout: Layout) -> Tensor:
-        """The encoded history item that a candidate follows: its own step where all steps are targets, else the last.
-
-        Returns (Tq, D).
-        """
+        """The encoded item that a candidate follows: its own step where all are targets, else the last. (Tq, D)."""
         outputs = []
         for group, part in zip(layout, history.split([group.users * group.keys for group in layout]), strict=True):
             of_users = part.view(group.users, group.keys, -1)  # (B, n, D)

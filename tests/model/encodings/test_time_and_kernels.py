@@ -31,7 +31,8 @@ ROWS = torch.arange(7)
 TIMES = torch.tensor([0.0, 1.25, 1.25, 4, 90, 91, 1000], dtype=torch.float64)
 ASKED = torch.cat([TIMES[1:], TIMES[-1:] + 3])
 GENERATOR = torch.Generator().manual_seed(3)
-QUERY, KEY, VALUE = torch.randn(3, 7, 2, 8, dtype=torch.float64, generator=GENERATOR)
+QUERY, KEY, KEEP_ALL = torch.nn.Identity()  # dropout at rate 0
+VALUE = torch.randn(3, 7, 2, 8, dtype=torch.float64, generator=GENERATOR)
 TIMED = ("to_rope", "to_rope-mode=split_by_dim", "to_rope-mode=split_by_head", "time_rope", "siren_rope", "hstu_bias")
 TIMED += ("hstu_bias-time=request", "hstu_bias_time", "tisasrec", "time_interval", "rote", "time2vec", "abs_time")
 NEW = (*TIMED, "rope_learnt", "kernel", "kernel-form=full", "parec", "fparec", "fire", "kerple", "cope")
@@ -54,7 +55,7 @@ def attended(
     turned = [encoding.rotate(x, ROWS, 1, *given) for x in (QUERY, keys)]
     layout = [exact_group(1, 7, 7, encoding.shape.causal)]
     relative = Relative(encoding, 1, Steps(ROWS, times, asked))
-    return attend(*turned, VALUE, layout, 0.0, relative)
+    return attend(*turned, VALUE, layout, KEEP_ALL, relative)
 
 
 def test_to_rope_without_time_is_rope() -> None:
@@ -268,7 +269,7 @@ def test_shapes_types_and_gradients(name: str) -> None:
         turned = [encoding.rotate(each, ROWS, block, *encoding.given(TIMES)) for each in (heads, heads.flip(0))]
         assert {(each.dtype, each.shape) for each in turned} == {(torch.float32, (7, 2, 8))}
         relative = Relative(encoding, block, Steps(ROWS, TIMES, ASKED))
-        y = encoding.project(attend(*turned, heads, [exact_group(1, 7, 7, True)], 0.0, relative), block)
+        y = encoding.project(attend(*turned, heads, [exact_group(1, 7, 7, True)], KEEP_ALL, relative), block)
         assert (y.dtype, y.shape) == (torch.float32, (7, 16))
         total = total + (y * torch.randn(y.shape, generator=GENERATOR)).sum()
     if list(encoding.parameters()):
@@ -347,7 +348,9 @@ def test_padding_changes_no_pair(data: Prepared) -> None:
             turned = [encoding.rotate(x, ROWS, 1, *encoding.given(times)) for x in (QUERY, KEY)]
             steps = Steps(ROWS, times, ASKED)
             outputs.append(
-                attend(*turned, VALUE, [make_group(np.array([5]), 7, 7, True)], 0.0, Relative(encoding, 1, steps))[2:]
+                attend(*turned, VALUE, [make_group(np.array([5]), 7, 7, True)], KEEP_ALL, Relative(encoding, 1, steps))[
+                    2:
+                ]
             )
         torch.testing.assert_close(*outputs, rtol=1e-12, atol=1e-12)
 
