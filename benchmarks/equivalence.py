@@ -120,7 +120,7 @@ class Side:
     def gradients(self) -> Tensor:
         """All gradients that are in place, one after another."""
         of_parameters = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.model.parameters()]
-        return torch.cat([gradient.flatten() for gradient in of_parameters])
+        return torch.cat([gradient.to_dense().flatten() for gradient in of_parameters])
 
     def parameters(self) -> Tensor:
         """All parameters, one after another."""

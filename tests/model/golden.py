@@ -57,7 +57,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "gbce_calibration": {"loss": "gbce", "negatives": 3, "gbce_calibration": 0.5},
 }
 WITH: dict[str, dict[str, Any]] = {
-    "loss": {"negatives": 3},
+    "loss": {"negatives": 3, "candidate_context": "none"},
+    "shared_negatives": {"loss": "shared_softmax", "head": "dot"},
     "dot_head": {"head": "dot"},
     "dot_head_test": {"head": "dot"},
     "early_stopping": VALUES["patience"],

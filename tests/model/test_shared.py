@@ -20,6 +20,7 @@ from posrec.study.study import Cell
 from tests.model.conftest import make_cell
 from tests.model.test_packed_against_padded import dense_attributes, padded_slots
 
+OF_TIME = ("abs_time", "time2vec")  # they add a vector of its time to a candidate
 CARCA: dict[str, Any] = {"head": "carca", "candidate_context": "none"}
 LOSSES: list[dict[str, Any]] = [
     {"loss": "softmax"},
@@ -28,7 +29,7 @@ LOSSES: list[dict[str, Any]] = [
 ]
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     *((encoding, "sound", {"head": "dot", **LOSSES[1]}) for encoding in ENCODINGS),
-    *((encoding, "sound", {**CARCA, **LOSSES[1]}) for encoding in ENCODINGS),
+    *((encoding, "sound", {**CARCA, **LOSSES[1]}) for encoding in ENCODINGS if encoding not in OF_TIME),
     *(("learnt_con", protocol, {**head, **loss}) for protocol in ("sound", "sound_last")
       for head in ({"head": "dot"}, CARCA) for loss in LOSSES),
     *(("learnt", "sound", {**CARCA, "decoder_residual": residual, **LOSSES[0]}) for residual in ("sum", "none")),
@@ -58,15 +59,17 @@ def expected_loss(model: Carca, batch: Batch, data: Prepared) -> Tensor:
 def user_losses(model: Carca, batch: Batch, data: Prepared, history: slice, targets: Tensor, ids: Tensor) -> Tensor:
     keep, length, tokens, negatives = ids[history] > 0, model.settings.max_length, batch.tokens, batch.shared
     assert tokens.times is not None
+    assert tokens.asked is not None
     assert negatives is not None
-    columns = (ids, tokens.context, tokens.rows, tokens.times)
+    columns = (ids, tokens.context, tokens.rows, tokens.times, tokens.asked)
     slots = padded_slots([tuple(column[history][keep] for column in columns)], length)
     n, targets = int(keep.sum()), targets[targets > 0]
     everyone = [torch.cat([target[None], batch.items.ids[negatives.index]]) for target in targets]
     candidates = torch.cat(everyone)  # (N * (1 + K),)
     row = torch.full_like(candidates, length - (not model.encoding.shape.candidate_row))
     blank = torch.zeros(len(candidates), tokens.context.shape[1], dtype=torch.float64)
-    columns = (candidates, blank, row, torch.zeros_like(candidates))
+    no_time = torch.zeros(len(candidates), dtype=torch.float64)
+    columns = (candidates, blank, row, no_time, no_time)
     visible = torch.zeros(1, len(candidates), length, dtype=torch.bool)
     for place in range(len(targets)):
         seen = place + 1 if model.causal else n
@@ -133,6 +136,12 @@ def test_shares_of_targets_by_hand(data: Prepared) -> None:
         train_length=np.array([3, 1], np.int32),
     )
     assert target_shares(small)[:4].tolist() == [0, 0, 1, 0]  # the first item of a user is never a target
+
+
+@pytest.mark.parametrize("encoding", OF_TIME)
+def test_candidates_with_a_vector_of_their_time_are_refused(data: Prepared, encoding: str) -> None:
+    with pytest.raises(StudyError, match=f"{encoding} adds a vector of its time to a candidate"):
+        build_model(make_cell(encoding, **CARCA, **LOSSES[1]), data, 1)
 
 
 @pytest.mark.parametrize(

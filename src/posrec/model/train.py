@@ -17,6 +17,7 @@ from posrec.errors import StudyError
 from posrec.model import streams
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
+from posrec.model.encodings import Encoding
 from posrec.model.engines.devices import device_of, training_products, weights_type
 from posrec.model.engines.make import make_ops
 from posrec.model.evaluate import metrics
@@ -93,9 +94,20 @@ def build_model(cell: Cell, data: Prepared, seed: int, ops: Ops | None = None) -
     model = Carca(cell.model, cell.encoding, *counts, cell.switches, trunk, encoding, **widths)
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
+    _check_shared(model, cell)
     numerics = cell.training.numerics
     model.use(ops or make_ops(numerics))
     return model.to(device_of(numerics), weights_type(numerics))
+
+
+def _check_shared(model: Carca, cell: Cell) -> None:
+    """With CARCA's head and shared negatives a candidate must be the same at every step: it has no time."""
+    timed = model.encoding.reads_times and type(model.encoding).encode is not Encoding.encode
+    if timed and cell.model.head == "carca" and cell.training.loss in SHARED:
+        raise StudyError(
+            f"training.loss: {cell.training.loss}: {cell.encoding} adds a vector of its time to a candidate, so "
+            "candidates differ from step to step; choose model.head: dot, or training.loss: bce, gbce or ce"
+        )
 
 
 def batch_size(cell: Cell) -> int:

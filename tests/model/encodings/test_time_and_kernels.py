@@ -31,8 +31,8 @@ ROWS = torch.arange(7)
 TIMES = torch.tensor([0.0, 1.25, 1.25, 4, 90, 91, 1000], dtype=torch.float64)
 ASKED = torch.cat([TIMES[1:], TIMES[-1:] + 3])
 GENERATOR = torch.Generator().manual_seed(3)
-QUERY, KEY, KEEP_ALL = torch.nn.Identity()  # dropout at rate 0
-VALUE = torch.randn(3, 7, 2, 8, dtype=torch.float64, generator=GENERATOR)
+KEEP_ALL = torch.nn.Identity()  # dropout at rate 0
+QUERY, KEY, VALUE = torch.randn(3, 7, 2, 8, dtype=torch.float64, generator=GENERATOR)
 TIMED = ("to_rope", "to_rope-mode=split_by_dim", "to_rope-mode=split_by_head", "time_rope", "siren_rope", "hstu_bias")
 TIMED += ("hstu_bias-time=request", "hstu_bias_time", "tisasrec", "time_interval", "rote", "time2vec", "abs_time")
 NEW = (*TIMED, "rope_learnt", "kernel", "kernel-form=full", "parec", "fparec", "fire", "kerple", "cope")
