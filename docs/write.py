@@ -1,7 +1,8 @@
 """Write the generated parts of docs/reference: `make docs`, or `python -m docs.write`.
 
-study-keys.md lists every key of a study file, from workflow/schemas/study.schema.json. In architecture.md the table
-between the two marks is the reading list of model and training, with the line count of each file.
+study-keys.md lists every key of a study file, from workflow/schemas/study.schema.json. Between two marks,
+architecture.md has the reading list of model and training with the line count of each file, and encodings.md the table
+of encodings.
 """
 
 import json
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from posrec.commands import encodings
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/reference"
 SCHEMA = ROOT / "workflow/schemas/study.schema.json"
 PACKAGE = ROOT / "src/posrec/model"
-MARKS = ("<!-- reading list -->\n", "<!-- end of reading list -->\n")
 READING = {  # in the order in which to read them: that of `python -m benchmarks reading`
     "equations.py": "the model as its equations read, on padded histories",
     "carca.py": "the same model over packed tokens",
@@ -92,12 +94,18 @@ def reading_list() -> str:
     return "\n".join(["| file in `src/posrec/model/` | lines | content |", "|---|---:|---|", *lines, total]) + "\n"
 
 
+def put(page: Path, name: str, text: str) -> None:
+    """Replace what is between the two marks of this name in a page."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(before + begin + text + end + rest.split(end)[1], encoding="utf-8")
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write all pages and parts."""
     (REFERENCE / "study-keys.md").write_text(study_keys(json.loads(SCHEMA.read_text())), encoding="utf-8")
-    page = REFERENCE / "architecture.md"
-    before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
-    page.write_text(before + MARKS[0] + reading_list() + MARKS[1] + rest.split(MARKS[1])[1], encoding="utf-8")
+    put(REFERENCE / "architecture.md", "reading list", reading_list())
+    put(REFERENCE / "encodings.md", "encodings", encodings.table())
 
 
 if __name__ == "__main__":
