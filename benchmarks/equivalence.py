@@ -115,12 +115,15 @@ class Side:
             loss = binary_cross_entropy(logits, batch)
             self.model.zero_grad()
             loss.backward()
+            embedding = self.model.item_embedding
+            if embedding.grad is not None:
+                embedding.grad = embedding.grad.to_dense()  # the step below is plain AdamW, whose gradients are dense
             yield loss.detach(), logits.detach()[batch.sign != 0]
 
     def gradients(self) -> Tensor:
         """All gradients that are in place, one after another."""
         of_parameters = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.model.parameters()]
-        return torch.cat([gradient.to_dense().flatten() for gradient in of_parameters])
+        return torch.cat([gradient.flatten() for gradient in of_parameters])
 
     def parameters(self) -> Tensor:
         """All parameters, one after another."""

@@ -84,7 +84,7 @@ def test_a_wrong_study_stops_before_anything_runs(fresh: Project, changes: dict[
     assert done.returncode != 0
     assert expected in done.stdout
     assert "Traceback" not in done.stdout
-    assert not (fresh.folder / "results").exists()
+    assert not (fresh.folder / "results/studies").exists()
 
 
 def test_warnings_are_said_once(fresh: Project) -> None:

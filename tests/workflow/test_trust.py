@@ -93,7 +93,7 @@ def test_a_strangers_names_reach_no_shell_and_no_path(fresh: Project, name: str)
         assert done.returncode != 0
         assert f"theirs{number}.yaml: " in done.stdout
     assert not list(fresh.folder.parent.rglob("*pwned*"))
-    assert not (fresh.folder / "results").exists()
+    assert not (fresh.folder / "results/studies").exists()
 
 
 def test_a_strangers_yaml_cannot_name_a_program(fresh: Project) -> None:

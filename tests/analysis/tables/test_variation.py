@@ -10,7 +10,7 @@ from scipy import stats
 from posrec.analysis import registry
 from posrec.analysis.tables import build, independent, thresholds
 from posrec.analysis.topics import components, levels, settings, ties
-from posrec.plan import ids
+from posrec.plan.run import planned_run
 from posrec.store import results
 from posrec.study.study import Cell, Study
 from tests.analysis import made_up
@@ -159,7 +159,7 @@ def test_users_are_resampled_inside_seeds(here: Path) -> None:
             record = made_up.run_record(study, cell, seed, 0.1)
             first = np.array([0, 0, 0, 99]) if cell.encoding == "rope" else np.array([0, 0, 99, 99])
             ranks = {"sound.full_greater": first, "sound.full_tied": np.zeros(4, int)}
-            results.write_result(ids.run_folder(study, cell) / f"seed={seed}.json", record, ranks)
+            results.write_result(planned_run(study, cell, seed).path, record, ranks)
     [row] = build.build_tables(study)["user_intervals"].to_dict("records")
     assert (row["seeds"], row["users"], row["advantage_points"]) == (10, 4, 25)
     # one user of four gains: how often 40 draws hold it is binomial, of 40 and 1/4

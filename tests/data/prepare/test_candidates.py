@@ -98,7 +98,9 @@ def test_saved_candidates(toy: Callable[..., Study]) -> None:
     for copy, key in zip(copies, ("dataset_id", "candidates_id"), strict=True):
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(first)
-        with pytest.raises(ForeignError, match=f"{key} is '.*', its place says '0123456789ab'; `posrec verify"):
+        with pytest.raises(
+            ForeignError, match=f"{key} is '.*', its place says '0123456789ab'; move it away with `posrec verify"
+        ):
             Candidates.load(copy)
     content = read_npz(path)
     for key, other in (("test", content["validation"]), ("identity", np.array("{}")), ("more", np.zeros(1))):

@@ -255,7 +255,7 @@ def test_reviews_of_another_simulation_are_refused(workplace: Path, make_study: 
     with pytest.raises(DataError, match=r"simulation.json: settings is .*; run `posrec simulate --dataset toy`"):
         prepare.prepare_dataset(one, "toy")
     (first / "simulation.json").write_text("{}")
-    with pytest.raises(DataError, match=r"simulation.json: carries no checksum.*; run `posrec simulate"):
+    with pytest.raises(DataError, match=r"simulation.json: has no checksum.*; run `posrec simulate"):
         prepare.prepare_dataset(one, "toy")
     ready(one)
 

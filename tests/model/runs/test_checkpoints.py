@@ -212,9 +212,9 @@ def test_a_bad_checkpoint_is_ignored_with_a_warning(
     elif damage == "edited":
         one.planned.checkpoint.write_bytes(content[:-500] + bytes([content[-500] ^ 1]) + content[-499:])
     elif damage == "foreign":
-        Checkpoint(one.checkpoint, {"run_id": "another"}).save({})
+        Checkpoint(one.planned.checkpoint, {"run_id": "another"}).save({})
     else:
-        Checkpoint(one.checkpoint, {}).save({"training": Path.cwd})
+        Checkpoint(one.planned.checkpoint, {}).save({"training": Path.cwd})
     assert run(make_study()).bring()
     assert "it is ignored, and the run starts from the beginning" in capfd.readouterr().err
     assert contents(whole) == expected

@@ -112,7 +112,7 @@ def test_a_failure_under_one_protocol_alone(place: Path, monkeypatch: pytest.Mon
     content = results.read_content(job.path)
     assert (content["status"], list(content["evaluations"])) == ("failed", ["sound"])
     assert content["failure"] == {"step": failures.EVALUATION_STEP, "reason": "RuntimeError: shapes differ"}
-    assert list(verify.check_run(loaded, job.cell, 1)) == []
+    assert list(verify.check_run(job.planned)) == []
     rows = load._run(job.path.parent, 1, job.run_id, job.cell)
     assert {name: (row["status"], row["failure"]) for name, row in rows.items()} == {
         "sound": ("finished", ""),
@@ -120,7 +120,7 @@ def test_a_failure_under_one_protocol_alone(place: Path, monkeypatch: pytest.Mon
     }
     assert job.bring(again_failed=True)
     assert (job.status(), set(results.read_content(job.path)["evaluations"])) == ("finished", {"sound", "best"})
-    assert list(verify.check_run(loaded, job.cell, 1)) == []
+    assert list(verify.check_run(job.planned)) == []
 
 
 @pytest.mark.parametrize(

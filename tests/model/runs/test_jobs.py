@@ -74,7 +74,7 @@ def test_damaged_files_are_no_results(place: Path, damage: str) -> None:
     else:  # another seed's files under this seed's name
         first.path.write_bytes(other.path.read_bytes())
         first.path.with_suffix(".npz").write_bytes(other.path.with_suffix(".npz").read_bytes())
-    assert not results.is_good(first.path, **first.identity)
+    assert not results.is_good(first.path, first.planned.must_say)
     assert not run(make_study()).bring()  # from the store
     assert first.path.read_bytes() == content
 

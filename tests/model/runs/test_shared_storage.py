@@ -57,7 +57,7 @@ def test_a_reader_never_sees_half_a_file_while_many_write_it(tmp_path: Path) -> 
     writers = in_parallel(write_often, path)
     reads = 0
     while any(process.is_alive() for process in writers):
-        assert results.status_of(path, run_id="shared", seed=1) == "finished"
+        assert results.status_of(path, {"run_id": "shared", "seed": 1}) == "finished"
         reads += 1
     assert reads > 0
     assert [process.exitcode for process in writers] == [0] * WRITERS
