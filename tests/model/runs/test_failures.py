@@ -113,7 +113,7 @@ def test_a_failure_under_one_protocol_alone(place: Path, monkeypatch: pytest.Mon
     assert (content["status"], list(content["evaluations"])) == ("failed", ["sound"])
     assert content["failure"] == {"step": failures.EVALUATION_STEP, "reason": "RuntimeError: shapes differ"}
     assert list(verify.check_run(job.planned)) == []
-    rows = load._run(job.path.parent, 1, job.run_id, job.cell)
+    rows = load._run(job.planned)
     assert {name: (row["status"], row["failure"]) for name, row in rows.items()} == {
         "sound": ("finished", ""),
         "best": ("failed", "-1: RuntimeError: shapes differ"),
