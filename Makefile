@@ -53,7 +53,7 @@ $(INSTALLED): envs/requirements.lock pyproject.toml Makefile
 	touch $@
 
 test: setup
-	$(RUN) python -m pytest -rs tests
+	$(RUN) python -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile tests
 
 quick: setup
 	$(RUN) python -m pytest -x $(QUICK)

@@ -242,8 +242,8 @@ def test_leftovers_of_a_kill_are_removed(mirrored: Path) -> None:
 FETCH = """
     import sys
     from pathlib import Path
-    from posrec.data import registry
-    registry.FOLDER, registry.LOCK = Path("known"), Path("known/sources.lock")
+    from posrec.study import sources
+    sources.FOLDER, sources.LOCK = Path("known"), Path("known/sources.lock")
     from posrec import cli
     sys.exit(cli.main(["fetch", "shop", "--record"]))
 """

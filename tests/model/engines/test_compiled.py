@@ -5,14 +5,17 @@ That training with them is that of the equations is tests/model/test_packed_trai
 
 import copy
 import math
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -24,6 +27,7 @@ from posrec.model.batches import ROWS
 from posrec.model.encodings import Shape, build_encoding
 from posrec.model.engines import devices
 from posrec.model.engines.compiled import loops
+from posrec.model.engines.compiled.compiler import REORDERED
 from posrec.model.engines.compiled.item_updates import RowUpdate
 from posrec.model.engines.compiled.ops import CompiledOps
 from posrec.model.engines.make import attention_note
@@ -43,9 +47,28 @@ NUMERICS = {"precision": "fp64", "engine": "numba"}
 RELEASED = {"name": "seeded", "base": "released", "seeding": "sound"}  # else each run id has weights of its own
 
 
+@numba.njit(fastmath=REORDERED)
+def reordered_exponential(x: float) -> float:
+    """As the loops of attention call it: they may take sums in another order, the exponential must not. Not cached."""
+    return loops.exponential(x)
+
+
 @given(st.floats(-1e9, 0))
-def test_the_exponential_is_the_librarys(x: float) -> None:
-    assert math.isclose(loops.exponential(x), math.exp(max(x, loops.SMALLEST)), rel_tol=1e-14)
+@example(-299.0)
+def test_the_exponential_is_exact_whoever_calls_first(x: float) -> None:
+    exact = math.exp(max(x, loops.SMALLEST))
+    assert math.isclose(reordered_exponential(x), exact, rel_tol=1e-14)
+    assert math.isclose(loops.exponential(x), exact, rel_tol=1e-14)
+
+
+def test_the_exponential_is_compiled_in_the_order_in_which_it_is_written() -> None:
+    """In a process of its own: whoever calls first decides, unless the function says it."""
+    code = """
+        from tests.model.engines.test_compiled import loops, reordered_exponential
+        print(repr(reordered_exponential(-299.0)), repr(loops.exponential(-299.0)))
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [repr(math.exp(-299.0))] * 2
 
 
 def plain_attention(q: Tensor, k: Tensor, v: Tensor, layout: list[Group], rate: float, in_decoder: bool) -> Tensor:

@@ -27,5 +27,9 @@ def inlined(loop: Loop) -> Loop:
 
 
 def compiled_exactly(loop: Loop) -> Loop:
-    """For what `compiled` loops call: every operation in the order in which it is written."""
-    return cast(Loop, numba.njit(error_model="numpy")(loop))
+    """For what `compiled` loops call: every operation in the order in which it is written.
+
+    `fastmath=False` is not the default: numba gives a function without the option that of the caller that it is first
+    compiled for, so results would depend on who calls first.
+    """
+    return cast(Loop, numba.njit(error_model="numpy", fastmath=False)(loop))
