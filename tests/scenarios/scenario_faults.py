@@ -106,7 +106,7 @@ def test_two_workflows_started_at_once(fresh: Project, finished: Project) -> Non
         outputs += [fresh.finish(process, ledger.stored(fresh.store)) for process in both[1:]]
         assert 0 in [process.returncode for process in both]
         for process, output in zip(both, outputs, strict=True):
-            refused = "cannot be locked" in output or "held by process" in output
+            refused = "cannot be locked" in output or "in use by process" in output
             assert refused if process.returncode else "report.html" in output or "Nothing to be done" in output, output
         assert fresh.hashes() == finished.hashes()
         for name in ("results", ".cache"):

@@ -100,7 +100,7 @@ def test_a_second_workflow_is_refused_and_the_first_goes_on(
     for command in (("posrec", "unlock"), ("posrec", "prune"), MAKE_ALL):
         done = fresh.run(*command, check=False)
         assert done.returncode == 2
-        assert f"held by process {first.pid} on " in done.stdout
+        assert f"in use by process {first.pid} on " in done.stdout
         assert "wait for it, or stop it" in done.stdout
     (fresh.folder / "go_on").touch()
     fresh.finish(first, {})
@@ -118,7 +118,7 @@ def test_without_snakemakes_lock_the_holder_still_refuses_a_second_workflow(
     wait_for((fresh.folder / "reached").exists, first)
     fresh.remove(".snakemake/locks")
     output = fresh.snakemake("trained", check=False)
-    assert f"held by process {first.pid} on " in output
+    assert f"in use by process {first.pid} on " in output
     assert "Traceback" not in output
     assert first.poll() is None
 
