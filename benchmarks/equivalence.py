@@ -63,6 +63,10 @@ COVERING: list[Case] = [
 ]
 
 
+# CARCA as published where the case says nothing else: all of its parts act
+PUBLISHED = {"head": "carca", "residual": "mul", "context": True, "candidate_context": "request_time"}
+
+
 def make_cell(case: Case, precision: str) -> Cell:
     """The case as a cell of a study, without dropout."""
     sizes = {name: getattr(WORK, name) for name in ("dimension", "heads", "blocks", "max_length")}
@@ -71,8 +75,12 @@ def make_cell(case: Case, precision: str) -> Cell:
         "study": "equivalence",
         "datasets": {"simulated": {"simulate": {"users": 40, "items": 60, "mean_length": 5}}},
         "encodings": [case["encoding"]],
-        "model": {**sizes, "dropout": 0.0, **settings},
-        "training": {"batch_size": WORK.batch_size, "numerics": {"precision": precision, "engine": case["engine"]}},
+        "model": {**sizes, **PUBLISHED, "dropout": 0.0, **settings},
+        "training": {
+            "loss": "bce",
+            "batch_size": WORK.batch_size,
+            "numerics": {"precision": precision, "engine": case["engine"]},
+        },
         "seeds": [1, 2, 3],
     }
     return study.from_dict(raw).cells[0]

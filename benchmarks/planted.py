@@ -43,15 +43,15 @@ PLANTED = {
 }
 ORDER = {**PLANTED, "order": 0.6}
 TIME = {**PLANTED, "order": 0.0, "season": 1.0, "seasons": 2}
-MODEL = {"dimension": 24, "blocks": 1, "heads": 2, "max_length": 8, "dropout": 0.1, "residual": "sum"}
+MODEL = {"dimension": 24, "blocks": 1, "heads": 2, "max_length": 8, "dropout": 0.1, "head": "carca", "context": True}
 TRAINING = {
     "learning_rate": 0.01,
     "epochs": 24,
     "batch_size": 64,
-    "warmup_steps": 10,
     "patience": 50,
     "validate_every": 5,
     "validation_users": 200,
+    "loss": "bce",
     "negatives": 4,
 }
 CELLS = (

@@ -30,7 +30,7 @@ STUDY: dict[str, Any] = {
     "datasets": {"tiny": {"simulate": {"users": 100, "items": 50, "mean_length": 6}, "k_core": 3}},
     "encodings": list(ENCODINGS)[:10],
     "model": {"dimension": 8, "blocks": 1, "heads": 2, "max_length": 10},
-    "training": {"learning_rate": 0.01, "epochs": 2, "batch_size": 32, "warmup_steps": 2},
+    "training": {"learning_rate": 0.01, "epochs": 2, "batch_size": 32},
     "seeds": list(range(100)),
 }
 PARTS = ("training", "evaluation", "diagnostics")

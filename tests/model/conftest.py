@@ -49,13 +49,15 @@ def make_cell(
     encoding: str = "none", protocol: str | dict[str, str] = "sound", precision: str = "fp64", **settings: Any
 ) -> Cell:
     """A small cell; `settings` go to the model or the training, whichever knows the key."""
-    model = {"dimension": 12, "blocks": 2, "heads": 2, "max_length": 8, "dropout": 0.0}
+    model = {"dimension": 12, "blocks": 2, "heads": 2, "max_length": 8, "dropout": 0.0, **toy.MODEL}
     training = {
         "learning_rate": 0.01,
         "batch_size": 16,
         "epochs": 3,
-        "warmup_steps": 2,
+        "patience": 5,
+        "warmup_steps": None,
         "numerics": {"precision": precision},
+        **toy.TRAINING,
     }
     for key, value in settings.items():
         (model if key in study.schema.ModelSettings.model_fields else training)[key] = value

@@ -29,6 +29,7 @@ from posrec.model.train import batch_size, build_model, train_run
 from posrec.study import encodings
 from posrec.study.protocols import EvaluationSwitches, TrainingSwitches
 from posrec.study.settings import ModelSettings, TrainingSettings
+from tests.model import toy
 from tests.model.conftest import make_candidates, make_cell, make_data
 
 FILE = Path(__file__).with_name("golden.json")
@@ -50,7 +51,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "patience": {"learning_rate": 0.02, "patience": 1, "epochs": 6},
     "validate_every": {"validate_every": 2},
     "validation_users": {"validation_users": 10},
-    "warmup_steps": {"warmup_steps": 5},
+    "warmup_steps": {"warmup_steps": 1, "epochs": 5},
+    "position_scale": {"position_scale": 0.5},
     "weight_decay": {"weight_decay": 0.5},
     "held_streams": {"held_streams": {"trunk": 5, "order": 6}},
     "negatives": {"negatives": 3},
@@ -62,7 +64,9 @@ WITH: dict[str, dict[str, Any]] = {
     "dot_head": {"head": "dot"},
     "dot_head_test": {"head": "dot"},
     "early_stopping": VALUES["patience"],
+    "schedule": VALUES["patience"],
     "seeding": {"dropout": 0.2},
+    "position_norm": {"position_scale": "items"},
     "max_norm": {"upper_bound": 1.0},
     "reported_mean": {"batch_size": 12},  # the 32 test users are not whole batches
 }
@@ -92,6 +96,8 @@ def cases() -> dict[str, Case]:
     for settings in (ModelSettings, TrainingSettings):
         found |= dict(_settings(settings))
     found |= {name: Case(protocol=name, settings={"dropout": 0.2}) for name in ("sound_last", "released")}
+    scaled = ("abs", "learnt", "rotatory", "abs_con", "learnt_con", "rotatory_con", "time2vec", "added_control")
+    found |= {f"position_scale: items: {name}": Case(name, settings={"position_scale": "items"}) for name in scaled}
     compiled = {"numerics": {"precision": "fp64", "engine": "numba"}, "dropout": 0.2}
     found |= {f"engine: numba: {name}": Case(name, settings=compiled) for name in ("rope", "rmha4")}
     for switches in (TrainingSwitches, EvaluationSwitches):
@@ -125,7 +131,7 @@ def _settings(settings: type[ModelSettings] | type[TrainingSettings]) -> Iterato
         elif key not in NOT_HERE:
             values = (True, False) if info.annotation is bool else get_args(info.annotation)
             for value in values:
-                if value != info.default:
+                if value != {**toy.MODEL, **toy.TRAINING}.get(key, info.default):
                     with_it = {key: value, **WITH.get(key, {})}
                     yield f"{key}: {value}", Case(ENCODING_OF.get(key, "learnt"), settings=with_it)
 

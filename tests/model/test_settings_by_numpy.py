@@ -21,6 +21,7 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {  # settings without a list of value
     "max_length": [{"max_length": 1}, {"max_length": 3}, {"max_length": 30}],
     "upper_bound": [{"upper_bound": 1e-4}, {"upper_bound": 0.5}, {"upper_bound": 3.0}, {"upper_bound": None}],
     "norm": [{"norm": "layer"}, {"norm": "rms"}, {"norm": "none", "residual": "sum"}],  # products would explode
+    "position_scale": [{"position_scale": scale} for scale in ("unit", "items", 0.5)],
     "upper_bound_norm": [{"upper_bound": 0.5, "upper_bound_norm": p} for p in (1.0, 1.5, 3.0)],
 }
 ELSEWHERE = {"dropout", "decoder_positions"}  # test_dropout.py, test_decoder_positions.py

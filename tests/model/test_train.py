@@ -10,22 +10,23 @@ import torch
 from torch import nn
 
 from posrec.data.prepare.prepared import Prepared
+from posrec.errors import StudyError
 from posrec.model import streams, train
 from posrec.model.attention import make_group
 from posrec.model.evaluate.score import requests_of
 from posrec.model.inputs import Tokens, distinct_items
 from posrec.model.ops.plain import ItemUpdate, Ops
 from posrec.model.ops.training import TrainingOps
+from posrec.model.optimiser import learning_rate_factor, make_optimiser
 from posrec.model.train import (
     Curve,
     Training,
     TrainingFailed,
     build_model,
-    learning_rate_factor,
-    make_optimiser,
     train_run,
     validation_sample,
 )
+from posrec.study.schedule import warm_up_steps
 from posrec.study.settings import ENCODINGS, STREAMS
 from posrec.study.study import Cell
 from tests.model.conftest import make_cell, make_data
@@ -109,6 +110,32 @@ def test_early_stopping_and_selection(data: Prepared, monkeypatch: pytest.Monkey
     assert list(trained.weights) == [2]
 
 
+def test_a_plateau_lowers_the_rate_twice_and_then_ends(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience 2; the readings bring plateaus after epochs 4, 7 and 9, and an improvement in epoch 5."""
+    readings, rates = iter([0.1, 0.2, 0.2, 0.1, 0.3, 0.1, 0.3, 0.2, 0.1]), []
+    monkeypatch.setattr(train, "_validate", lambda *_: next(readings))
+    cell = make_cell(schedule="plateau", epochs=50, patience=2, warmup_steps=0, learning_rate=0.01)
+
+    def note(training: Training) -> None:
+        if training.steps.loss:
+            rates.append(training.optimiser.param_groups[0]["lr"])
+
+    trained = train_run(cell, data, 1, after_step=note)
+    assert (trained.curve.epoch[-1], trained.curve.best()[0]) == (9, 5)
+    assert not trained.curve.still_rising(50)
+    steps = len(rates) // 9  # after the last step of an epoch the next one's rate is not known yet
+    epochs = [rates[steps * epoch] for epoch in range(9)]
+    assert epochs == pytest.approx([0.01] * 4 + [0.002] * 3 + [0.0004] * 2)
+
+
+@pytest.mark.parametrize(
+    ("readings", "plateaus"),
+    [([], 0), ([0.1, 0.2, 0.3], 0), ([0.3, 0.3, 0.2], 1), ([0.3, 0.1, 0.2, 0.2, 0.3], 2), ([0.3, np.nan, 0.2, 0.1], 1)],
+)
+def test_plateaus_by_hand(readings: list[float], plateaus: int) -> None:
+    assert Curve(epoch=list(range(len(readings))), validation=readings).plateaus(patience=2) == plateaus
+
+
 def test_validation_read_every_second_epoch(data: Prepared) -> None:
     curve = train_run(make_cell(epochs=5, validate_every=2), data, 1).curve
     assert np.isnan(curve.validation).tolist() == [True, False, True, False, False]
@@ -124,13 +151,30 @@ def test_divergence_is_a_failure_of_the_run(data: Prepared) -> None:
 
 
 def test_learning_rate_by_hand() -> None:
-    constant = rate_factor(make_cell(warmup_steps=4))
-    assert [constant(step) for step in (0, 1, 3, 4, 29)] == [0.25, 0.5, 1, 1, 1]
-    linear = rate_factor(make_cell(warmup_steps=10, schedule="linear", epochs=3))
-    assert [linear(step) for step in (9, 10, 20, 30)] == [1, 1, 0.5, 0]
+    constant = rate_factor(make_cell(warmup_steps=4, epochs=4))
+    assert [constant(step) for step in (0, 1, 3, 4, 39)] == [0.25, 0.5, 1, 1, 1]
+    linear = rate_factor(make_cell(warmup_steps=10, schedule="linear", epochs=11))
+    assert [linear(step) for step in (9, 10, 60, 110)] == [1, 1, 0.5, 0]
     released = rate_factor(make_cell(protocol=one_switch("warm_up"), warmup_steps=4))
     assert [released(step) for step in (0, 1, 3, 4, 29)] == [0, 0.25, 0.75, 1, 1]
     assert rate_factor(make_cell(protocol=one_switch("warm_up"), warmup_steps=0))(0) == 1
+
+
+@pytest.mark.parametrize(("epochs", "found"), [(1, 0), (4, 2), (100, 50), (1000, 100)])
+def test_without_a_number_the_warm_up_is_short(epochs: int, found: int) -> None:
+    cell = make_cell(warmup_steps=None, epochs=epochs)
+    assert warm_up_steps(cell.training, cell.switches, 10) == found
+
+
+def test_a_warm_up_of_more_than_a_tenth_is_an_error(data: Prepared) -> None:
+    fits, long = (make_cell(warmup_steps=number, epochs=4) for number in (4, 5))
+    assert warm_up_steps(fits.training, fits.switches, 10) == 4
+    with pytest.raises(StudyError, match=r"warmup_steps: 5 is more than a tenth of the 40 steps .* at most 4"):
+        warm_up_steps(long.training, long.switches, 10)
+    with pytest.raises(StudyError, match="warmup_steps"):
+        train_run(make_cell(warmup_steps=300), data, 1)
+    released = make_cell(protocol=one_switch("warm_up"), warmup_steps=300)
+    assert warm_up_steps(released.training, released.switches, 10) == 300
 
 
 def one_switch(name: str) -> dict[str, str]:
@@ -138,7 +182,8 @@ def one_switch(name: str) -> dict[str, str]:
 
 
 def rate_factor(cell: Cell) -> Callable[[int], float]:
-    return learning_rate_factor(cell.training, 10, cell.switches)
+    steps = warm_up_steps(cell.training, cell.switches, 10)
+    return learning_rate_factor(cell.training, 10, steps, cell.switches)
 
 
 @pytest.mark.parametrize("released", [False, True])

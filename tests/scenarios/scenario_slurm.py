@@ -36,7 +36,7 @@ ONE_RUN = {
     "encodings": ["rope"],
     "seeds": [1],
     "deviation_seeds": [],
-    "training": {"learning_rate": 0.001, "epochs": 110, "batch_size": 32, "warmup_steps": 1, "patience": 110},
+    "training": {"learning_rate": 0.001, "epochs": 110, "batch_size": 32, "patience": 110},
     "report": {"stability": False},
 }
 SLOW = f'if [[ $1 == train ]]; then exec {BIN}/python {ROOT}/tests/scenarios/slow_training.py 1 "$@"; fi'

@@ -23,7 +23,7 @@ from posrec.plan import ids, work
 from posrec.study import study
 
 FOLDER = Path(__file__).parents[2] / "studies"
-QUICK = {"batch_size": 32, "epochs": 1, "validate_every": 1, "validation_users": 20, "warmup_steps": 2}
+QUICK = {"batch_size": 32, "epochs": 1, "validate_every": 1, "validation_users": 20}
 SMALL = {"dimension": 12, "blocks": 1}
 
 

@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
     "datasets": {"toy": {"simulate": {"users": 60, "items": 30, "mean_length": 6}, "k_core": 3}},
     "encodings": ["none", "rope"],
     "model": {"dimension": 8, "heads": 2, "blocks": 1, "max_length": 8},
-    "training": {"learning_rate": 0.001, "epochs": 1, "batch_size": 32, "warmup_steps": 1},
+    "training": {"learning_rate": 0.001, "epochs": 1, "batch_size": 32},
     "evaluation": {"negatives": 10, "candidates_seed": 0},
     "seeds": [1, 2, 3],
     "deviation_seeds": [11, 12, 13],

@@ -113,7 +113,7 @@ def test_touched_files_and_comments_in_code_train_nothing(built: Project) -> Non
     ("path", "old", "new"),
     [
         ("src/posrec/data/prepare/prepare.py", "ends - 2, -1)", "ends - 1, -1)"),
-        ("src/posrec/model/train.py", "(step + first) / settings.warmup_steps", "(step + 2) / settings.warmup_steps"),
+        ("src/posrec/model/optimiser.py", "(step + first) / warm_up", "(step + 2) / warm_up"),
         ("src/posrec/data/prepare/candidates.py", "in streams)", "in streams[::-1])"),
     ],
 )

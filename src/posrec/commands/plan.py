@@ -17,6 +17,7 @@ from posrec.plan import ids, work
 from posrec.plan.run import PlannedRun, curve_file, planned_runs, progress_folder
 from posrec.plan.work import Counts, Load
 from posrec.store.places import pruned_place
+from posrec.study.schedule import warm_up_steps
 from posrec.study.study import Study, load
 from posrec.text import table
 
@@ -67,8 +68,19 @@ def print_plan(loaded: Study) -> None:
         print(line)
     if failed := sum(counts["failed"] for counts in states.values()):
         print(f"{failed} runs failed: the report gives step and reason; `posrec train --again-failed` retrains them")
-    for warning in loaded.warnings:
+    for warning in dict.fromkeys((*loaded.warnings, *_long_warm_ups(loaded))):
         print(f"warning: {warning}")
+
+
+def _long_warm_ups(loaded: Study) -> Iterator[str]:
+    """What training will refuse: a warm-up of more than a tenth of the steps, where the counts are known."""
+    counts = {name: counts_of(loaded, name) for name in loaded.settings.datasets}
+    for cell in loaded.cells:
+        if (known := counts[cell.dataset]) is not None:
+            try:
+                warm_up_steps(cell.training, cell.switches, work.steps_per_epoch(cell, known[0]))
+            except StudyError as error:
+                yield f"{cell.dataset}: {error}"
 
 
 def _state_table(loaded: Study, states: Mapping[str, Counter[str]]) -> str:

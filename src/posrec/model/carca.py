@@ -193,6 +193,7 @@ class Carca(Layer):
             linear_start=switches.rmha_projection == "released",
         )
         self.encoding = build_encoding(encoding, shape, encoding_generator)
+        self.start_norms: tuple[float, float] | None = None  # of items and positions (`start_scale`)
 
     def use(self, ops: Ops) -> None:
         """Compute with these operations from here on, in all layers and in the encoding."""
@@ -258,9 +259,7 @@ class Carca(Layer):
         parts = self.ops.linear(embedding * math.sqrt(width), of_id, bias)
         _, of_attributes, of_dense = self.feature_weight.split(self.feature_widths, dim=1)
         if len(items.attribute_ids):
-            table = self.ops.linear(
-                of_features, of_attributes.T
-            ).T.contiguous()  # (A, D), whole rows: the fast kernel's
+            table = self.ops.linear(of_features, of_attributes.T).T.contiguous()  # (A, D); whole rows are faster
             parts = parts + items.sum_attributes(table)
         if items.features.shape[1]:
             weight = self.ops.linear(of_features, of_dense.T)  # (D, F)
@@ -283,7 +282,7 @@ class Carca(Layer):
         x = parts.index_select(0, tokens.index)
         if self.settings.context:
             x = x + self.context_parts(tokens.context, weight)
-        return self.encoding.encode(x, tokens.rows, *self.encoding.given(tokens.times))
+        return self.encoding.place(x, tokens.rows, *self.encoding.given(tokens.times))
 
     def encode_history(
         self, x: Tensor, rows: Tensor, layout: Layout, times: Tensor | None = None, asked: Tensor | None = None
@@ -369,7 +368,7 @@ class Carca(Layer):
     def candidate_table(self, parts: Tensor) -> Tensor:
         """Items as candidates without a time, in the row after a full history. parts: (M, D). Returns (M, D)."""
         rows = torch.full((len(parts),), self.encoding.shape.rows - 1, device=parts.device)
-        return self.encoding.encode(parts, rows, *self.encoding.given(torch.zeros_like(rows, dtype=torch.float64)))
+        return self.encoding.place(parts, rows, *self.encoding.given(torch.zeros_like(rows, dtype=torch.float64)))
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -53,7 +53,7 @@ def encode_items(model: Carca, slots: Slots, attributes: Tensor, embedding: Tens
     item = embedding[slots.ids] * math.sqrt(model.settings.dimension)  # (B, L, D)
     x = F.linear(torch.cat([item, features], dim=-1), model.item_weight, model.item_bias)
     times = model.encoding.given(slots.times.flatten())
-    x = model.encoding.encode(x.flatten(0, 1), slots.rows.flatten(), *times).view_as(x)
+    x = model.encoding.place(x.flatten(0, 1), slots.rows.flatten(), *times).view_as(x)
     return x * slots.real[..., None]
 
 

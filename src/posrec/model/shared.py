@@ -18,11 +18,10 @@ from torch import Tensor
 from posrec.model.attention import Group, Layout
 from posrec.model.encodings import Steps
 from posrec.model.inputs import Tokens
+from posrec.model.ops.log_sums import HIDDEN
 
 if TYPE_CHECKING:
     from posrec.model.carca import Carca
-
-HIDDEN = -1e30  # score of a slot that nothing sees; not -inf, whose differences are NaN
 
 
 @dataclass(frozen=True)
@@ -59,15 +58,6 @@ def in_batch(targets: np.ndarray, popularity: np.ndarray) -> tuple[np.ndarray, n
     """
     items, count = np.unique(targets[targets > 0], return_counts=True)
     return items, np.log(count / (count.sum() * popularity[items])).astype(np.float32)
-
-
-def log_sums(logits: Tensor, shared: Shared, targets: Tensor) -> Tensor:
-    """ln sum exp of the corrected logits of the negatives of each target; a negative that is the target is left out.
-
-    logits: (Tq, K); targets: (Tq,) index into the batch's distinct items. Returns (Tq,).
-    """
-    same = targets[:, None] == shared.index  # (Tq, K)
-    return (logits + shared.correction.to(logits.dtype)).masked_fill(same, HIDDEN).logsumexp(1)
 
 
 def running_attention(scores: Tensor, gain: Tensor) -> Tensor:
@@ -116,7 +106,8 @@ def shared_logits(model: "Carca", parts: Tensor, tokens: Tokens, layout: Layout,
         asked = Steps(torch.full_like(targets, model.encoding.shape.rows - 1))
         of_target = model.head(encoded, table.index_select(0, targets), layout, steps, asked)
         negatives = _running_head(model, encoded, table.index_select(0, shared.index), layout)
-    return torch.stack([of_target, log_sums(negatives, shared, targets)], 1)
+    of_negatives = model.ops.log_sums(negatives, shared.correction, shared.index, targets)
+    return torch.stack([of_target, of_negatives], 1)
 
 
 def _running_head(model: "Carca", history: Tensor, candidates: Tensor, layout: Layout) -> Tensor:

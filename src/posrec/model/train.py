@@ -2,15 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import StudyError
@@ -24,15 +23,16 @@ from posrec.model.evaluate import metrics
 from posrec.model.evaluate.score import Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.losses import loss_function
 from posrec.model.ops.plain import PLAIN, Ops
+from posrec.model.optimiser import make_optimiser, renew
 from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
+from posrec.model.start_scale import set_start_scale
 from posrec.model.threads import one_thread
-from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings import PRIMARY, SHARED, TrainingSettings
 from posrec.study.study import SECOND_SOFTMAX, Cell
 
+LAST_DROP = 2  # of the learning rate under `schedule: plateau`: the next plateau ends the training
 VALIDATION_SAMPLE_SEED = 20240516  # the sample is the same for every run: part of TRAINING_VERSION
-EPS = 1e-8  # AdamW's
 
 Weights = dict[str, Tensor]
 
@@ -63,6 +63,19 @@ class Curve:
         """
         read = self.readings()
         return bool(read) and self.epoch[-1] == epochs and self.best()[0] in read[-2:]
+
+    def plateaus(self, patience: int) -> int:
+        """How often so far `patience` readings in a row brought no improvement; each counts its readings anew.
+
+        >>> Curve(epoch=[1, 2, 3, 4, 5], validation=[0.1, 0.3, 0.2, 0.3, 0.2]).plateaus(patience=2)
+        1
+        """
+        best, waited, found = -np.inf, 0, 0
+        for value in self.validation:
+            if not np.isnan(value):
+                best, waited = (value, 0) if value > best else (best, waited + 1)
+                found, waited = (found + 1, 0) if waited == patience else (found, waited)
+        return found
 
     def readings(self) -> list[int]:
         """The epochs whose validation was read."""
@@ -95,6 +108,7 @@ def build_model(cell: Cell, data: Prepared, seed: int, ops: Ops | None = None) -
     if model.padded != (cell.layout == "padded"):  # the layout is in the run id
         raise StudyError(f"{cell.encoding}: second_softmax is for {', '.join(SECOND_SOFTMAX)} alone; remove it there")
     _check_shared(model, cell)
+    set_start_scale(model, data)
     numerics = cell.training.numerics
     model.use(ops or make_ops(numerics))
     return model.to(device_of(numerics), weights_type(numerics))
@@ -141,11 +155,19 @@ class Training:
         order, negatives = (streams.numpy_stream(name, seeds[name]) for name in ("order", "negatives"))
         packing, counts = self.model.packing, negative_counts(settings, data.n_items)
         self.sampler = Sampler(data, cell.model, cell.switches, batch_size(cell), order, negatives, packing, **counts)
-        self.optimiser, self.rate = make_optimiser(self.model.parameters(), cell, self.sampler.steps)
+        self.optimiser, self.rate = make_optimiser(
+            self.model.parameters(), cell, self.sampler.steps, lambda: min(LAST_DROP, self.plateaus)
+        )
         self.items = self.model.ops.item_update(self.model.item_embedding, self.optimiser)
         self.loss_of = loss_function(settings, data.n_items)
         self.sample = validation_sample(data, settings.validation_users)
         self.streams_before = self.sampler.stream_states()  # at the start of the epoch
+
+    @property
+    def plateaus(self) -> int:
+        """How often patience has ended under `schedule: plateau`; 0 under the others."""
+        settings = self.cell.training
+        return self.trained.curve.plateaus(settings.patience) if settings.schedule == "plateau" else 0
 
     @property
     def finished(self) -> bool:
@@ -154,13 +176,17 @@ class Training:
         epoch = curve.epoch[-1] if curve.epoch else 0
         if epoch == 0 or epoch == settings.epochs:
             return epoch == settings.epochs
-        patient = self.cell.switches.early_stopping == "released" or epoch % settings.validate_every != 0
-        return not patient and epoch - curve.best()[0] >= settings.patience * settings.validate_every
+        if self.cell.switches.early_stopping == "released" or epoch % settings.validate_every != 0:
+            return False
+        if settings.schedule == "plateau":
+            return self.plateaus > LAST_DROP
+        return epoch - curve.best()[0] >= settings.patience * settings.validate_every
 
     def train_epoch(self, after_step: Callable[[], None]) -> None:
         """Train the rest of the epoch: its batches are drawn again from the streams as they were at its start."""
         done = len(self.steps.loss)
         self.sampler.set_streams(self.streams_before)
+        renew(self.rate)
         self.model.train()
         for batch in islice(self.sampler.epoch(), done, None):
             with model_code(self.progress):
@@ -258,49 +284,6 @@ def train_run(
         on_epoch(training.trained.curve)
         after_step(training)
     return training.trained
-
-
-def make_optimiser(
-    parameters: Iterable[nn.Parameter], cell: Cell, steps_per_epoch: int
-) -> tuple[torch.optim.AdamW, LambdaLR]:
-    """AdamW and its learning rate before the first step."""
-    settings = cell.training
-    optimiser = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, eps=EPS, weight_decay=settings.weight_decay, fused=True
-    )
-    kind = UncorrectedEps if cell.switches.optimiser == "released" else LambdaLR
-    return optimiser, kind(optimiser, learning_rate_factor(settings, steps_per_epoch, cell.switches))
-
-
-class UncorrectedEps(LambdaLR):
-    """A learning rate that sets AdamW's eps as well, so that eps is outside the bias correction, as released.
-
-    m / (sqrt(v) + eps) with eps outside equals torch's m / (sqrt(v / (1 - beta2^t)) + eps_t), up to the correction of
-    the rate that both have, where eps_t = eps / sqrt(1 - beta2^t).
-    """
-
-    def step(self, epoch: int | None = None) -> None:
-        """Set the rate and eps of the next update; LambdaLR calls it for the first update when it is built."""
-        super().step(epoch)
-        for group in self.optimizer.param_groups:
-            group["eps"] = EPS / (1 - group["betas"][1] ** (self.last_epoch + 1)) ** 0.5
-
-
-def learning_rate_factor(
-    settings: TrainingSettings, steps_per_epoch: int, switches: TrainingSwitches
-) -> Callable[[int], float]:
-    """Linear warm-up, then constant or linear to 0 at the last planned step. As released, warm-up starts at 0."""
-    total = settings.epochs * steps_per_epoch
-    first = 0 if switches.warm_up == "released" else 1
-
-    def factor(step: int) -> float:
-        if step < settings.warmup_steps:
-            return (step + first) / settings.warmup_steps
-        if settings.schedule == "constant":
-            return 1.0
-        return max(0.0, (total - step) / max(1, total - settings.warmup_steps))
-
-    return factor
 
 
 def torch_stream(device: torch.device) -> torch.Generator:

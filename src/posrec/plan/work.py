@@ -102,18 +102,30 @@ def history_slots(cell: Cell, counts: Counts) -> float:
     return cell.model.max_length if cell.layout == "padded" else history_length(cell, counts)
 
 
+def shared_negatives(cell: Cell, counts: Counts) -> float:
+    """Negatives that all targets of a batch share; 0 where each target has its own."""
+    settings = cell.training
+    return {"softmax": counts.items, "shared_softmax": settings.negatives}.get(settings.loss, 0)
+
+
+def steps_per_epoch(cell: Cell, counts: Counts) -> int:
+    """Optimiser steps of an epoch, in which every user is a row of one batch."""
+    return max(1, math.ceil(counts.users / cell.training.batch_size))
+
+
 def epoch_load(cell: Cell, counts: Counts) -> Load:
     """Work of one epoch of one run without its validation."""
     model, length = cell.model, history_slots(cell, counts)
     width, history = model.dimension, counts.users * length
     targets = history if cell.switches.targets == "all" else counts.users
-    candidates = targets * (1 + cell.training.negatives)
-    steps = math.ceil(counts.users / cell.training.batch_size)
+    steps = steps_per_epoch(cell, counts)
+    shared = shared_negatives(cell, counts)
+    candidates = targets * (1 if shared else 1 + cell.training.negatives) + steps * shared
     distinct = min(steps * counts.items, history + candidates)
     decoded = model.head == "carca"
     layers = width * width * (history * (5 * model.blocks + 2 * decoded) + candidates * decoded + distinct)
     context = 6 * width * (history + candidates)
-    attention = 2 * width * length * (history * model.blocks + candidates * decoded)
+    attention = 2 * width * length * (history * model.blocks + candidates * decoded) + targets * shared * width
     table = steps * counts.items * width
     elements = width * (history * (2 + 8 * model.blocks) + 6 * candidates) + table
     return Load(steps=steps, elements=elements, products=3 * (layers + context + attention))
@@ -158,8 +170,9 @@ def run_memory(cell: Cell, counts: Counts) -> float:
     model, length = cell.model, history_length(cell, counts)
     width = model.dimension
     parameters = counts.items * width + (12 + 6 * model.blocks) * width * width
-    slots = cell.training.batch_size * length * (2 + cell.training.negatives)
-    activations = slots * width * (20 + 20 * model.blocks)
+    targets, shared = cell.training.batch_size * length, shared_negatives(cell, counts)
+    slots = targets * (2 if shared else 2 + cell.training.negatives) + shared
+    activations = slots * width * (20 + 20 * model.blocks) + 3 * targets * shared
     longest = min(4 * length, model.max_length)
     scored = counts.items * (8 * width + 16 * (2 + 2 * model.heads * longest))
     kept = 4 * (parameters * 7 + activations + scored)

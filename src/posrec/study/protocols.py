@@ -34,6 +34,7 @@ class TrainingSwitches(Settings):
     )
     rope_axis: Switch = _switch("rope rotates along the sequence; released: along batch x heads")
     sinusoid_direction: Switch = _switch("row r has position r; released: the last row has position 0")
+    position_norm: Switch = _switch("added positions start as large as `position_scale` says; released: as drawn")
     rmha_softmax: Switch = _switch("one masked softmax; released: a second, unmasked one")
     rmha_projection: Switch = _switch("Xavier and bias 0 at the start; released: both uniform over +-1 / sqrt(D)")
     activation: Switch = _switch("the named activation; released: leaky is the identity")

@@ -268,14 +268,18 @@ class ExpectedCounts(Settings):
 
 
 class ModelSettings(Settings):
-    """CARCA (Rashed et al., RecSys 2022), or its encoder with a dot-product head."""
+    """The encoder of CARCA (Rashed et al., RecSys 2022) with a dot-product head, or CARCA itself.
+
+    The defaults, with those of the training, are the recipe whose models beat a Markov chain and a co-occurrence kNN
+    (docs/measured/strength.md).
+    """
 
     dimension: int = Field(64, ge=4, description="width D of the item encodings")
-    blocks: int = Field(2, ge=1, description="encoder blocks")
+    blocks: int = Field(1, ge=1, description="encoder blocks")
     heads: int = Field(2, ge=1, description="attention heads; must divide `dimension`")
     max_length: int = Field(50, ge=1, description="L: the most recent items of a history that count")
     upper_bound: Number | None = Field(
-        None, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
+        1.0, gt=0, description="maximum norm of an item embedding (max_norm); null: none"
     )
     upper_bound_norm: Number = Field(2.0, ge=1, description="order p of the norm that `upper_bound` limits")
     norm: Literal["layer", "rms", "none"] = Field("layer", description="normalisation in the encoder")
@@ -285,20 +289,25 @@ class ModelSettings(Settings):
     activation: Literal["leaky", "silu", "relu", "gelu", "identity"] = Field(
         "leaky", description="activation of the feed-forward layers"
     )
-    dropout: Number = Field(0.5, ge=0, lt=1, description="dropout rate of encodings, attention and feed-forward")
-    head: Literal["carca", "dot"] = Field(
-        "carca", description="cross-attention decoder, or dot product with the last encoded item"
+    dropout: Number = Field(0.2, ge=0, lt=1, description="dropout rate of encodings, attention and feed-forward")
+    head: Literal["dot", "carca"] = Field(
+        "dot", description="dot product with the last encoded item, or CARCA's cross-attention decoder"
     )
-    residual: Literal["mul", "sum", "none"] = Field("mul", description="residual of the encoder's attention")
+    residual: Literal["mul", "sum", "none"] = Field("sum", description="residual of the encoder's attention")
     decoder_residual: Literal["mul", "sum", "none"] = Field(
         "mul", description="residual of the decoder's cross-attention"
     )
     position_start: Literal["end", "begin"] = Field(
         "end", description="count positions from the end of the history, or from its beginning"
     )
-    context: bool = Field(True, description="use the six time features as input")
+    position_scale: Literal["items", "unit"] | Annotated[Number, Field(gt=0)] = Field(
+        "items",
+        description="size of added and concatenated positions at the start: the root mean square norm of the items' "
+        "encodings, that of the encoding as published, or this norm",
+    )
+    context: bool = Field(False, description="use the six time features as input")
     candidate_context: Literal["request_time", "last_interaction", "none"] = Field(
-        "request_time", description="time of a candidate: the request's, the last interaction's, or none"
+        "none", description="time of a candidate: the request's, the last interaction's, or none"
     )
     decoder_positions: bool = Field(
         False, description="let relative encodings (not by time) act in the decoder's cross-attention as well"
@@ -332,25 +341,30 @@ class NumericsSettings(Settings):
         return self
 
 
+SHARED_NEGATIVES = 1000  # of a batch, by default
 SHARED = ("softmax", "shared_softmax")  # losses whose negatives are shared by all targets of a batch
 
 
 class TrainingSettings(Settings):
     """How a cell is trained, and how its epoch is selected."""
 
-    learning_rate: Number = Field(1e-3, gt=0, description="AdamW's learning rate after warm-up")
-    batch_size: int = Field(256, ge=1, description="users per batch")
-    epochs: int = Field(50, ge=1, description="maximum number of epochs; an epoch has every training user once")
+    learning_rate: Number = Field(3e-3, gt=0, description="AdamW's learning rate after warm-up")
+    batch_size: int = Field(128, ge=1, description="users per batch")
+    epochs: int = Field(
+        60, ge=1, description="ceiling: patience ends a training; an epoch has every training user once"
+    )
     patience: int = Field(
-        5,
-        ge=1,
-        description="validations without improvement before training stops",
+        2, ge=1, description="validations without improvement before the rate falls (`schedule: plateau`) or training ends"
     )
     validate_every: int = Field(1, ge=1, description="epochs between two validations")
-    validation_users: int = Field(2000, ge=1, description="size of the fixed sample of validation users")
-    warmup_steps: int = Field(300, ge=0, description="linear warm-up")
-    schedule: Literal["constant", "linear"] = Field(
-        "constant", description="learning rate after warm-up: constant, or linear to 0 at the last epoch"
+    validation_users: int = Field(5000, ge=1, description="size of the fixed sample of validation users")
+    warmup_steps: int | None = Field(
+        None, ge=0, description="steps of linear warm-up; null: 100, at most a twentieth of the training"
+    )
+    schedule: Literal["plateau", "constant", "linear"] = Field(
+        "plateau",
+        description="learning rate after warm-up: divided by 5 whenever patience ends, twice before training ends; "
+        "constant; or linear to 0 at the last epoch",
     )
     weight_decay: Number = Field(0.0, ge=0, description="AdamW's weight decay")
     held_streams: dict[Literal["trunk", "encoding", "dropout", "order", "negatives"], Seed] = Field(
@@ -358,11 +372,13 @@ class TrainingSettings(Settings):
     )
     numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
     loss: Literal["shared_softmax", "softmax", "bce", "gbce", "ce"] = Field(
-        "bce",
+        "shared_softmax",
         description="softmax over `negatives` items that all targets of a batch share, or over the whole catalogue; "
         "binary cross-entropy, gBCE (gSASRec, RecSys 2023) or cross-entropy over each target's own `negatives`",
     )
-    negatives: int = Field(1, ge=1, description="negatives per target; shared_softmax: per batch")
+    negatives: int = Field(
+        1, ge=1, description="negatives per target; shared_softmax: per batch, and 1,000 unless the study says it"
+    )
     shared_negatives: Literal["uniform", "in_batch"] = Field(
         "uniform", description="shared_softmax: items drawn uniformly, or the batch's own targets with logQ correction"
     )
@@ -370,6 +386,14 @@ class TrainingSettings(Settings):
     keep_weights: bool = Field(
         False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _enough_negatives(cls, given: Any) -> Any:
+        """shared_softmax with its own default of `negatives`."""
+        if isinstance(given, dict) and given.get("loss", "shared_softmax") == "shared_softmax":
+            return {"negatives": SHARED_NEGATIVES, **given}
+        return given
 
 
 class EvaluationSettings(Settings):

@@ -145,7 +145,7 @@ def test_runs_that_diverge_are_results(
     assert [results.read_result(run.path)[0]["failure"] for run in runs] == failures
     assert [run.bring() for run in runs] == [False, False, False]
     monkeypatch.setattr("posrec.plan.work.on_gpu", lambda cell: True)
-    loaded = runs[0].study
+    loaded = runs[0].planned.study
     jobs.train_cells(loaded, [runs[0].cell])
     assert "3 runs: 0 trained, 3 were there, 3 failed" in capsys.readouterr().out
     monkeypatch.setattr(Run, "_train", lambda *_: pytest.fail("trained alone"))

@@ -218,7 +218,7 @@ def test_the_run_file_says_the_same_from_kept_weights(place: Path) -> None:
     first = toy.run(toy.make_study(training={"keep_weights": True}), "learnt")
     assert first.bring()
     said = results.read_content(first.path)["diagnostics"]
-    assert set(said) == {"gradient_norm", "users", "attention", "position", "encoding", "saturation"}
+    assert set(said) == {"gradient_norm", "users", "attention", "position", "encoding", "norms", "saturation"}
     both = toy.make_study(training={"keep_weights": True}, protocols=["sound", {"name": "ties", "ties": "released"}])
     second = toy.run(both, "learnt")
     before = {path: path.read_bytes() for path in first.stored.glob("weights*")}

@@ -76,7 +76,7 @@ def loss_and_gradients(data: Prepared, precision: str) -> list[torch.Tensor]:
     loss = binary_cross_entropy(model(batch.items, batch.tokens, batch.layout), batch)
     loss.backward()
     found = [loss.detach(), *(value.grad for value in model.parameters() if value.grad is not None)]
-    return [value.double() for value in found]
+    return [value.to_dense().double() for value in found]
 
 
 def test_a_model_with_routed_products(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def contents(one: Run) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("protocol", ["sound", "released"])
 def test_from_every_step_the_rest_is_the_same(data: Prepared, protocol: str, tmp_path: Path) -> None:
     """Saved to a file and read again after each step and epoch of 2 epochs, mid-epoch ones included."""
-    cell = make_cell("learnt", protocol, "fp32", dropout=0.3, epochs=2, warmup_steps=4, schedule="linear")
+    cell = make_cell("learnt", protocol, "fp32", dropout=0.3, epochs=2, schedule="linear")
     states = []
     file = Checkpoint(tmp_path / "checkpoint", {})
 

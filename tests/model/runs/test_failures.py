@@ -58,7 +58,7 @@ def test_an_encoding_that_raises_is_a_result_and_the_others_go_on(
         for encoding in ("none", "learnt")
         for seed in (1, 2, 3)
     }
-    failure = {"step": 1, "reason": "ValueError: angles of <Table at 0x...> do not fit"}
+    failure = {"step": 0, "reason": "ValueError: angles of <Table at 0x...> do not fit"}
     assert statuses["learnt", 1]["failure"] == failure
     plan.print_plan(loaded)
     shown = capsys.readouterr().out

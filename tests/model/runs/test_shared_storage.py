@@ -22,7 +22,7 @@ STUDY = {
     "datasets": {"toy": {"simulate": {"users": 40, "items": 25, "mean_length": 6}, "k_core": 2}},
     "encodings": ["none"],
     "model": {"dimension": 8, "heads": 2, "blocks": 1, "max_length": 8},
-    "training": {"epochs": 1, "batch_size": 32, "warmup_steps": 1},
+    "training": {"epochs": 1, "batch_size": 32},
     "seeds": [1, 2, 3],
 }
 

@@ -16,7 +16,7 @@ COLUMNS = {
     "runs": "finished scoring runs that hold it",
     "mean": "mean over these runs",
     "sd": "sample standard deviation (n - 1) over these runs",
-    "reference": "what it is compared with: chance of a probe, uniform attention, the angles' start, a random layer",
+    "reference": "what it is compared with: chance of a probe, uniform attention, value at the start, a random layer",
 }
 PLACES = {"content": "items", "encoded": "encoded items", "first_block": "first block"}
 SATURATED = {"zero": "saturated_at_0", "one": "saturated_at_1"}
@@ -71,6 +71,8 @@ def _all_measures(found: dict[str, Any]) -> Iterator[tuple[str, str, float | Non
         if name not in OF_ENCODING.values():
             reference = own.get(OF_ENCODING.get(name, ""), OVERLAP_AT_RANDOM if name == "halves_overlap" else None)
             yield name, "", value, reference
+    for name, (start, end) in found.get("norms", {}).items():
+        yield f"norm_of_{name}", "", end, start
     for bound, value in found.get("saturation", {}).items():
         yield SATURATED[bound], "", value, None
     yield from _gradient(found.get("gradient_norm", {}))

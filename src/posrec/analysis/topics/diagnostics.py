@@ -27,7 +27,8 @@ INTRODUCTION = (
     "above it (0: each has directions of its own), or the position's half has almost no weight beside the item's.",
 )
 HEADER = ("data set", "protocol", "settings", "encoding", "runs", "entropy by block", "by distance", "from end: items")
-MORE = ("encoded items", "first block", "from begin: first block", "spread of vectors", "spread of angles (at start)")
+MORE = ("encoded items", "first block", "from begin: first block", "norm beside the items' (at start)")
+SPREADS = ("spread of vectors", "spread of angles (at start)")
 LAST = ("position's weight", "halves' overlap", "scores at 0 or 1", "gradient norm", "its variation", "ties")
 
 
@@ -140,7 +141,9 @@ def rows(tables: Tables) -> Shown:
         for encoding in dict.fromkeys(own["encoding"]):
             runs = int(own.loc[own["encoding"] == encoding, "runs"].max())
             found.append((dataset, *key[1:], encoding, str(runs), *_row(own, encoding), number(ties[encoding], 3)))
-    return without_idle(((*HEADER, *MORE, *LAST), tuple(found)), len(tables.inputs.study.settings.protocols) > 1)
+    return without_idle(
+        ((*HEADER, *MORE, *SPREADS, *LAST), tuple(found)), len(tables.inputs.study.settings.protocols) > 1
+    )
 
 
 def _row(own: pd.DataFrame, encoding: str) -> tuple[str, ...]:
@@ -155,11 +158,17 @@ def _row(own: pd.DataFrame, encoding: str) -> tuple[str, ...]:
     by_block = [[value(f"attention_{name}", block) for block in _blocks(own)] for name in ("entropy", "distance_share")]
     start = value_of(own, encoding, "angle_spread", "", "reference")
     angles = f"{value('angle_spread')} ({_said(start)})" if np.isfinite(start) else ""
+    norms = [
+        value_of(own, encoding, "norm_of_positions", "", column) / value_of(own, encoding, "norm_of_items", "", column)
+        for column in ("mean", "reference")
+    ]
+    beside = f"{_said(norms[0])} ({_said(norms[1])})" if norms[0] > 0 else ""
     saturated = [value_of(own, encoding, f"saturated_at_{bound}") for bound in (0, 1)]
     return (
         *(" / ".join(values) for values in by_block),
         *(probed("from_end", place) for place in ("items", "encoded items", "first block")),
         probed("from_begin", "first block"),
+        beside,
         value("position_spread"),
         angles,
         value("position_weight"),

@@ -40,7 +40,9 @@ class NoEncoding(Encoding):
 
 
 class Table(Encoding):
-    """An encoding with one vector a row of a table, added."""
+    """An encoding with one vector per row of a table, added."""
+
+    amplifies = True
 
     def table(self) -> Tensor:
         """The vectors of all positions: (rows, D)."""
@@ -48,7 +50,11 @@ class Table(Encoding):
 
     def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
         """Add each row's vector. x: (T, D); rows: (T,). Returns (T, D)."""
-        return x + narrow(self.table().index_select(0, rows), x)
+        return x + narrow(self.vectors_at(rows), x)
+
+    def vectors_at(self, rows: Tensor, *times: Tensor) -> Tensor:
+        """The rows of the table. rows: (T,). Returns (T, D)."""
+        return self.amplified(self.table().index_select(0, rows))
 
     def measures(self) -> dict[str, float]:
         """How much the vectors differ from position to position, beside their size: 0 is one vector for all."""
@@ -81,7 +87,7 @@ class Absolute(Table):
 
 @register("learnt", "added")
 class Learnt(Table):
-    """A learnt vector for each position, added; N(0, 1) at the start.
+    """A learnt vector for each position, added; N(0, 1) at the start, times what `position_scale` says.
 
     Formula: x + p, p learnt
     Source: Kang and McAuley 2018 (SASRec), section 3.1
@@ -96,6 +102,10 @@ class Learnt(Table):
     def table(self) -> Tensor:
         """The learnt vectors: (rows, D)."""
         return self.vectors
+
+    def rescale(self, factor: float) -> None:
+        """Multiply the vectors."""
+        self.vectors.data.mul_(factor)
 
 
 @register("rotatory", "added", scale=10_000.0)
@@ -116,6 +126,10 @@ class Rotatory(Learnt):
     def table(self) -> Tensor:
         """Sines and cosines of the learnt angles: (rows, D)."""
         return rotatory_table(self.vectors, self.scale)
+
+    def rescale(self, factor: float) -> None:
+        """Multiply the sines and cosines: the angles stay."""
+        Encoding.rescale(self, factor)
 
     def measures(self) -> dict[str, float]:
         """Beside the table's: standard deviation of the angles over positions, mean over channels, in radians.
@@ -143,3 +157,7 @@ class AddedControl(Encoding):
     def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
         """Add the vector. x: (T, D). Returns (T, D)."""
         return x + self.vector
+
+    def rescale(self, factor: float) -> None:
+        """Multiply the vector."""
+        self.vector.data.mul_(factor)

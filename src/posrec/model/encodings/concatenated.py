@@ -23,7 +23,8 @@ class Concatenated(Table):
     def encode(self, x: Tensor, rows: Tensor, times: Tensor | None = None) -> Tensor:
         """The linear layer on item and position. x: (T, D); rows: (T,). Returns (T, D)."""
         of_item, of_position = self.weight.split(self.shape.dimension, dim=1)
-        table = nn.functional.linear(narrow(self.table(), of_position), of_position, self.bias)  # (rows, D)
+        vectors = narrow(self.amplified(self.table()), of_position)
+        table = nn.functional.linear(vectors, of_position, self.bias)  # (rows, D)
         return self.linear_op(x, of_item) + table.index_select(0, rows)
 
     def measures(self) -> dict[str, float]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+
+from posrec.model.encodings.scaled import Scaled
 
 Linear = Callable[..., Tensor]
 
@@ -83,7 +85,7 @@ class Pairs:
         raise ValueError("this encoding needs the items' times: give Tokens their `times` and `asked`")
 
 
-class Encoding(nn.Module):
+class Encoding(Scaled):
     """The interface, and no position at all: each method leaves things as they are."""
 
     second_softmax = False  # whether the released code has its second softmax here (switch rmha_softmax)
@@ -93,7 +95,7 @@ class Encoding(nn.Module):
     content = True  # whether scores hold the products of queries and keys; False: what `scores` returns, alone
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(shape.dimension)
         self.shape = shape
 
     @classmethod

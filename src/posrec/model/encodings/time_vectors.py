@@ -13,6 +13,7 @@ class TimeVector(Encoding):
     """An encoding with one vector a time, added."""
 
     reads_times = True
+    amplifies = True
 
     def vectors(self, times: Tensor) -> Tensor:
         """The vectors of times (T,) in days: (T, D) float64."""
@@ -22,7 +23,7 @@ class TimeVector(Encoding):
         """Add each time's vector. x: (T, D); times: (T,). Returns (T, D)."""
         if times is None:
             raise ValueError(f"{type(self).__name__} needs the items' times: give Tokens their `times`")
-        return x + narrow(self.vectors(times), x)
+        return x + narrow(self.amplified(self.vectors(times)), x)
 
 
 @register("abs_time", "time", base=10_000.0, scale=1.0)

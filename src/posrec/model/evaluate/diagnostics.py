@@ -23,6 +23,7 @@ from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Clock, Tokens, distinct_items
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
+from posrec.model.start_scale import item_norm, position_norm
 from posrec.model.train import Curve
 
 SAMPLE_USERS = 256
@@ -121,8 +122,17 @@ def measure(model: Carca, data: Prepared) -> dict[str, Any]:
         },
         "position": _probes({name: torch.cat(parts) for name, parts in vectors.items()}, np.concatenate(positions)),
         "encoding": {name: significant(value) for name, value in model.encoding.measures().items()},
+        "norms": norms(model, data),
         "saturation": saturation(model, data, requests),
     }
+
+
+def norms(model: Carca, data: Prepared) -> dict[str, list[float | None]]:
+    """Root mean square norms of the items' encodings and of the vectors of positions, at the start and at the end."""
+    ends = (item_norm(model, data), position_norm(model, data))
+    starts = model.start_norms or ends
+    names = ("items", "positions")
+    return {name: [significant(a), significant(b)] for name, a, b in zip(names, starts, ends, strict=True)}
 
 
 def sample_of(data: Prepared) -> Requests:

@@ -90,7 +90,7 @@ class SampledScorer(Scorer):
         if row == self.row:
             return
         self.row = row
-        self.item_rows = self.model.encoding.encode(self.parts, torch.full((self.padded,), row, device=self.device))
+        self.item_rows = self.model.encoding.place(self.parts, torch.full((self.padded,), row, device=self.device))
         if self.model.settings.head == "carca":
             self.query_rows = self._query_items(self.item_rows)
 

@@ -223,7 +223,7 @@ class Scorer:
         columns = self._rows(self._length(part)), self._context(part), self._asked(part)
         rows, context, asked = (torch.from_numpy(column).to(self.device) for column in columns)
         of_context = self.model.context_parts(context, self.context_weight)
-        encoded = self.model.encoding.encode(of_context, rows, *self.model.encoding.given(asked))
+        encoded = self.model.encoding.place(of_context, rows, *self.model.encoding.given(asked))
         return encoded - self.model.candidate_table(self.parts.new_zeros(1, self.parts.shape[1]))
 
     def score(self, requests: Requests, where: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
@@ -316,7 +316,7 @@ class Scorer:
     def _encode(self, x: Tensor, rows: Tensor) -> Tensor:
         """Candidates of the request with their position. x: (P, D); rows: (P,). Returns (P, D)."""
         times = torch.full((len(x),), self.asked, dtype=torch.float64, device=self.device)
-        return self.model.encoding.encode(x, rows, *self.model.encoding.given(times))
+        return self.model.encoding.place(x, rows, *self.model.encoding.given(times))
 
     def _query_items(self, items: Tensor) -> Tensor:
         """The items' share of the candidates' queries. items: (P, D). Returns (P, D)."""

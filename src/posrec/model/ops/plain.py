@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from posrec.model.attention import Layout, Relative, attend
 from posrec.model.ops.dropout import dropout
+from posrec.model.ops.log_sums import log_sums
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "leaky": lambda x: F.leaky_relu(x, 0.2),
@@ -64,6 +65,10 @@ class Ops:
     def look_up(self, table: Tensor, ids: Tensor) -> Tensor:
         """Rows of the item embedding. table: (I + 1, D); ids: (M,). Returns (M, D); the table's gradient is dense."""
         return F.embedding(ids, table)
+
+    def log_sums(self, logits: Tensor, correction: Tensor, index: Tensor, targets: Tensor) -> Tensor:
+        """See `log_sums.log_sums`. logits: (Tq, K). Returns (Tq,)."""
+        return log_sums(logits, correction, index, targets)
 
     def item_update(self, embedding: nn.Parameter, optimiser: torch.optim.AdamW) -> ItemUpdate:
         """What a training step does with the gradient that `look_up` gives. embedding: (I + 1, D)."""

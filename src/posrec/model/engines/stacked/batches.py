@@ -18,7 +18,8 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.attention import Group
 from posrec.model.batches import Batch, Part, PartSlots, Sampler, all_slots, context_at, no_users, slot_times
 from posrec.model.inputs import Clock, Items, Tokens, distinct_items
-from posrec.model.shared import HIDDEN, Shared
+from posrec.model.ops.log_sums import HIDDEN
+from posrec.model.shared import Shared
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from posrec.model.encodings import REGISTRY, Encoding
 from posrec.model.engines.devices import training_products
 from posrec.model.engines.stacked.batches import StackedBatch, stack_batches
 from posrec.model.engines.stacked.ops import SeedStreams, StackedOps
+from posrec.model.optimiser import make_optimiser
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
-from posrec.model.train import Steps, Training, make_optimiser
+from posrec.model.train import Steps, Training
 from posrec.study.encodings import find
 from posrec.study.study import Cell
 
@@ -33,6 +34,8 @@ def unsupported(cell: Cell) -> str:
     """Why the seeds of a cell cannot be stacked; empty where they can."""
     if cell.layout == "padded":
         return "rmha_softmax: released gives padding a weight, and a stack's batches are filled up with it"
+    if cell.training.schedule == "plateau":
+        return "schedule: plateau lowers the learning rate of each seed at an epoch of its own"
     kind = find(cell.encoding).kind
     turns = kind.own or REGISTRY[kind.name].rotate is not Encoding.rotate
     if cell.switches.rope_axis == "released" and turns:
@@ -47,7 +50,7 @@ class Stack:
         self.trainings, first = trainings, trainings[0]
         self.model, self.cell, self.loss_of = first.model, first.cell, first.loss_of
         self.parameters: dict[str, Any]
-        self.parameters, _ = stack_module_state([training.model for training in trainings])  # (S, ...) each
+        self.parameters, self.buffers = stack_module_state([one.model for one in trainings])  # (S, ...) each
         self.optimiser, self.rate = make_optimiser(self.parameters.values(), self.cell, first.sampler.steps)
         self.optimiser.load_state_dict(_stacked_state([training.optimiser.state_dict() for training in trainings]))
         self.rate.load_state_dict(first.rate.state_dict())
@@ -72,14 +75,13 @@ class Stack:
     def losses(self, batch: StackedBatch) -> Tensor:
         """The loss of each seed on its own batch, (S,)."""
 
-        def loss(parameters: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
+        def loss(state: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
             one = batch.of_one(tensors, self.model.causal)
-            return self.loss_of(
-                functional_call(self.model, parameters, (one.items, one.tokens, one.layout, one.shared)), one
-            )
+            inputs = (one.items, one.tokens, one.layout, one.shared)
+            return self.loss_of(functional_call(self.model, state, inputs), one)
 
         with training_products(self.cell.training.numerics):
-            return torch.vmap(loss)(self.parameters, batch.tensors)
+            return torch.vmap(loss)({**self.parameters, **self.buffers}, batch.tensors)
 
     def _bound_embeddings(self, ids: Tensor) -> None:
         """max_norm on the rows that the batches touch. ids: (S, M)."""
