@@ -124,6 +124,7 @@ class Table:
 
 FIGURES = (
     Figure("claims", "Which claims of the paper hold"),
+    Figure("leads", "Leads over none against the margin"),
     Figure("stability", "Scores of the seeds by encoding"),
     Figure("spread", "How much the seeds differ"),
     Figure("ranks", "Which encodings can be distinguished over all data sets", several_datasets),

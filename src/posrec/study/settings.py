@@ -379,6 +379,21 @@ class EvaluationSettings(Settings):
     candidates_seed: Seed = Field(default=0, description="seed of the frozen candidates")
 
 
+class MarginSettings(Settings):
+    """The smallest differences that matter, stated before the runs. Every verdict and figure uses them."""
+
+    relative: Number = Field(default=0.02, ge=0, description="of a level: share of the mean of `none`")
+    floor: Number = Field(default=0.1, ge=0, description="of a level: never below so many points")
+    ratio: Number = Field(default=1.5, gt=1, description="of two spreads over seeds: their ratio")
+    rate: Number = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="of two rates of runs that fail or collapse: their difference; also the largest share of runs "
+        "still rising with which a cell counts as trained to the end",
+    )
+
+
 class ReportSettings(Settings):
     """What the report shows. A change redraws it and trains nothing."""
 
@@ -386,16 +401,11 @@ class ReportSettings(Settings):
     stability: bool = Field(
         default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
     )
-    smallest_difference: Number = Field(
-        default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
-    )
     published: dict[Name, PaperDataset] = Field(
         default_factory=dict,
         description="data set of the study -> its name in the paper, whose figures are shown beside ours",
     )
-    smallest_ratio: Number = Field(
-        default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
-    )
+    margin: MarginSettings = Field(default_factory=MarginSettings, description="the smallest differences that matter")
 
 
 class StudySettings(Settings):

@@ -10,6 +10,7 @@ from posrec.analysis.tables.load import Inputs
 from posrec.analysis.tables.reading import listing
 from posrec.study.study import Study, numerics_note, padded_note
 
+WORDS = (*("ahead", "behind", "equivalent", "raises", "lowers", "leaves", "steadier", "less steady", "alike", "open"),)
 PROTOCOL_WORDS = {
     "sound": "every step of a history is a target, under a causal mask",
     "sound_last": "one target per sample, no mask",
@@ -81,6 +82,17 @@ def counted(names: "pd.Series[str]") -> str:
     return listing([f"{name} ({found.count(name)} of {len(found)})" for name in ordered])
 
 
+def counted_words(words: "pd.Series[str]", what: str) -> str:
+    """How often each word of the rule occurs, in the order of the rule.
+
+    >>> counted_words(pd.Series(["open", "ahead", "open"]), "comparisons")
+    'Of 3 comparisons: 1 ahead, 2 open.'
+    """
+    found = list(words.dropna())
+    named = [f"{found.count(word)} {word}" for word in WORDS if word in found]
+    return f"Of {len(found)} {what}: {', '.join(named) or 'none'}."
+
+
 def below(p: "pd.Series[float]", what: str) -> str:
     """How many tests are significant, from their p after Holm.
 
@@ -89,3 +101,12 @@ def below(p: "pd.Series[float]", what: str) -> str:
     """
     known = p.dropna()
     return f"{int((known <= ALPHA).sum())} of {len(known)} {what} are below {100 * ALPHA:g} % after Holm."
+
+
+def margin_note(study: Study) -> str:
+    """The margins, as every figure shows them."""
+    margin = study.settings.report.margin
+    return (
+        f"A difference of levels matters from {100 * margin.relative:g} % of the mean of none on (at least "
+        f"{margin.floor:g} points), a ratio of spreads from {margin.ratio:g} on (report.margin, set in advance)."
+    )
