@@ -40,10 +40,11 @@ Written by `python -m benchmarks.audit` from the runs in [runs/](runs), of these
 {studies}
 
 The studies are small on purpose: a subset of the users, few epochs, our own hyper-parameters. An effect is released
-minus sound over the same seeds, with a 95 % interval that holds for all effects on the metric in its study together. An
-effect raises or lowers where that interval is beyond the margin (2 % of the mean of `none`, at least 0.1 points), leaves
-where it is within; else it is open. The last columns say whether the switch changes an encoding's lead over `none`. `others` is the value of all other switches. Where several studies measure a switch, the table
-shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
+minus sound over the same seeds, with a 95 % interval that holds for all effects on the metric in its study together. A
+switch raises or lowers a level if that interval is beyond the margin (2 % of the mean of `none`, at least 0.1 points),
+and leaves it if the interval is within; else the effect is open. The last columns say whether the switch changes an
+encoding's lead over `none`. `others` is the value of all other switches. Where several studies measure a switch, the
+table shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
 switches; [switches.csv](switches.csv) has all columns.
 """
 

@@ -47,6 +47,7 @@ def study_keys(schema: dict[str, Any]) -> str:
         "training.numerics": definitions["NumericsSettings"],
         "evaluation": definitions["EvaluationSettings"],
         "report": definitions["ReportSettings"],
+        "report.margin": definitions["MarginSettings"],
         "datasets.NAME": definitions["DatasetSettings"],
         "datasets.NAME.simulate": definitions["SimulationSettings"],
         "datasets.NAME.table": definitions["TableSettings"],

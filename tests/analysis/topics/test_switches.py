@@ -156,7 +156,7 @@ def test_what_the_page_reads_from_the_dot_head() -> None:
     effects = pd.read_csv(folder / "switches.csv").query("switch == 'ties' and others == 'released'")
     effects = effects.query("study == 'audit_dot'").set_index(["dataset", "metric"])
     named = ["effect_points", "effect_low_points", "effect_high_points"]
-    assert effects.loc[("beauty_3000", "full_ndcg10"), named].astype(float).round(1).tolist() == [1.4, 1.0, 1.7]
-    assert effects.loc[("hin_800", "full_ndcg10"), named].astype(float).round(1).tolist() == [18.4, 17.4, 19.4]
-    assert round(float(effects.loc[("hin_800", "sampled_hit10"), "effect_points"]), 1) == 13.4
-    assert (effects["effect"] == "raises").all()
+    assert effects.loc[("beauty_3000", "full_ndcg10"), named].astype(float).round(1).tolist() == [1.5, 1.1, 1.9]
+    assert effects.loc[("hin_800", "full_ndcg10"), named].astype(float).round(1).tolist() == [18.3, 13.7, 21.1]
+    assert round(float(effects.loc[("hin_800", "sampled_hit10"), "effect_points"]), 1) == 13.5
+    assert effects["effect"].tolist().count("raises") == 3

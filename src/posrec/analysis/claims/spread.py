@@ -12,7 +12,7 @@ from posrec.analysis.stats.stability import count_word
 from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT
 from posrec.analysis.tables.duels import spread_ratios
 
-TEST = "intervals of the ratio by permutations, simultaneous by Sidak, against the margin"
+TEST = "intervals of the ratio by permutations, simultaneous by Sidak, against the margin (shown: for this ratio alone)"
 UNIT = "ratio of spreads"
 ADDED_OF = {
     "abs_con": "abs",

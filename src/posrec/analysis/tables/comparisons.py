@@ -14,7 +14,7 @@ from posrec.analysis.tables.load import GROUP, IDENTITY, Inputs
 from posrec.analysis.tables.reading import MOST_ROWS, Row, Shown, between, number
 
 SIMULTANEOUS = "bound that holds for all comparisons of the family together (max-T quantile, allowance for skewness)"
-RATIO = "bound of this ratio that holds for the family (permutations, from six healthy runs on)"
+RATIO = "95 % bound of this ratio for this comparison alone (permutations, from six healthy runs on)"
 COLUMNS = {
     **{name: IDENTITY[name] for name in (*GROUP, "encoding")},
     "against": "the encoding that it is compared with",
@@ -36,8 +36,8 @@ COLUMNS = {
     "spread_ratio": "spread over seeds (mean distance to the median, healthy runs) divided by that of the other",
     "spread_ratio_low": f"lower {RATIO}",
     "spread_ratio_high": f"upper {RATIO}",
-    "spread": "steadier, less steady or alike: the ratio's interval is beyond report.margin.ratio, or within it; else "
-    "open",
+    "spread": "steadier, less steady or alike: the ratio's interval that holds for the family (Sidak) is beyond "
+    "report.margin.ratio, or within it; else open",
     "spread_why": "what withheld a clearer word",
     "spread_p": "two-sided p of equal spreads by the same permutations, after Sidak over the family",
     "bad": "its runs that failed or collapsed",

@@ -14,13 +14,13 @@ import pandas as pd
 from scipy import stats
 
 from posrec.analysis.stats import maxt, outcomes, paired_spread, sequential, simultaneous, spreads
-from posrec.analysis.stats.threeway import AHEAD, BEHIND, OPEN, Margin, Word, ratio_verdict, verdict
+from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT, OPEN, Margin, Word, ratio_verdict, verdict
 from posrec.analysis.tables.load import PRIMARY
 from posrec.analysis.tables.scores import POINTS
 from posrec.study.settings import StudySettings
 
 ALPHA = 0.05
-STEADINESS: dict[Word, str] = {AHEAD: "less steady", BEHIND: "steadier", "equivalent": "alike", OPEN: OPEN}
+STEADINESS: dict[Word, str] = {AHEAD: "less steady", BEHIND: "steadier", EQUIVALENT: "alike", OPEN: OPEN}
 Looks = tuple[int, ...]
 
 
@@ -68,7 +68,8 @@ class Duel:
 class Found:
     """What a comparison says: the word, why a clearer one was withheld, and the figures behind it.
 
-    Levels in points, spreads as a ratio; NaN where the design allows no interval. p: adjusted over the family.
+    Levels in points, their bounds simultaneous; spreads as a ratio, their bounds of this comparison alone, while the
+    word is read from simultaneous ones. NaN where the design allows no interval. p: adjusted over the family.
     comparisons: of the family. decided_at: seeds of the look at which a study with looks decided it, 0 if open.
     """
 
@@ -174,24 +175,30 @@ def spread_ratios(duels: Sequence[Duel], of: Design) -> list[Found]:
 
     Paired where both sides score the same trainings (`stats.paired_spread`), else by permutations.
     """
-    each = sequential.alone(ALPHA, len(duels))
+    family = max(1, len(duels))
+    each, alone = sequential.alone(ALPHA, family), ALPHA
     if of.looks:
         seeds = max((duel.first.health.planned for duel in duels), default=0)
-        reached = [number for number, look in enumerate(of.looks) if look <= seeds]
-        each = sequential.nominal(of.looks, ALPHA, max(1, len(duels)))[reached[-1] if reached else 0]
-    return [_spread(duel, of.margin, each, len(duels)) for duel in duels]
+        look = max(0, sum(number <= seeds for number in of.looks) - 1)
+        each, alone = (sequential.nominal(of.looks, ALPHA, many)[look] for many in (family, 1))
+    return [_spread(duel, of.margin, each, alone, len(duels)) for duel in duels]
 
 
-def _spread(duel: Duel, margin: Margin, each: float, family: int) -> Found:
+def _spread(duel: Duel, margin: Margin, each: float, alone: float, family: int) -> Found:
+    """The word by the family's level, and the interval of this comparison alone: few seeds have no other."""
     common = duel.first.scores.index.intersection(duel.second.scores.index)
     pairs = len(common) if _same_trainings(duel) else min(len(duel.first.scores), len(duel.second.scores))
-    ratio = _ratio(duel, common, each)
-    if ratio is None:
+    ratio, shown = (_ratio(duel, common, level) for level in (each, alone))
+    if _same_trainings(duel) and len(common) and (duel.first.scores == duel.second.scores.reindex(common)).all():
+        return Found(
+            EQUIVALENT, "", 1.0, 1.0, 1.0, 1.0, float("nan"), pairs, family
+        )  # an evaluation that changes nothing
+    if ratio is None or shown is None:
         nan = float("nan")
         return Found(OPEN, _no_interval(pairs), _plain_ratio(duel), nan, nan, nan, nan, pairs, family)
     adjusted = float(-np.expm1(family * np.log1p(-min(ratio.p, 1 - 1e-12))))
     word = ratio_verdict(ratio.low, ratio.high, margin.ratio)
-    found = Found(word, "", ratio.ratio, ratio.low, ratio.high, adjusted, float("nan"), pairs, family)
+    found = Found(word, "", ratio.ratio, shown.low, shown.high, adjusted, float("nan"), pairs, family)
     return _withheld(found, duel, margin, each, spread=True)
 
 

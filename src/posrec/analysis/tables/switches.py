@@ -18,7 +18,7 @@ from posrec.study.protocols import single_switches
 
 METRICS = ("sampled_hit10", PRIMARY)  # the paper's metric, and ours
 BOUND = "95 % bound that holds for all effects on the metric together (max-T quantile, allowance for skewness)"
-RATIO = "95 % bound of this ratio that holds for the family (permutations, from six healthy pairs on)"
+RATIO = "95 % bound of this ratio for this comparison alone (permutations, from six healthy pairs on)"
 LEAD = "95 % bound of this difference that holds for all of the metric together"
 COLUMNS = {
     **{name: IDENTITY[name] for name in ("dataset", "settings", "encoding")},
@@ -39,7 +39,8 @@ COLUMNS = {
     "spread_ratio": "spread over seeds (mean distance to the median, healthy runs) released divided by that sound",
     "spread_ratio_low": f"lower {RATIO}",
     "spread_ratio_high": f"upper {RATIO}",
-    "spread": "steadier, less steady or alike with the switch released; else open",
+    "spread": "steadier, less steady or alike with the switch released, by intervals that hold for the family; else "
+    "open",
     "spread_why": "what withheld a clearer word",
     "spread_p": "two-sided p of equal spreads by the same permutations, after Sidak; paired where both sides score the "
     "same trainings",
@@ -86,7 +87,7 @@ def _turned(inputs: Inputs, metric: str) -> Iterator[tuple[dict[str, Any], Duel,
     of = duels.design(inputs.study.settings)
     runs = inputs.runs[inputs.runs["role"] == "scoring"]
     by_cell = runs.groupby(["protocol", "dataset", "settings", "encoding"], sort=False)
-    sides = {tuple(map(str, key)): duels.side(group, metric) for key, group in by_cell}
+    sides = {tuple(map(str, key)): duels.side(group, metric, f"{key[3]} under {key[0]}") for key, group in by_cell}
     for switch, others, sound, released in single_switches(inputs.study.protocols):
         for (protocol, *block, encoding), own in sides.items():
             other = sides.get((released.name, *block, encoding))
