@@ -189,7 +189,7 @@ def _spread(duel: Duel, margin: Margin, each: float, alone: float, family: int) 
     common = duel.first.scores.index.intersection(duel.second.scores.index)
     pairs = len(common) if _same_trainings(duel) else min(len(duel.first.scores), len(duel.second.scores))
     ratio, shown = (_ratio(duel, common, level) for level in (each, alone))
-    if _same_trainings(duel) and len(common) and (duel.first.scores == duel.second.scores.reindex(common)).all():
+    if _same_trainings(duel) and duel.first.scores.sort_index().equals(duel.second.scores.sort_index()):
         return Found(
             EQUIVALENT, "", 1.0, 1.0, 1.0, 1.0, float("nan"), pairs, family
         )  # an evaluation that changes nothing

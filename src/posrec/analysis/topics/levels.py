@@ -122,8 +122,8 @@ def _hatch(panel: Axes, rows: list[pd.DataFrame], names: list[str], tables: Tabl
     for row, cells in enumerate(rows):
         doubtful = cells[(cells["bad"] + cells["still_rising"]) > limit * cells["planned"]]
         for name in doubtful["encoding"]:
-            box = Rectangle((names.index(name), row), 1, 1, fill=False, hatch="////", edgecolor="white", linewidth=0)
-            panel.add_patch(box)
+            place = (names.index(name), row)
+            panel.add_patch(Rectangle(place, 1, 1, fill=False, hatch="///", edgecolor="white", alpha=0.4, linewidth=0))
 
 
 def _draw(panel: Axes, shown: pd.DataFrame, encodings: list[str], lowest: float) -> None:

@@ -97,7 +97,7 @@ def _look(run: "pd.Series[Any]", colour: str) -> dict[str, Any]:
     """A healthy run is a filled point, one still rising a hollow one, a collapsed one a red cross."""
     if run["collapsed"]:
         return {"marker": "x", "ms": 4.6, "mew": 1.2, "color": style.BAD}
-    if run["still_rising"] is True:
+    if pd.notna(run["still_rising"]) and run["still_rising"]:
         return {"marker": "o", "ms": 4.2, "mew": 1.0, "mec": colour, "mfc": "white"}
     return {"marker": "o", "ms": 4.2, "mew": 0.4, "mec": "white", "color": colour}
 
