@@ -3,6 +3,7 @@
 from posrec.analysis.report.answer import STRONG, unbeaten
 from posrec.analysis.stats import stability
 from posrec.analysis.stats.stability import ALPHA
+from posrec.analysis.stats.threeway import OPEN
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.reading import Row, listing
 from posrec.analysis.topics import wording
@@ -13,7 +14,13 @@ def summary(tables: Tables) -> list[str]:
     """The sentences that the report begins with."""
     said = [*_unbeaten(tables), _best_overall(tables)]
     if tables.inputs.spread:
-        return [*said, _leads_overall(tables), stability.seeds_note(_most_seeds(tables)), about_correlation(tables)]
+        return [
+            *said,
+            _leads_overall(tables),
+            *_look(tables),
+            stability.seeds_note(_most_seeds(tables)),
+            about_correlation(tables),
+        ]
     return [*said, "Levels only: spreads over seeds are not shown in this study (report.stability: false)."]
 
 
@@ -41,6 +48,16 @@ def _leads_overall(tables: Tables) -> str:
         return "No encoding could be compared with none."
     said = wording.counted_words(compared["level"], "comparisons with none")
     return f"{said} One error of 5 % covers the comparisons of a data set. {wording.margin_note(tables.inputs.study)}"
+
+
+def _look(tables: Tables) -> list[str]:
+    """The look of a study that adds seeds, and how many comparisons it has decided."""
+    study = tables.inputs.study
+    if not study.settings.looks:
+        return []
+    decided = int((tables["comparisons"]["level"] != OPEN).sum())
+    text = f"{decided} of {len(tables['comparisons'])} comparisons of levels are decided"
+    return [f"{len(study.settings.scoring_seeds)} seeds per cell{wording.look(study)}: {text}."]
 
 
 def _most_seeds(tables: Tables) -> int:

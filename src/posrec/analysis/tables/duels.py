@@ -96,7 +96,7 @@ class Design:
 def design(settings: StudySettings) -> Design:
     """The design of a study."""
     stated = settings.report.margin
-    return Design(Margin(stated.relative, stated.floor / POINTS, stated.ratio, stated.rate))
+    return Design(Margin(stated.relative, stated.floor / POINTS, stated.ratio, stated.rate), settings.looks)
 
 
 def health(runs: pd.DataFrame) -> Health:

@@ -55,7 +55,9 @@ def _scores(tables: Tables, cell: Cell) -> dict[int, np.ndarray]:
     """Seed -> (U,) NDCG@10 of each test user on the full catalogue, of the finished runs."""
     study = tables.inputs.study
     found = {
-        run.seed: _of_users(run.npz, cell) for run in planned_runs(study, [cell]) if run.seed in study.settings.seeds
+        run.seed: _of_users(run.npz, cell)
+        for run in planned_runs(study, [cell])
+        if run.seed in study.settings.scoring_seeds
     }
     return {seed: values for seed, values in found.items() if values is not None}
 

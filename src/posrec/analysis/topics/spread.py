@@ -32,7 +32,7 @@ def caption(tables: Tables) -> str:
         "deviation over seeds, the bar its 95 % interval: exact for normal scores; where some seeds collapse a "
         "bootstrap one (BCa) from 20 seeds on, and none below. Hollow: some runs failed, collapsed or were still "
         "rising, so the spread alone says little. The axis is logarithmic: further left is steadier. "
-        f"{seeds_note(len(tables.inputs.study.settings.seeds))}"
+        f"{seeds_note(len(tables.inputs.study.settings.scoring_seeds))}"
     )
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from posrec.analysis import registry
 from posrec.analysis.registry import Figure
+from posrec.analysis.stats import sequential
 from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import Inputs
@@ -53,8 +54,20 @@ def candidates(inputs: Inputs) -> str:
 
 def seeds(inputs: Inputs) -> str:
     """How many seeds score the encodings."""
-    n = len(inputs.study.settings.seeds)
-    return f"{n} seed{'s' if n != 1 else ''} per cell."
+    n = len(inputs.study.settings.scoring_seeds)
+    return f"{n} seed{'s' if n != 1 else ''} per cell{look(inputs.study)}."
+
+
+def look(study: Study) -> str:
+    """At which declared look a study is, and the error spent; empty for a study with a list of seeds."""
+    looks, now = study.settings.looks, len(study.settings.scoring_seeds)
+    if not looks:
+        return ""
+    used = 100 * sequential.spent(now / looks[-1], ALPHA)
+    return (
+        f", look {looks.index(now) + 1} of {len(looks)} (at {listing([str(seeds) for seeds in looks])} seeds); "
+        f"{used:.2g} % of the error of {100 * ALPHA:g} % is spent (O'Brien-Fleming)"
+    )
 
 
 def design(tables: Tables) -> str:
