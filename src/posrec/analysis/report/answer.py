@@ -37,7 +37,8 @@ def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[st
         return said + _left_out(tables, cells)
     best = scored.iloc[int(scored["full_ndcg10_mean"].argmax())]
     words = _Words(tables, key)
-    said = [*_unbeaten(tables, key, scored), _level(best, scored), *words.lead(best), *words.rivals(best, scored)]
+    said = [*_unbeaten(tables, key, scored), _level(best, scored), *words.lead(best)]
+    said += [*_with_users(tables, key, best), *words.rivals(best, scored)]
     said += [_steadiness(tables, key, scored), *_lost(cells), *_baselines(tables, key, scored)]
     return said + _left_out(tables, cells)
 
@@ -129,6 +130,21 @@ def _meaning(row: Row) -> str:
         BEHIND: f"It is behind none by more than {margin}.",
         EQUIVALENT: f"It is equivalent to none: the difference is within {margin}.",
     }.get(row["level"], f"Open: whether it differs by more than {margin} isn't decided.")
+
+
+def _with_users(tables: Tables, key: tuple[str, ...], best: Row) -> list[str]:
+    """What the lead would be with other test users as well, and which noise is the larger."""
+    rows = tables["user_intervals"]
+    for column, value in zip((*GROUP, "encoding"), (*key, best["encoding"]), strict=True):
+        rows = rows[rows[column] == value]
+    if rows.empty or pd.isna(rows.iloc[0]["low_points"]):
+        return []
+    row = rows.iloc[0]
+    return [
+        f"For other test users as well as other seeds: {between(row['low_points'], row['high_points'])}, "
+        f"{row['level']}. Seeds add {number(row['seed_error_points'])} points to its standard error, users "
+        f"{number(row['user_error_points'])}."
+    ]
 
 
 def _because(row: Row, column: str) -> str:
