@@ -53,9 +53,11 @@ def contrast(first: np.ndarray, second: np.ndarray, outcomes: np.ndarray) -> Con
     together = np.corrcoef(one, two)[0, 1]
     if abs(together) > 1 - ROUNDING:
         return None
-    two = two if together >= 0 else len(two) + 1 - two
-    kept = blocks.signs(len(one), DRAWS, np.random.default_rng(SEED)) > 0
     ranks = stats.rankdata(outcomes, axis=0)
+    with_one, with_two = (_unit(values[None]) @ _unit(ranks.T).T for values in (one, two))
+    held = ((with_one - together * with_two) * (with_two - together * with_one)).sum()
+    two = two if held >= 0 else len(two) + 1 - two  # given the other, both go the same way with the outcomes
+    kept = blocks.signs(len(one), DRAWS, np.random.default_rng(SEED)) > 0
     shares = _shares(np.where(kept, one, two), np.where(kept, two, one), ranks)
     differences = shares[0] - shares[1]
     p = float(np.mean(np.abs(differences) >= abs(differences[0]) - ROUNDING))
