@@ -99,7 +99,7 @@ def families(study: Study) -> list[Family]:
     """The families that the study has comparisons for, over its first protocol."""
     protocol = study.protocols[0].name
     cells = [cell for cell in study.cells if protocol in {one.name for one in cell.protocols}]
-    seeds, names = len(study.settings.scoring_seeds), study.settings.encodings
+    seeds, names = len(study.settings.seeds_of_all_looks), study.settings.encodings
     groups = {(cell.dataset, str(settings_of(cell))) for cell in cells}
     positions = [name for name in names if family_of(name) in POSITIONS]
     others, against_none = len(names) - 1, "none" in names
