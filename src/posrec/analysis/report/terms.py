@@ -33,14 +33,14 @@ TERMS: tuple[tuple[str, str], ...] = (
     (
         "Intervals",
         "95 %. Of a mean: Student's t. Of a difference: the same over seeds that both have, wider, so that the "
-        "intervals of all comparisons of a family hold together. Of a standard deviation: exact chi-square, for normal scores; "
-        "with few seeds, or seeds that collapse, it says less than it seems.",
+        "intervals of all comparisons of a family hold together. Of a standard deviation: exact chi-square, for normal "
+        "scores; with few seeds, or seeds that collapse, it says less than it seems.",
     ),
     (
         "Margin, ahead, behind, equivalent, open",
         "The margin is the smallest difference that matters, stated before the runs; figures show it as a band. Ahead "
-        "or behind: the whole interval of the difference is beyond the margin. Equivalent: the interval is within it, so "
-        "take the cheaper one. Open: neither, or too many runs were lost or still rising.",
+        "or behind: the whole interval of the difference is beyond the margin. Equivalent: the interval is within it, "
+        "so take the cheaper one. Open: neither, or too many runs were lost or still rising.",
     ),
     (
         "Lost and still rising runs",
