@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from posrec import versions
-from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import PRIMARY, Inputs
 from posrec.analysis.topics import style, switches
@@ -21,8 +20,18 @@ from posrec.study import study
 FOLDER = Path("docs/results/audit")
 DESCRIPTION = Path("docs/reference/released-code.md")
 MARKS = ("<!-- effects -->\n", "<!-- end of effects -->\n")
-EFFECTS = ("switch", "others", "cells", "seeds", "Hit@10, points", "NDCG@10, points", "sd ratio of Hit@10", "below 5 %")
+EFFECTS = (
+    "switch",
+    "others",
+    "cells",
+    "seeds",
+    "Hit@10, points",
+    "NDCG@10, points",
+    "spreads of Hit@10",
+    "beyond the margin",
+)
 STUDIES = ("audit", "audit_dot", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # as on the page
+WORDS = {"level": "effect", "spread": "spread"}
 COMPARISON = ["dataset", "settings", "encoding", "switch", "others", "metric"]
 INTRODUCTION = """# What each switch of the released code does, on real data
 
@@ -31,9 +40,11 @@ Written by `python -m benchmarks.audit` from the runs in [runs/](runs), of these
 {studies}
 
 The studies are small on purpose: a subset of the users, few epochs, our own hyper-parameters. An effect is released
-minus sound over the same seeds, with a 95 % interval for that comparison alone; p is Holm-corrected over all tests of
-the metric in its study. `others` is the value of all other switches. Where several studies measure a switch, the table
-shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
+minus sound over the same seeds, with a 95 % interval that holds for all effects on the metric in its study together. A
+switch raises or lowers a level if that interval is beyond the margin (2 % of the mean of `none`, at least 0.1 points),
+and leaves it if the interval is within; else the effect is open. The last columns say whether the switch changes an
+encoding's lead over `none`. `others` is the value of all other switches. Where several studies measure a switch, the
+table shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
 switches; [switches.csv](switches.csv) has all columns.
 """
 
@@ -114,7 +125,7 @@ def effects(table: pd.DataFrame) -> str:
         hit, ndcg = (rows[rows["metric"] == metric] for metric in ("sampled_hit10", PRIMARY))
         seeds = _range(hit["pairs"].astype(float), ".0f")
         levels = [_range(hit["effect_points"], "+.1f"), _range(ndcg["effect_points"], "+.2f")]
-        spread = _range(hit["sd_ratio"], ".2f")
+        spread = _range(hit["spread_ratio"], ".2f")
         lines.append((f"`{switch}`", str(others), str(len(hit)), seeds, *levels, spread, _found(rows)))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
@@ -125,8 +136,8 @@ def _range(values: "pd.Series[float]", form: str) -> str:
 
 
 def _found(rows: pd.DataFrame) -> str:
-    """On what an effect is significant after Holm, in how many of the tests."""
-    counts = {what: int((rows[p] <= ALPHA).sum()) for what, p in (("level", "p_holm"), ("spread", "spread_p_holm"))}
+    """What is beyond the margin, in how many of the comparisons."""
+    counts = {what: int(rows[word].isin(switches.DECIDED).sum()) for what, word in WORDS.items()}
     return ", ".join(f"{what} {count} of {len(rows)}" for what, count in counts.items() if count) or "nothing"
 
 

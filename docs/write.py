@@ -46,7 +46,9 @@ def study_keys(schema: dict[str, Any]) -> str:
         "training": schema["properties"]["training"],
         "training.numerics": definitions["NumericsSettings"],
         "evaluation": definitions["EvaluationSettings"],
+        "seeds with looks": definitions["SequentialSeeds"],
         "report": definitions["ReportSettings"],
+        "report.margin": definitions["MarginSettings"],
         "datasets.NAME": definitions["DatasetSettings"],
         "datasets.NAME.simulate": definitions["SimulationSettings"],
         "datasets.NAME.table": definitions["TableSettings"],
@@ -81,6 +83,8 @@ def kind(value: dict[str, Any]) -> str:
         first = value["anyOf"][0]
         optional = any(one.get("type") == "null" for one in value["anyOf"])
         return kind(first) + (" or null" if optional else "")
+    if "oneOf" in value:
+        return " or ".join(kind(one) for one in value["oneOf"])
     if "$ref" in value or value.get("type") == "object":
         return "keys below" if "properties" in value or "$ref" in value else "mapping"
     return "list" if value.get("type") == "array" else str(value.get("type", ""))

@@ -31,4 +31,4 @@ def test_the_papers_study_is_at_full_size() -> None:
     loaded = study.load(path)
     assert sum(len(cell.seeds) for cell in loaded.cells) > 10_000
     assert len(loaded.settings.datasets) == 8
-    assert len(loaded.settings.seeds) + len(loaded.settings.deviation_seeds) == 23
+    assert len(loaded.settings.scoring_seeds) + len(loaded.settings.deviation_seeds) == 23

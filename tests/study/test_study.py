@@ -185,3 +185,37 @@ def test_the_resolved_settings_are_the_same_study_again() -> None:
     again = study.from_dict(first.settings.model_dump(mode="json"))
     assert again.cells == first.cells
     assert again.settings == first.settings
+
+
+def test_declared_looks_train_the_seeds_of_the_current_one() -> None:
+    made = _with_seeds({"looks": [5, 8, 12], "now": 8, "first": 3})
+    assert made.settings.scoring_seeds == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert made.settings.looks == (5, 8, 12)
+    assert {cell.seeds for cell in made.cells} == {(3, 4, 5, 6, 7, 8, 9, 10)}
+    assert _with_seeds({"looks": [5, 8]}).settings.scoring_seeds == [1, 2, 3, 4, 5]
+    assert _with_seeds([1, 2, 9]).settings.looks == ()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ({"looks": [5, 8], "now": 7}, "seeds: now is one of the looks \\[5, 8\\], not 7"),
+        ({"looks": [8, 5]}, "seeds: looks are rising numbers of seeds"),
+        ({"look": [5]}, "seeds.look: unknown key; did you mean 'looks'"),
+        ({"looks": [5], "spend": "pocock"}, "seeds.spend: Input should be 'obrien_fleming'"),
+        ("five", "seeds: Input should be a valid array"),
+    ],
+)
+def test_looks_that_cannot_be_are_refused(seeds: object, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        _with_seeds(seeds)
+
+
+def test_deviation_seeds_stay_apart_from_all_looks() -> None:
+    with pytest.raises(StudyError, match=r"deviation_seeds: \[7\] are also in seeds"):
+        _with_seeds({"looks": [5, 8]}, [7, 20, 21])
+
+
+def _with_seeds(seeds: object, deviation: list[int] | None = None) -> study.Study:
+    raw = {"study": "s", "datasets": {"d": {"simulate": {"users": 100, "items": 50, "mean_length": 6}}}}
+    return study.from_dict({**raw, "encodings": ["none"], "seeds": seeds, "deviation_seeds": deviation or []})

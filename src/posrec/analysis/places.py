@@ -20,7 +20,8 @@ def analysis_id(study: Study) -> str:
     code = [*sorted(Path(__file__).parent.rglob("*")), Path(variation.__file__)]
     texts = [path.read_text(encoding="utf-8") for path in code if path.suffix in (".py", ".html", ".csv")]
     runs = [str(path) for path in run_files(study)]
-    return digest([runs, texts, study.settings.report.model_dump(), study.settings.deviation_seeds])
+    stated = [study.settings.report.model_dump(), study.settings.deviation_seeds, list(study.settings.looks)]
+    return digest([runs, texts, *stated])
 
 
 def analysis_files(study: Study) -> dict[str, list[Path]]:

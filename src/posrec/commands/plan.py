@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posrec.errors import DataError, StudyError
 from posrec.files import read_json
@@ -21,10 +21,14 @@ from posrec.study.schedule import warm_up_steps
 from posrec.study.study import Study, load
 from posrec.text import table
 
+if TYPE_CHECKING:
+    from posrec.analysis.claims.reach import Reach
+
 STATES = ("there", "failed", "in the store", "to evaluate", "to train")
 COLUMNS = ("data set", "cells", "runs", *STATES)
 SHOWN_JOBS = 40
 COST = ("data set", "counts", "runs", "core-hours", "longest run, min", "memory, MB", "disk, MB")
+REACH = ("comparisons", "in the family", "seeds", "smallest p", "power", "seeds for 80 %", "detects with 80 %")
 GPU_BASIS = (
     "an estimate, not measured: a third of the rates in an A100's data sheet and 5 ms per step, one run at a time"
 )
@@ -42,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         speed, source = calibration.speed(), "measured on this machine"
     print_plan(loaded)
     print_estimate(loaded, speed, source)
+    print_reach(loaded)
     if any(work.on_gpu(cell) or cell.training.numerics.engine == "numba" for cell in loaded.cells):
         from posrec.model.engines import devices
 
@@ -207,6 +212,38 @@ def print_estimate(loaded: Study, speed: Mapping[str, float], source: str) -> No
     print(f"GPU-hours: about {_gpu_hours(loaded):.1f} ({GPU_BASIS})")
     for line in _unknown(found):
         print(line)
+
+
+def print_reach(loaded: Study) -> None:
+    """Print for each family of comparisons and each claim what the study can decide, and what it can't."""
+    if not loaded.settings.report.stability:
+        return
+    from posrec.analysis.claims import reach  # statistics, which other parts of the plan do without
+
+    relative, source = reach.deviation(loaded)
+    found = list(reach.reaches(loaded, relative))
+    margin = loaded.settings.report.margin
+    print("\nwhat it can decide")
+    print(table(REACH, [_reach_row(one) for one in found]))
+    print(
+        f"power is for twice the margin: a difference of levels of {200 * margin.relative:g} % of none's mean, a ratio "
+        f"of spreads of {margin.ratio**2:g}"
+    )
+    print(f"differences of one seed scatter by {100 * relative:.1f} % of none's mean, {source}")
+    if lost := [one.family.name for one in found if not one.decides]:
+        print(f"this study can't be expected to decide: {'; '.join(lost)}")
+
+
+def _reach_row(one: "Reach") -> list[str]:
+    power = "?" if one.power is None else f"{100 * one.power:.0f} %"
+    needed = "-" if one.power is None else "above 1000" if one.seeds_needed is None else str(one.seeds_needed)
+    sizes = (str(one.family.comparisons), str(one.family.seeds), f"{one.smallest_p:.2g}")
+    detects = "-" if one.power is None else "nothing" if one.detects == float("inf") else _detects(one)
+    return [one.family.name, *sizes, power, needed, detects]
+
+
+def _detects(one: "Reach") -> str:
+    return f"{100 * one.detects:.0f} %" if one.family.of == "level" else f"ratio {one.detects:.1f}"
 
 
 def _total(known: Sequence[Estimate]) -> Estimate:

@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from posrec.analysis.places import analysis_id, provenance_files
-from posrec.analysis.tables import marker
+from posrec.analysis.tables import looks, marker
 from posrec.errors import DataError
 from posrec.files import read_json, write_text
 from posrec.plan import ids
@@ -97,6 +97,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
         ("runs", ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))),
         ("with a record", f"{len(records)} of {len(runs)}"),
         ("analysis id", analysis_id(study)),
+        ("results looked at", looks.note(study)),
         ("commit", _counted(_commit(record) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),
         ("layout", _counted(record.get("layout", NOT_RECORDED) for record in records)),

@@ -130,7 +130,7 @@ def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix
 
 
 def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
-    location = [part for part in issue["loc"] if part != "[key]"]
+    location = [part for part in issue["loc"] if not str(part).startswith("[")]  # keys of mappings, forms of a value
     key = ".".join(str(part) for part in ([prefix] if prefix else []) + location)
     if issue["type"] == "extra_forbidden":
         allowed = _keys_at(model, location[:-1])
@@ -158,7 +158,8 @@ def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel] | 
             continue  # a list index or the name of a data set
         annotation = current.model_fields[part].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        plain = (getattr(option, "__origin__", option) for option in options)
+        current = next((o for o in plain if isinstance(o, type) and issubclass(o, BaseModel)), None)
     return current
 
 

@@ -12,8 +12,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     field_validator,
     model_serializer,
@@ -403,6 +405,21 @@ class EvaluationSettings(Settings):
     candidates_seed: Seed = Field(default=0, description="seed of the frozen candidates")
 
 
+class MarginSettings(Settings):
+    """The smallest differences that matter, stated before the runs. Every verdict and figure uses them."""
+
+    relative: Number = Field(default=0.02, ge=0, description="of a level: share of the mean of `none`")
+    floor: Number = Field(default=0.1, ge=0, description="of a level: never below so many points")
+    ratio: Number = Field(default=1.5, gt=1, description="of two spreads over seeds: their ratio")
+    rate: Number = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="of two rates of runs that fail or collapse: their difference; also the largest share of runs "
+        "still rising with which a cell counts as trained to the end",
+    )
+
+
 class ReportSettings(Settings):
     """What the report shows. A change redraws it and trains nothing."""
 
@@ -410,16 +427,52 @@ class ReportSettings(Settings):
     stability: bool = Field(
         default=True, description="show spreads over seeds (needs at least 3 seeds); false: levels only"
     )
-    smallest_difference: Number = Field(
-        default=0.1, gt=0, description="smallest difference of NDCG@10 (full catalogue) that matters, in points"
-    )
     published: dict[Name, PaperDataset] = Field(
         default_factory=dict,
         description="data set of the study -> its name in the paper, whose figures are shown beside ours",
     )
-    smallest_ratio: Number = Field(
-        default=1.5, gt=1, description="smallest ratio of two standard deviations over seeds that matters"
+    margin: MarginSettings = Field(default_factory=MarginSettings, description="the smallest differences that matter")
+
+
+class SequentialSeeds(Settings):
+    """Seeds added in declared steps until each comparison is decided, with one error of 5 % over all looks."""
+
+    looks: list[int] = Field(min_length=1, description="numbers of seeds at which the results are looked at, rising")
+    now: int | None = Field(
+        default=None,
+        description="seeds trained now: one of `looks`, by default the first; raise it to the next look to go on",
     )
+    first: Seed = Field(default=1, description="the first seed; the others follow it")
+    spend: Literal["obrien_fleming"] = Field(
+        default="obrien_fleming", description="how the error is spent over the looks: little early, most at the last"
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> "SequentialSeeds":
+        if self.looks != sorted(set(self.looks)) or self.looks[0] < 3:
+            raise ValueError(f"looks are rising numbers of seeds from 3 on, not {self.looks}")
+        if self.now is not None and self.now not in self.looks:
+            raise ValueError(f"now is one of the looks {self.looks}, not {self.now}")
+        return self
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the current look.
+
+        >>> SequentialSeeds(looks=[5, 8], now=None).seeds
+        [1, 2, 3, 4, 5]
+        """
+        return list(range(self.first, self.first + (self.now or self.looks[0])))
+
+
+def _form_of_seeds(value: Any) -> str:
+    return "[looks]" if isinstance(value, dict | SequentialSeeds) else "[list]"
+
+
+Seeds = Annotated[
+    Annotated[list[Seed], Field(min_length=1), Tag("[list]")] | Annotated[SequentialSeeds, Tag("[looks]")],
+    Discriminator(_form_of_seeds),
+]
 
 
 class StudySettings(Settings):
@@ -439,7 +492,10 @@ class StudySettings(Settings):
         default_factory=dict, description="training settings; a list is a dimension of the grid"
     )
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="evaluation")
-    seeds: list[Seed] = Field(min_length=1, description="seeds for the scores of the encodings")
+    seeds: Seeds = Field(
+        description="seeds for the scores of the encodings: a list, or declared looks such as "
+        "{looks: [5, 8, 12, 18, 25], now: 5} for a study that adds seeds until it is decided"
+    )
     deviation_seeds: list[Seed] = Field(
         default_factory=list,
         description="seeds of `none` that estimate each data set's deviation; disjoint from `seeds`",
@@ -449,6 +505,23 @@ class StudySettings(Settings):
         description="keep the cells that match one of these (keys: dataset, encoding, protocol, any setting)",
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="report")
+
+    @property
+    def scoring_seeds(self) -> list[int]:
+        """The seeds that score the encodings: those listed, or those of the current look."""
+        return self.seeds.seeds if isinstance(self.seeds, SequentialSeeds) else self.seeds
+
+    @property
+    def seeds_of_all_looks(self) -> list[int]:
+        """The seeds up to the last look."""
+        if isinstance(self.seeds, SequentialSeeds):
+            return list(range(self.seeds.first, self.seeds.first + self.seeds.looks[-1]))
+        return self.seeds
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The declared looks; empty for a list of seeds."""
+        return tuple(self.seeds.looks) if isinstance(self.seeds, SequentialSeeds) else ()
 
     @field_validator("only")
     @classmethod

@@ -96,7 +96,7 @@ def _check_encodings(settings: schema.StudySettings, where: str) -> None:
 
 
 def _check_seeds(settings: schema.StudySettings, where: str) -> None:
-    common = sorted(set(settings.seeds) & set(settings.deviation_seeds))
+    common = sorted(set(settings.seeds_of_all_looks) & set(settings.deviation_seeds))
     if common:
         raise StudyError(
             f"{where}: deviation_seeds: {common} are also in seeds; a deviation estimated on the seeds that score the "
@@ -108,7 +108,7 @@ def _check_seeds(settings: schema.StudySettings, where: str) -> None:
         )
     if not settings.report.stability:
         return
-    for key, seeds in (("seeds", settings.seeds), ("deviation_seeds", settings.deviation_seeds or [0, 1, 2])):
+    for key, seeds in (("seeds", settings.scoring_seeds), ("deviation_seeds", settings.deviation_seeds or [0, 1, 2])):
         if len(set(seeds)) < MIN_SEEDS:
             raise StudyError(
                 f"{where}: {key}: a stability study needs at least {MIN_SEEDS} different seeds "
@@ -138,7 +138,7 @@ def _check_published(settings: schema.StudySettings, where: str) -> None:
 
 def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
     for key in ("encodings", "seeds", "deviation_seeds"):
-        values = getattr(settings, key)
+        values = settings.scoring_seeds if key == "seeds" else getattr(settings, key)
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
             raise StudyError(f"{where}: {key}: {', '.join(twice)} is listed twice; remove one")
@@ -166,7 +166,7 @@ def _sharing(protocols: tuple[Protocol, ...]) -> list[list[Protocol]]:
 
 def _seeds(settings: schema.StudySettings, encoding: str, first: bool) -> tuple[int, ...]:
     """The deviation is measured with `none` under the study's first protocol."""
-    return tuple(settings.seeds) + (tuple(settings.deviation_seeds) if encoding == "none" and first else ())
+    return tuple(settings.scoring_seeds) + (tuple(settings.deviation_seeds) if encoding == "none" and first else ())
 
 
 def _grid(

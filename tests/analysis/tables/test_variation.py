@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.text import Text
-from scipy import stats
 
 from posrec.analysis import registry
 from posrec.analysis.tables import build, independent, thresholds
@@ -151,23 +150,26 @@ def test_subsets_are_not_independent(here: Path) -> None:
     assert not registry.shares_sources(made_up.make_study(3))
 
 
-def test_users_are_resampled_inside_seeds(here: Path) -> None:
+def test_users_are_crossed_with_seeds(here: Path) -> None:
     study = made_up.make_study(encodings=["none", "rope"], seeds=list(range(1, 11)))
     made_up.write_study(study, made_up.plain_score)
     for cell in study.cells:
-        for seed in study.settings.seeds:
+        for seed in study.settings.scoring_seeds:
             record = made_up.run_record(study, cell, seed, 0.1)
             first = np.array([0, 0, 0, 99]) if cell.encoding == "rope" else np.array([0, 0, 99, 99])
             ranks = {"sound.full_greater": first, "sound.full_tied": np.zeros(4, int)}
             results.write_result(planned_run(study, cell, seed).path, record, ranks)
     [row] = build.build_tables(study)["user_intervals"].to_dict("records")
     assert (row["seeds"], row["users"], row["advantage_points"]) == (10, 4, 25)
-    # one user of four gains: how often 40 draws hold it is binomial, of 40 and 1/4
-    expected = 100 * stats.binom.ppf([0.025, 0.975], 40, 0.25) / 40
-    assert (row["two_level_low_points"], row["two_level_high_points"]) == pytest.approx(expected, abs=2.6)
+    # the same user of four gains 100 points in every seed: sd 50 between users, none between seeds
+    assert (row["seed_sd_points"], row["user_sd_points"]) == (0, pytest.approx(50))
+    assert (row["seed_error_points"], row["user_error_points"]) == (0, pytest.approx(25))
+    assert row["low_points"] <= 0 < 75 <= row["high_points"]
+    assert row["level"] == "open"  # users inside seeds would call it ahead: 12.5 to 40
 
 
 def test_few_seeds_have_no_interval_over_users(here: Path) -> None:
     found = _write(made_up.make_study(), here)["user_intervals"]
     assert set(found["seeds"].dropna()) <= {0, 3}
-    assert found["two_level_low_points"].isna().all()
+    assert found["low_points"].isna().all()
+    assert set(found["level"]) == {"open"}

@@ -64,14 +64,23 @@ def test_an_effect_is_found_with_its_sign_and_size(here: Path) -> None:
     assert list(rows["encoding"]) == ["none", "rope"]
     assert rows["effect_points"].tolist() == pytest.approx([2.0, 2.0], abs=0.06)
     assert (rows["effect_low_points"] > 1.9).all()
-    assert rows["p"].tolist() == [2 / 2**10] * 2
-    assert (rows["p_holm"] < 0.05).all()
-    assert (rows["sd_ratio"] < 0.8).all()
+    assert (rows["p"] < 0.05).all()
+    assert (rows["smallest_p"] == 2 / 2**10).all()
+    assert rows["margin_points"].tolist() == pytest.approx([0.24, 0.24], abs=0.01)  # 2 % of none
+    assert rows["effect"].tolist() == ["raises", "raises"]
+    assert (rows["spread_ratio"] < 0.8).all()
+    assert np.isnan(rows["lead_change_points"].iloc[0])  # none has no lead
+    assert rows["lead_change_points"].iloc[1] == pytest.approx(0, abs=1e-9)
     nothing = table[table["switch"] == "ties"]  # the made-up blocks are the same under every evaluation
     assert nothing["effect_points"].tolist() == [0.0] * len(nothing)
     assert (nothing["p"] == 1).all()
+    assert (nothing["effect"] == "leaves").all()  # two evaluations of the same trainings
+    assert (nothing["spread"] == "alike").all()
     said = " ".join(switches.answers(table))
-    assert "level below 5 % after Holm: causal. Not significant: ties and dot_head" in said
+    assert (
+        "Effect on the level beyond the margin: causal. Within the margin in some cell, beyond it in none: ties" in said
+    )
+    assert "lead over none changes by more than the margin with: none" in said
     assert "No score changes at all with: ties" in said
 
 
@@ -147,7 +156,7 @@ def test_what_the_page_reads_from_the_dot_head() -> None:
     effects = pd.read_csv(folder / "switches.csv").query("switch == 'ties' and others == 'released'")
     effects = effects.query("study == 'audit_dot'").set_index(["dataset", "metric"])
     named = ["effect_points", "effect_low_points", "effect_high_points"]
-    assert effects.loc[("beauty_3000", "full_ndcg10"), named].astype(float).round(1).tolist() == [1.4, 1.0, 1.7]
-    assert effects.loc[("hin_800", "full_ndcg10"), named].astype(float).round(1).tolist() == [18.4, 17.4, 19.4]
-    assert round(float(effects.loc[("hin_800", "sampled_hit10"), "effect_points"]), 1) == 13.4
-    assert set(effects["p_holm"].round(2)) == {0.03}
+    assert effects.loc[("beauty_3000", "full_ndcg10"), named].astype(float).round(1).tolist() == [1.5, 1.1, 1.9]
+    assert effects.loc[("hin_800", "full_ndcg10"), named].astype(float).round(1).tolist() == [18.3, 13.7, 21.1]
+    assert round(float(effects.loc[("hin_800", "sampled_hit10"), "effect_points"]), 1) == 13.5
+    assert effects["effect"].tolist().count("raises") == 3

@@ -1,8 +1,9 @@
 """Which claims of arXiv 2405.10436 these results support, contradict, or cannot decide.
 
-Each claim is judged for each protocol of the study, over all of its data sets and settings. Every verdict other than
-"not decidable" rests on a test whose error rate was measured (docs/measured/statistics-checked.md), with Holm over all
-tests that the verdict looks at.
+Each claim is judged for each protocol of the study, over all of its data sets and settings as one family. CLAIMS has
+each rule in words and code. Every claim is decided in one order (`verdict.decide`): evidence for and against leaves it
+open, one of them decides it. Words come from the one rule for comparisons (`tables.duels`), whose error rates were
+measured (docs/measured/rules-coverage.csv).
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from posrec.analysis.claims import levels, settings, spread
 from posrec.analysis.claims.evidence import Evidence
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict
 from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.independent import independent_names
 from posrec.analysis.tables.load import IDENTITY
 from posrec.analysis.tables.reading import Row, Shown, between, number, without_idle
 
@@ -21,44 +23,106 @@ COLUMNS = {
     "protocol": IDENTITY["protocol"],
     "claim": "claim of the paper, C1 to C9",
     "statement": "what it says",
+    "rule": "when it counts as supported or contradicted; else it isn't decidable",
     "verdict": f"{SUPPORTED}, {CONTRADICTED} or {OPEN}",
     "estimate": "the value that the verdict shows",
     "low": "lower bound of the estimate",
     "high": "upper bound of the estimate",
     "unit": "unit of the estimate",
     "test": "how it was tested",
-    "p": "two-sided p after Holm over all tests that the verdict looks at",
-    "smallest_p": "smallest p after Holm that this many data sets or seeds can reach",
-    "tests": "number of tests that Holm counts",
+    "p": "two-sided p of the shown comparison, adjusted over the family; verdicts are read from intervals",
+    "smallest_p": "smallest p that this many data sets or seeds can reach",
+    "tests": "comparisons of the family",
     "reason": "why the verdict is what it is",
 }
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper and how it is judged."""
+    """A claim of the paper, the rule that decides it in words, and the code of that rule."""
 
     name: str
     statement: str
+    rule: str
     judge: Callable[[Evidence, str], Verdict]
 
 
 CLAIMS = (
-    Claim("C1", "The encoding changes Hit@10 and NDCG@10", levels.encoding_matters),
-    Claim("C2", "The encoding changes the spread over seeds", spread.encoding_matters),
-    Claim("C3", "RMHA-4 is the steadiest, above all where the deviation is high", spread.rmha4_is_steadiest),
-    Claim("C4", "Rotatory (or with concatenation) is best where the deviation is low", levels.rotatory_is_best),
-    Claim("C5", "Concatenated encodings are steadier than added ones", spread.concatenated_are_steadier),
-    Claim("C6", "Deviation, more than sparsity, says which encoding works", settings.deviation_decides),
-    Claim("C7", "Positions add information that time does not hold", levels.position_adds_to_time),
-    Claim("C8", "Leaky ReLU and SiLU differ little in spread", settings.activations_are_alike),
-    Claim("C9", "Longer training keeps the order of the encodings", settings.longer_training_keeps_order),
+    Claim(
+        "C1",
+        "The encoding changes Hit@10 and NDCG@10",
+        "Supported: some positional encoding is ahead of none, or behind, in both metrics, and against its capacity "
+        "control as well. Contradicted: each is equivalent to none in both.",
+        levels.encoding_matters,
+    ),
+    Claim(
+        "C2",
+        "The encoding changes the spread over seeds",
+        "Supported: the spread of some positional encoding differs from that of none by more than the margin's ratio, "
+        "and from its capacity control's as well. Contradicted: each is alike.",
+        spread.encoding_matters,
+    ),
+    Claim(
+        "C3",
+        "RMHA-4 is the steadiest, above all where the deviation is high",
+        "On data sets of high deviation. Supported: on one of them rmha4 is steadier than none and every other "
+        "positional encoding. Contradicted: on one of them another is steadier than rmha4.",
+        spread.rmha4_is_steadiest,
+    ),
+    Claim(
+        "C4",
+        "Rotatory (or with concatenation) is best where the deviation is low",
+        "On data sets of low deviation. Supported: on one of them one of the two is ahead of none and every other "
+        "positional encoding. Contradicted: on one of them another is ahead of both.",
+        levels.rotatory_is_best,
+    ),
+    Claim(
+        "C5",
+        "Concatenated encodings are steadier than added ones",
+        "Supported: more than half of the pairs are steadier concatenated, and none less steady. Contradicted: the "
+        "reverse.",
+        spread.concatenated_are_steadier,
+    ),
+    Claim(
+        "C6",
+        "Deviation, more than sparsity, says which encoding works",
+        "Over independent data sets. Supported: deviation given sparsity explains more of the advantages over none "
+        "than sparsity given deviation (one contrast of both). Contradicted: less.",
+        settings.deviation_decides,
+    ),
+    Claim(
+        "C7",
+        "Positions add information that time does not hold",
+        "Where none is blind to order and the context is fed. Supported: some positional encoding is ahead of none, "
+        "and of its capacity control. Contradicted: each is equivalent to none or behind.",
+        levels.position_adds_to_time,
+    ),
+    Claim(
+        "C8",
+        "Leaky ReLU and SiLU differ little in spread",
+        "Supported: with every encoding the two spreads are alike. Contradicted: with some they differ by more than "
+        "the margin's ratio.",
+        settings.activations_are_alike,
+    ),
+    Claim(
+        "C9",
+        "Longer training keeps the order of the encodings",
+        "Supported: on every data set the order with fewer epochs correlates with that with more, on other seeds. "
+        "Contradicted: two encodings change places, each time by more than the margin.",
+        settings.longer_training_keeps_order,
+    ),
 )
 
 
 def build(tables: Tables) -> pd.DataFrame:
     """The verdicts of a study; columns: COLUMNS."""
-    return claim_table(Evidence(tables.inputs, tables["datasets"], tables["comparisons"], tables["correlation"]))
+    return claim_table(evidence_of(tables))
+
+
+def evidence_of(tables: Tables) -> Evidence:
+    """What the claims of a study are judged by."""
+    independent = tuple(independent_names(tables))
+    return Evidence(tables.inputs, tables["datasets"], tables["cells"], independent)
 
 
 def claim_table(evidence: Evidence) -> pd.DataFrame:
@@ -66,7 +130,7 @@ def claim_table(evidence: Evidence) -> pd.DataFrame:
     if not evidence.inputs.spread:
         return pd.DataFrame(columns=list(COLUMNS))
     rows = [
-        {"protocol": name, "claim": claim.name, "statement": claim.statement}
+        {"protocol": name, "claim": claim.name, "statement": claim.statement, "rule": claim.rule}
         | asdict(claim.judge(evidence.of(name), name))
         for name in (protocol.name for protocol in evidence.inputs.study.protocols)
         for claim in CLAIMS

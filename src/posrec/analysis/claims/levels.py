@@ -1,34 +1,32 @@
-"""Verdicts on claims about the level of the metrics: C1, C4, C7."""
+"""Verdicts on claims about the level of the metrics: C1, C4, C7. `judge.CLAIMS` says each rule in words."""
 
-import pandas as pd
+from posrec.analysis.claims.evidence import Case, Evidence, Group
+from posrec.analysis.claims.verdict import OPEN, Verdict, decide, figures_of, lacking, open_cases
+from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT
+from posrec.analysis.tables.duels import levels
 
-from posrec.analysis.claims.evidence import Evidence, Row
-from posrec.analysis.claims.verdict import (
-    CONTRADICTED,
-    OPEN,
-    SUPPORTED,
-    Verdict,
-    cannot_reach,
-    lacking,
-    too_few_for_levels,
-)
-from posrec.analysis.stats.multiplicity import holm
-from posrec.analysis.stats.stability import ALPHA
-
-TEST = "sign flips of differences paired by seed"
-ROTATORY = {"rotatory", "rotatory_con"}
+TEST = "simultaneous intervals of differences paired by seed against the margin; p: max-T"
+ROTATORY = ("rotatory", "rotatory_con")
+METRICS = ("full_ndcg10", "full_hit10")
+NONE_AND_ANOTHER = "`none` beside a positional encoding, both with three healthy runs of the same seeds"
 
 
 def encoding_matters(evidence: Evidence, protocol: str) -> Verdict:
-    """C1: some encoding's level differs from that of `none` by what matters.
-
-    Contradicted where every simultaneous interval is within the smallest difference that matters.
-    """
-    return _differs(evidence, evidence.against_none().dropna(subset=["p"]), either_way=True)
+    """C1, on both metrics."""
+    by_metric = [_tested(evidence.against_none(levels, metric)) for metric in METRICS]
+    ndcg, hit = by_metric
+    if not ndcg:
+        return lacking(NONE_AND_ANOTHER)
+    both = [one for one, other in zip(ndcg, hit, strict=True) if one.word == other.word and _moved(one)]
+    shown = _largest(both or ndcg)
+    supports = f"{_named(shown)}, and as clearly in Hit@10; {len(both)} of {len(ndcg)} show it." if both else ""
+    alike = all(case.word == EQUIVALENT for cases in by_metric for case in cases)
+    contradicts = "Every encoding is equivalent to none within the margin, in NDCG@10 and Hit@10." if alike else ""
+    return decide(figures_of(shown, TEST, "points of NDCG@10"), supports, contradicts, _undecided(ndcg, shown))
 
 
 def position_adds_to_time(evidence: Evidence, protocol: str) -> Verdict:
-    """C7: with the context fed, and where `none` is blind to order, some encoding is ahead of `none`."""
+    """C7, where the context is fed and `none` is blind to order."""
     cells = [cell for cell in evidence.inputs.study.cells if cell.protocol.name == protocol]
     if any(cell.switches.targets == "all" for cell in cells):
         return Verdict(
@@ -36,112 +34,79 @@ def position_adds_to_time(evidence: Evidence, protocol: str) -> Verdict:
             "Where every step is a target, none learns order from the mask (or copies its targets): only one target "
             "per sample (sound_last) leaves it blind to order.",
         )
-    if not all(cell.model.context for cell in cells):
-        fed = [label for label, values in evidence.settings.items() if values.get("context", True)]
-        evidence = _with_settings(evidence, fed)
-    return _differs(evidence, evidence.against_none().dropna(subset=["p"]), either_way=False)
+    cases = _tested(evidence.against_none(levels, within=_fed(evidence, any(cell.model.context for cell in cells))))
+    if not cases:
+        return lacking(f"{NONE_AND_ANOTHER}, with the context fed")
+    ahead = [case for case in cases if case.word == AHEAD]
+    supports = f"{_named(_highest(ahead))}; {len(ahead)} of {len(cases)} show it." if ahead else ""
+    not_ahead = all(case.word in (EQUIVALENT, BEHIND) for case in cases)
+    contradicts = "No encoding is ahead of none: each is equivalent or behind." if not_ahead else ""
+    shown = _highest(ahead or cases)
+    return decide(figures_of(shown, TEST, "points of NDCG@10"), supports, contradicts, _undecided(cases, shown))
 
 
-def _with_settings(evidence: Evidence, labels: list[str]) -> Evidence:
-    kept = evidence.comparisons[evidence.comparisons["settings"].isin(labels)]
-    return Evidence(evidence.inputs, evidence.datasets, kept, evidence.correlation)
-
-
-def _differs(evidence: Evidence, tests: pd.DataFrame, either_way: bool) -> Verdict:
-    if tests.empty:
-        return lacking("`none` beside another encoding, both with finished runs")
-    matters = evidence.inputs.study.settings.report.smallest_difference
-    tests = tests.assign(adjusted=holm(tests["p"].to_numpy(float)))
-    size = tests["difference_points"].abs() if either_way else tests["difference_points"]
-    found = tests[(tests["adjusted"] <= ALPHA) & (size >= matters)]
-    largest = tests if found.empty else found
-    shown = largest.iloc[
-        int((largest["difference_points"].abs() if either_way else largest["difference_points"]).argmax())
-    ]
-    within = tests["difference_high_points"] <= matters
-    if either_way:
-        within &= tests["difference_low_points"] >= -matters
-    if len(found):
-        return _verdict(SUPPORTED, f"{_named(shown)}; {len(found)} of {len(tests)} comparisons show it.", shown, tests)
-    if within.all():
-        reason = f"No interval reaches {matters:g} points, the smallest difference that matters here."
-        return _verdict(CONTRADICTED, reason, shown, tests)
-    if cannot_reach(tests, "smallest_p"):
-        return _verdict(OPEN, too_few_for_levels(tests), shown, tests)
-    return _verdict(OPEN, _still_open(tests, matters, shown), shown, tests)
-
-
-def _still_open(tests: pd.DataFrame, matters: float, largest: Row) -> str:
-    """Why differences are neither shown nor ruled out although there are enough seeds."""
-    apart = int((tests["adjusted"] <= ALPHA).sum())
-    shown = "No difference is significant (after Holm)"
-    if apart:
-        shown = f"{apart} of {len(tests)} differences are significant (after Holm), none of them what the claim needs"
-    within = f"yet some intervals contain {matters:g} points, the smallest that matters"
-    return f"{shown}, {within}; largest: {_named(largest)}."
+def _fed(evidence: Evidence, some: bool) -> set[Group]:
+    """The groups whose context is fed; some: whether it's fed anywhere."""
+    by_label = evidence.settings
+    return {group for group in evidence.groups() if some and by_label.get(group[1], {}).get("context", True)}
 
 
 def rotatory_is_best(evidence: Evidence, protocol: str) -> Verdict:
-    """C4: on data sets of low deviation one of the two beats every other encoding.
-
-    Supported where one beats each other (the largest p of its comparisons, Holm over data sets and the two);
-    contradicted where another encoding beats both.
-    """
-    low = _low_deviation(evidence)
-    tests = evidence.between(ROTATORY).dropna(subset=["p"])
-    tests = tests[tests["dataset"].isin(low)]
-    if tests.empty:
+    """C4, on data sets of low deviation."""
+    low = {group for group, high in evidence.high_deviation().items() if not high}
+    others = [name for name in ("none", *evidence.positions) if name not in ROTATORY]
+    cases = _tested(evidence.family([(one, other) for one in ROTATORY for other in others], levels, within=low))
+    if not cases:
         return lacking("a rotatory encoding beside others on data sets of low deviation (a study needs two or more)")
-    shown = tests.iloc[int(tests["difference_points"].argmin())]
-    best = _beats_all(tests)
-    if len(best) and (best["adjusted"] <= ALPHA).any():
-        winner = best.iloc[int(best["adjusted"].argmin())]
-        return _verdict(SUPPORTED, f"{winner['encoding']} beats every other on {winner['dataset']}.", winner, tests)
-    beaten = tests.assign(adjusted=holm(tests["p"].to_numpy(float)))
-    beaten = beaten[(beaten["adjusted"] <= ALPHA) & (beaten["difference_points"] < 0)]
-    for key, rows in beaten.groupby(["dataset", "settings", "against"], sort=False):
-        if set(rows["encoding"]) == set(tests["encoding"]):
-            reason = f"{key[2]} beats both on {key[0]}: {_named(rows.iloc[0])}."
-            return _verdict(CONTRADICTED, reason, rows.iloc[0], tests)
-    if cannot_reach(tests, "smallest_p"):
-        return _verdict(OPEN, too_few_for_levels(tests), shown, tests)
-    return _verdict(OPEN, f"Neither beats all others, and none beats both; worst: {_named(shown)}.", shown, tests)
+    best = [rows for rows in _by(cases, "first") if all(case.word == AHEAD for case in rows)]
+    beaten = [rows for rows in _by(cases, "second") if all(case.word == BEHIND for case in rows)]
+    supports = contradicts = ""
+    if best:
+        hardest = min(best[0], key=lambda case: case.found.estimate)
+        supports = f"{hardest.duel.first.name} is ahead of every other on {hardest.where}; hardest: {_named(hardest)}."
+    if beaten:
+        first = beaten[0][0]
+        contradicts = f"{first.duel.second.name} is ahead of them on {first.where}: {_named(first)}."
+    shown = min(best[0] if best else beaten[0] if beaten else cases, key=lambda case: case.found.estimate)
+    otherwise = f"Neither is ahead of all others, and none is ahead of both. {open_cases(cases)}"
+    return decide(figures_of(shown, TEST, "points of NDCG@10"), supports, contradicts, otherwise)
 
 
-def _low_deviation(evidence: Evidence) -> set[str]:
-    """Data sets whose deviation is below the median; empty for fewer than two."""
-    known = evidence.datasets.dropna(subset=["deviation_points"])
-    if known["dataset"].nunique() < 2:
-        return set()
-    return set(known.loc[known["deviation_points"] < known["deviation_points"].median(), "dataset"])
+def _tested(cases: list[Case]) -> list[Case]:
+    """The cases of cells that were run at all: one without three healthy pairs stays, as open."""
+    return [case for case in cases if case.duel.first.health.planned and case.duel.second.health.planned]
 
 
-def _beats_all(tests: pd.DataFrame) -> pd.DataFrame:
-    """Where an encoding leads every other: its hardest comparison, whose p is that of beating all of them."""
-    worst = []
-    for _, rows in tests.groupby(["dataset", "settings", "encoding"], sort=False):
-        if (rows["difference_points"] > 0).all():
-            worst.append(rows.iloc[int(rows["p"].argmax())])
-    table = pd.DataFrame(worst)
-    groups = tests.groupby(["dataset", "settings", "encoding"]).ngroups
-    return table.assign(adjusted=(table["p"] * groups).clip(upper=1)) if len(table) else table
+def _by(cases: list[Case], side: str) -> list[list[Case]]:
+    """The cases by data set, settings and the encoding of one side."""
+    found: dict[tuple[str, ...], list[Case]] = {}
+    for case in cases:
+        found.setdefault((*case.group, getattr(case.duel, side).name), []).append(case)
+    return list(found.values())
 
 
-def _named(row: Row) -> str:
-    where = f"{row['dataset']}{', ' + row['settings'] if row['settings'] else ''}"
-    return f"{row['encoding']} {row['difference_points']:+.2f} points against {row['against']} on {where}"
+def _moved(case: Case) -> bool:
+    return case.word in (AHEAD, BEHIND)
 
 
-def _verdict(verdict: str, reason: str, row: Row, tests: pd.DataFrame) -> Verdict:
-    return Verdict(
-        verdict,
-        reason,
-        estimate=float(row["difference_points"]),
-        low=float(row["difference_low_points"]),
-        high=float(row["difference_high_points"]),
-        unit="points of NDCG@10",
-        test=TEST,
-        p=float(row["adjusted"]) if "adjusted" in row else float(row["p"]),
-        smallest_p=float(min(1.0, len(tests) * tests["smallest_p"].min())),
-        tests=len(tests),
-    )
+def _size(case: Case) -> float:
+    return abs(case.found.estimate) if case.found.estimate == case.found.estimate else -1.0
+
+
+def _largest(cases: list[Case]) -> Case:
+    return max(cases, key=_size)
+
+
+def _highest(cases: list[Case]) -> Case:
+    return max(cases, key=lambda case: case.found.estimate if _size(case) >= 0 else -1e9)
+
+
+def _named(case: Case) -> str:
+    one, two, found = case.duel.first.name, case.duel.second.name, case.found
+    if found.why:  # decided by the rates of bad runs
+        return f"{one} against {two} on {case.where}: {found.why}"
+    return f"{one} {found.estimate:+.2f} points against {two} on {case.where}, margin {case.duel.margin:.2f}"
+
+
+def _undecided(cases: list[Case], shown: Case) -> str:
+    return f"{open_cases(cases)} Largest: {_named(shown)}."

@@ -1,188 +1,166 @@
-"""Verdicts on claims that compare data sets or settings: C6, C8, C9."""
+"""Verdicts on claims that compare data sets or settings: C6, C8, C9. `judge.CLAIMS` says each rule in words."""
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.claims.evidence import Evidence
-from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict, lacking, power_note
-from posrec.analysis.stats import paired, permutation, spread_tests
-from posrec.analysis.stats.intervals import BCA_FROM, ratio_interval
-from posrec.analysis.stats.multiplicity import holm
+from posrec.analysis.claims.evidence import Case, Evidence, Group, judged
+from posrec.analysis.claims.spread import TEST as SPREAD_TEST
+from posrec.analysis.claims.spread import UNIT, few_seeds, most_different, named
+from posrec.analysis.claims.verdict import OPEN, Verdict, decide, figures_of, lacking, open_cases
+from posrec.analysis.stats import permutation, predictors
 from posrec.analysis.stats.stability import ALPHA
-from posrec.analysis.tables.load import PRIMARY
-from posrec.analysis.tables.scores import POINTS, paired_differences, scores, some_collapsed
+from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT
+from posrec.analysis.tables.duels import Duel, Side, levels, margin_of, spread_ratios
 
 ACTIVATIONS = {"leaky", "silu"}
+MOST_NAMED = 3
 
 
 def deviation_decides(evidence: Evidence, protocol: str) -> Verdict:
-    """C6: given sparsity, deviation goes with an encoding's advantage or spread, and sparsity given deviation not.
-
-    Contradicted where it is the other way round.
-    """
-    partial = evidence.correlation[evidence.correlation["test"] == "partial"].dropna(subset=["p"])
-    if partial.empty:
-        return lacking("four data sets whose deviation and sparsity are not correlated, so that they can be separated")
-    tests = partial.assign(adjusted=holm(partial["p"].to_numpy(float)))
-    by_predictor = {name: tests[tests["predictor"] == name] for name in ("deviation", "sparsity")}
-    below = {name: bool((rows["adjusted"] <= ALPHA).any()) for name, rows in by_predictor.items()}
-    shown = by_predictor["deviation"].iloc[int(by_predictor["deviation"]["statistic"].abs().argmax())]
-    smallest = float(min(1.0, len(tests) * tests["smallest_p"].min()))
-    shown_as = Verdict(
-        OPEN,
-        "",
-        estimate=float(shown["statistic"]),
-        unit="partial rank correlation",
-        test="permutation of ranks, cleared of the other predictor",
-        p=float(shown["adjusted"]),
-        smallest_p=smallest,
-        tests=len(tests),
+    """C6, by one contrast over independent data sets; the first settings of the study that have one."""
+    for label in dict.fromkeys(evidence.datasets["settings"]):
+        found = _contrast(evidence, str(label))
+        if found is not None:
+            return _which_predictor(found)
+    return lacking(
+        f"{predictors.SMALLEST} independent data sets with deviation, sparsity and the advantage of every positional "
+        "encoding"
     )
-    what = f"{shown['outcome']} of {shown['encoding']}"
-    if below["deviation"] and not below["sparsity"]:
-        return shown_as.judged(SUPPORTED, f"Deviation goes with the {what}, given sparsity; sparsity with none.")
-    if below["sparsity"] and not below["deviation"]:
-        return shown_as.judged(CONTRADICTED, "Sparsity goes with an outcome, given deviation; deviation with none.")
-    if below["deviation"]:
-        return shown_as.judged(OPEN, "Both go with an outcome, each given the other.")
-    if smallest > ALPHA:
-        datasets = int(tests["datasets"].max())
-        reason = f"{datasets} data sets and {len(tests)} tests allow no p below {smallest:.2g} after Holm."
-        return shown_as.judged(OPEN, reason)
-    return shown_as.judged(OPEN, f"No test is below 5 % after Holm; largest: deviation with the {what}.")
+
+
+def _contrast(evidence: Evidence, label: str) -> tuple[predictors.Contrast, int] | None:
+    datasets = evidence.datasets[evidence.datasets["settings"] == label].set_index("dataset")
+    datasets = datasets[datasets.index.isin(evidence.independent)][["deviation_points", "sparsity"]].astype(float)
+    cells = evidence.cells[(evidence.cells["settings"] == label) & evidence.cells["encoding"].isin(evidence.positions)]
+    if cells.empty or datasets.empty:
+        return None
+    wide = cells.pivot(index="dataset", columns="encoding", values="advantage_points").astype(float)
+    known = datasets.join(wide, how="inner").dropna()
+    deviation, sparsity = (known[name].to_numpy() for name in ("deviation_points", "sparsity"))
+    contrast = predictors.contrast(deviation, sparsity, known[wide.columns].to_numpy())
+    return (contrast, len(known)) if contrast is not None else None
+
+
+def _which_predictor(found: tuple[predictors.Contrast, int]) -> Verdict:
+    contrast, number = found
+    shares = f"deviation explains {contrast.first:.2f} of the ranks of the advantage, sparsity {contrast.second:.2f}"
+    figures = Verdict(
+        *(OPEN, ""),
+        estimate=contrast.difference,
+        unit="difference of squared partial rank correlations",
+        test="exchange of the two predictors' ranks within independent data sets",
+        p=contrast.p,
+        smallest_p=contrast.smallest_p,
+        tests=1,
+    )
+    clear = contrast.p <= ALPHA
+    supports = f"Each given the other, {shares}." if clear and contrast.difference > 0 else ""
+    contradicts = f"Each given the other, {shares}." if clear and contrast.difference < 0 else ""
+    return decide(figures, supports, contradicts, f"On {number} independent data sets {shares}: not distinguishable.")
 
 
 def activations_are_alike(evidence: Evidence, protocol: str) -> Verdict:
-    """C8: with leaky ReLU and SiLU, spreads differ by less than the smallest ratio that matters.
-
-    Supported where every interval is within it and seeds are enough; contradicted where a test finds a difference.
-    """
-    rows = [
-        _spread_row(runs, others, f"{dataset}, {encoding}")
+    """C8, over all encodings and data sets as one family."""
+    chosen = [
+        (group, Duel(group, own, other, margin_of(own, evidence.design.margin)))
         for a, b in evidence.differing_in("activation")
         if {evidence.settings[label]["activation"] for label in (a, b)} == ACTIVATIONS
-        for dataset, encoding, runs, others in _same_runs(evidence, protocol, a, b)
+        for group, own, other in _same_cells(evidence, a, b)
     ]
-    tests = pd.DataFrame([row for row in rows if row["spread_p"] is not None])
-    if tests.empty:
-        return lacking("cells that differ in the activation alone (leaky, silu), with three finished runs each")
-    tests["adjusted"] = holm(tests["spread_p"].to_numpy(float))
-    matters = evidence.inputs.study.settings.report.smallest_ratio
-    shown = tests.iloc[int(np.log(tests["sd_ratio"]).abs().argmax())]
-    shown_as = Verdict(
-        OPEN,
-        "",
-        estimate=float(shown["sd_ratio"]),
-        low=float(shown["low"]),
-        high=float(shown["high"]),
-        unit="ratio of standard deviations",
-        test="permutation of the median-centred scores, log ratio of standard deviations",
-        p=float(shown["adjusted"]),
-        tests=len(tests),
-    )
-    if (tests["adjusted"] <= ALPHA).any():
-        where = tests.iloc[int(tests["adjusted"].argmin())]["where"]
-        return shown_as.judged(CONTRADICTED, f"They differ on {where}.")
-    known = bool(tests["low"].notna().all() and tests["seeds"].min() >= BCA_FROM)
-    if known and (tests["low"] >= 1 / matters).all() and (tests["high"] <= matters).all():
-        return shown_as.judged(SUPPORTED, f"No interval reaches a ratio of {matters:g}.")
-    return shown_as.judged(OPEN, f"No test is below 5 % after Holm, and intervals are wide. {power_note(tests)}")
+    cases = judged(chosen, spread_ratios, evidence.design)
+    if not cases:
+        return lacking("cells that differ in the activation alone (leaky, silu)")
+    found = [case for case in cases if case.word in (AHEAD, BEHIND)]
+    contradicts = f"They differ by more than the margin: {named(most_different(found))}." if found else ""
+    supports = "Every pair of spreads is alike, within the margin." if all(c.word == EQUIVALENT for c in cases) else ""
+    figures = figures_of(most_different(found or cases), SPREAD_TEST, UNIT)
+    return decide(figures, supports, contradicts, f"{open_cases(cases)} {few_seeds(cases)}".strip())
 
 
-def _spread_row(runs: pd.DataFrame, others: pd.DataFrame, where: str) -> dict[str, object]:
-    first, second = scores(runs), scores(others)
-    test = spread_tests.log_ratio_test(first, second)
-    collapsed = some_collapsed(runs) or some_collapsed(others)
-    low, high = ratio_interval(first, second, collapsed)[0] or (np.nan, np.nan)
-    return {
-        "where": where,
-        "seeds": min(len(first), len(second)),
-        "sd_ratio": np.nan if test is None else float(np.exp(test.log_ratio)),
-        "low": low,
-        "high": high,
-        "spread_p": None if test is None else test.p,
-    }
+def _same_cells(evidence: Evidence, first: str, second: str) -> Iterator[tuple[Group, Side, Side]]:
+    """Cells that differ in their settings alone, those without a position or with one."""
+    groups = evidence.groups()
+    for (dataset, label), sides in groups.items():
+        others = groups.get((dataset, second), {})
+        if label == first:
+            for name in ("none", *evidence.positions):
+                if name in sides and name in others:
+                    yield (dataset, first), replace(sides[name], name=f"{name} {first}"), _named(others[name], second)
 
 
-def _same_runs(
-    evidence: Evidence, protocol: str, first: str, second: str
-) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    runs = evidence.inputs.runs
-    runs = runs[(runs["role"] == "scoring") & (runs["protocol"] == protocol)]
-    for (dataset, encoding), group in runs.groupby(["dataset", "encoding"], sort=False):
-        of = [group[group["settings"] == label] for label in (first, second)]
-        if all(len(part) for part in of):
-            yield str(dataset), str(encoding), of[0], of[1]
+def _named(side: Side, label: str) -> Side:
+    return replace(side, name=f"{side.name} {label}")
 
 
 def longer_training_keeps_order(evidence: Evidence, protocol: str) -> Verdict:
-    """C9: the order of the encodings' means is the same for fewer and for more epochs.
-
-    Supported where their rank correlation is positive and below 5 % (Holm over data sets); contradicted where two
-    encodings change places between fewer and more epochs, both below 5 % (Holm over all such tests).
-    """
-    orders = [
-        (dataset, cells)
-        for first, second in evidence.differing_in("epochs")
-        for dataset, cells in _by_dataset(evidence, protocol, first, second)
-    ]
-    if not orders:
-        return lacking("cells that differ in the epochs alone, with at least three encodings")
-    swapped = _swapped([cells for _, cells in orders])
-    if swapped:
-        return Verdict(CONTRADICTED, f"{swapped[0]} change places between fewer and more epochs.")
-    rows = [(dataset, _rank_correlation(cells)) for dataset, cells in orders]
-    tests = pd.DataFrame(
-        [{"dataset": name, "rho": t.statistic, "p": t.p, "smallest_p": t.smallest_p} for name, t in rows if t]
-    )
-    if tests.empty:
-        return lacking("three encodings that differ in level")
-    tests["adjusted"] = holm(tests["p"].to_numpy(float))
-    worst = tests.iloc[int(tests["rho"].argmin())]
-    shown_as = Verdict(
-        OPEN,
-        "",
-        estimate=float(worst["rho"]),
+    """C9: order by rank correlation on disjoint seeds; changes of place by the rule, over all pairs as one family."""
+    orders = list(_orders(evidence))
+    tests = [(dataset, test) for dataset, cells in orders if (test := _kept(cells)) is not None]
+    if not tests:
+        return lacking("cells that differ in the epochs alone, with at least three encodings that differ in level")
+    worst = min(tests, key=lambda named: named[1].statistic)
+    figures = Verdict(
+        *(OPEN, ""),
+        estimate=worst[1].statistic,
         unit="rank correlation of the means",
-        test="permutation of ranks",
-        p=float(worst["adjusted"]),
-        smallest_p=float(min(1.0, len(tests) * tests["smallest_p"].min())),
+        test="permutation of ranks, fewer and more epochs on disjoint seeds; each data set has to show it",
+        p=max(test.p for _, test in tests),
+        smallest_p=max(test.smallest_p for _, test in tests),
         tests=len(tests),
     )
-    if ((tests["adjusted"] <= ALPHA) & (tests["rho"] > 0)).all():
-        return shown_as.judged(SUPPORTED, f"The order agrees on all {len(tests)}; least on {worst['dataset']}.")
-    reason = f"No two encodings are shown to change places, nor is the order shown to stay on {worst['dataset']}."
-    return shown_as.judged(OPEN, reason)
+    kept = all(test.p <= ALPHA and test.statistic > 0 for _, test in tests)
+    supports = f"The order agrees on all {len(tests)} data sets; least on {worst[0]}." if kept else ""
+    swapped = _swapped(evidence, orders)
+    contradicts = f"{'; '.join(swapped[:MOST_NAMED])} change places between fewer and more epochs." if swapped else ""
+    otherwise = f"No two encodings are shown to change places, nor is the order shown to stay on {worst[0]}."
+    return decide(figures, supports, contradicts, otherwise)
 
 
-def _by_dataset(
-    evidence: Evidence, protocol: str, first: str, second: str
-) -> Iterator[tuple[str, dict[str, tuple[pd.DataFrame, pd.DataFrame]]]]:
-    found: dict[str, dict[str, tuple[pd.DataFrame, pd.DataFrame]]] = {}
-    for dataset, encoding, runs, others in _same_runs(evidence, protocol, first, second):
-        if len(scores(runs)) and len(scores(others)):
-            found.setdefault(dataset, {})[encoding] = (runs, others)
-    yield from ((dataset, cells) for dataset, cells in found.items() if len(cells) > 2)
+Both = dict[str, tuple[Side, Side]]  # encoding -> cell with fewer epochs, cell with more
 
 
-def _rank_correlation(cells: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> permutation.Test | None:
-    means = np.array([[POINTS * scores(runs, PRIMARY).mean() for runs in pair] for pair in cells.values()])
-    return permutation.spearman(means[:, 0], means[:, 1])
+def _orders(evidence: Evidence) -> Iterator[tuple[str, Both]]:
+    """Data sets with three encodings or more whose cells differ in the epochs alone."""
+    groups = evidence.groups()
+    for first, second in evidence.differing_in("epochs"):
+        for (dataset, label), sides in groups.items():
+            others = groups.get((dataset, second), {})
+            wanted = [name for name in ("none", *evidence.positions) if name in sides and name in others]
+            if label == first and len(wanted) > 2:
+                yield dataset, {name: (sides[name], others[name]) for name in wanted}
 
 
-def _swapped(of_datasets: list[dict[str, tuple[pd.DataFrame, pd.DataFrame]]]) -> list[str]:
-    """Pairs of encodings whose order is shown to change; each needs both of its tests."""
-    found: list[tuple[str, float]] = []
-    for cells in of_datasets:
+def _kept(cells: Both) -> permutation.Test | None:
+    """Rank correlation of the means with fewer epochs, on every other seed, and with more, on the rest.
+
+    Of one seed the short and the long training begin alike: on the same seeds their noise would agree.
+    """
+    means = []
+    for few, many in cells.values():
+        seeds = sorted(set(few.scores.index) | set(many.scores.index))
+        halves = few.scores.reindex(seeds[::2]).dropna(), many.scores.reindex(seeds[1::2]).dropna()
+        means.append([half.mean() if len(half) else np.nan for half in halves])
+    known = pd.DataFrame(means).dropna().to_numpy(float)
+    return permutation.spearman(known[:, 0], known[:, 1]) if len(known) > 2 else None
+
+
+def _swapped(evidence: Evidence, orders: list[tuple[str, Both]]) -> list[str]:
+    """Pairs of encodings of which one is ahead with fewer epochs and behind with more."""
+    chosen: list[tuple[Group, Duel]] = []
+    for number, (dataset, cells) in enumerate(orders):
         for one, other in itertools.combinations(cells, 2):
-            differences = [paired_differences(a, b) for a, b in zip(cells[one], cells[other], strict=True)]
-            p = [paired.sign_flip_p(values) for values in differences]
-            if None in p or differences[0].mean() * differences[1].mean() >= 0:
-                found.append((f"{one} and {other}", 1.0))
-            else:
-                found.append((f"{one} and {other}", max(value for value in p if value is not None)))
-    adjusted = holm(np.array([p for _, p in found]))
-    return [name for (name, _), value in zip(found, adjusted, strict=True) if value <= ALPHA]
+            for side, epochs in enumerate(("fewer", "more")):
+                duel = (cells[one][side], cells[other][side])
+                margin = margin_of(cells.get("none", cells[one])[side], evidence.design.margin)
+                chosen.append(((dataset, f"{epochs} {number}"), Duel((dataset, str(number)), *duel, margin)))
+    cases = judged(chosen, levels, evidence.design)
+    pairs = zip(cases[::2], cases[1::2], strict=True)
+    return [_pair(few) for few, more in pairs if {few.word, more.word} == {AHEAD, BEHIND}]
+
+
+def _pair(case: Case) -> str:
+    return f"{case.duel.first.name} and {case.duel.second.name} on {case.group[0]}"

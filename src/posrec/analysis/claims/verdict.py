@@ -1,14 +1,13 @@
-"""A verdict and the words of its reason."""
+"""A verdict, and the one order in which every claim is decided."""
 
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from posrec.analysis.stats import spread_tests
-from posrec.analysis.stats.intervals import too_few_for_ratio
-from posrec.analysis.stats.stability import ALPHA, count_word
+from posrec.analysis.claims.evidence import Case
+from posrec.analysis.stats.threeway import OPEN as OPEN_WORD
+from posrec.analysis.tables.reading import listing
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decidable with these data"
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -36,27 +35,32 @@ def lacking(what: str) -> Verdict:
     return Verdict(OPEN, f"This study lacks {what}.")
 
 
-def cannot_reach(tests: pd.DataFrame, smallest: str) -> bool:
-    """Whether not even the clearest outcome could bring a test below 5 % after Holm."""
-    return bool(len(tests) * tests[smallest].min() > ALPHA)
+def decide(figures: Verdict, supports: str, contradicts: str, otherwise: str) -> Verdict:
+    """The order for every claim: evidence on both sides leaves it open, on one side decides it, on none leaves it open.
+
+    supports, contradicts: what is shown for and against the claim, in words; empty where nothing is.
+    """
+    if supports and contradicts:
+        return figures.judged(OPEN, f"Both occur: {supports} {contradicts}")
+    if supports:
+        return figures.judged(SUPPORTED, supports)
+    if contradicts:
+        return figures.judged(CONTRADICTED, contradicts)
+    return figures.judged(OPEN, otherwise)
 
 
-def too_few_for_levels(tests: pd.DataFrame) -> str:
-    """Why no test of levels could decide."""
-    seeds, smallest = int(tests["pairs"].max()), float(tests["smallest_p"].min())
-    return (
-        f"{count_word(seeds).capitalize()} seeds allow no p below {smallest:.2g}, which is "
-        f"{min(1, len(tests) * smallest):.2g} after Holm over {len(tests)} tests: no outcome could decide."
-    )
+def figures_of(case: Case, test: str, unit: str) -> Verdict:
+    """A case's figures, still without a verdict."""
+    found = case.found
+    high = found.high if found.high < float("inf") else None
+    numbers = (found.estimate, found.low, high, found.p, found.smallest_p)
+    estimate, low, top, p, smallest = (None if value is None or value != value else value for value in numbers)
+    return Verdict(OPEN, "", estimate, low, top, unit, test, p, smallest, found.comparisons)
 
 
-def power_note(tests: pd.DataFrame) -> str:
-    """Which differences in spread these seeds can detect."""
-    seeds = int(tests["seeds"].min())
-    needed = spread_tests.seeds_needed(2.0)
-    power = f"a doubled spread is detected with {100 * spread_tests.power(seeds, 2.0):.0f} % power"
-    enough = "" if needed is None or seeds >= needed else f"; {needed} seeds would detect it with 80 %"
-    word = count_word(seeds).capitalize()
-    cannot = " seeds cannot decide stability" if seeds < 10 else " seeds detect large differences only"
-    few = too_few_for_ratio(seeds)
-    return f"{word}{cannot}: before Holm, {power}{enough}." + (f" For the ratio, {few}." if few else "")
+def open_cases(cases: list[Case]) -> str:
+    """How many comparisons of a family are open, and what withheld clearer words."""
+    undecided = [case for case in cases if case.found.word == OPEN_WORD]
+    reasons = list(dict.fromkeys(case.found.why for case in undecided if case.found.why))
+    named = f" Withheld: {listing(reasons[:MOST_NAMED])}{' and more' if len(reasons) > MOST_NAMED else ''}."
+    return f"{len(undecided)} of {len(cases)} comparisons are open.{named if reasons else ''}"

@@ -1,20 +1,33 @@
-"""The answer for one data set in plain words: level, lead over `none`, steadiness, baselines, gaps."""
+"""The answer for one data set in plain words: baselines, level, lead over `none`, rivals, steadiness, lost runs.
+
+A trained model that loses to item kNN or to the Markov chain is the first thing to know, so it comes first.
+"""
 
 import numpy as np
 import pandas as pd
 
 from posrec.analysis.stats import stability
-from posrec.analysis.stats.stability import ALPHA
+from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT, OPEN
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP, PRIMARY
 from posrec.analysis.tables.reading import Row, between, listing, number
-from posrec.analysis.tables.scores import POINTS, adjusted_level, paired_differences
+from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics.panels import groups, panel_title
+
+STRONG = ("markov", "item_knn")  # baselines that a sequential recommender has to beat
+TURNED = {AHEAD: BEHIND, BEHIND: AHEAD, "steadier": "less steady", "less steady": "steadier"}
 
 
 def answers(tables: Tables) -> list[tuple[str, list[str]]]:
     """For each data set (and protocol and settings): its name and the sentences about it."""
     return [(panel_title(tables, key).replace("\n", ", "), _about(tables, key, cells)) for key, cells in groups(tables)]
+
+
+def unbeaten(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:
+    """The baselines that no trained model of the group beats in mean."""
+    named = tables.inputs.baselines.get(key[0], {})
+    scored = cells["full_ndcg10_mean"].dropna()
+    return [name for name, scores in named.items() if len(scored) and (scored <= scores[PRIMARY]).all()]
 
 
 def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:
@@ -23,21 +36,28 @@ def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[st
         said = ["No run finished: there is nothing to compare. The failures are listed below."]
         return said + _left_out(tables, cells)
     best = scored.iloc[int(scored["full_ndcg10_mean"].argmax())]
-    said = [_level(best, scored), *_lead(best, scored, tables.inputs.spread), *_rivals(tables, key, best, scored)]
-    said += [
-        _steadiness(tables, key, scored),
-        *_baselines(tables, key, scored),
-        *_gaps(cells),
-        *_left_out(tables, cells),
+    words = _Words(tables, key)
+    said = [*_unbeaten(tables, key, scored), _level(best, scored), *words.lead(best)]
+    said += [*_with_users(tables, key, best), *words.rivals(best, scored)]
+    said += [_steadiness(tables, key, scored), *_lost(cells), *_baselines(tables, key, scored)]
+    return said + _left_out(tables, cells)
+
+
+def _unbeaten(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:
+    strong = [name for name in reversed(STRONG) if name in unbeaten(tables, key, cells)]
+    if not strong:
+        return []
+    return [
+        f"No trained model beats {listing(strong)}: differences between encodings mean little here. Train longer, tune "
+        "the model, or use the baseline."
     ]
-    return said
 
 
 def _level(best: Row, cells: pd.DataFrame) -> str:
     if len(cells) == 1:
         return f"Only {best['encoding']} has scores here: mean NDCG@10 on the full catalogue {_mean(best)}."
     if best["encoding"] == "none":
-        return f"No encoding is ahead of none, which has the highest mean NDCG@10 (full catalogue): {_mean(best)}."
+        return f"No encoding has a higher mean NDCG@10 (full catalogue) than none: {_mean(best)}."
     return f"{best['encoding']} has the highest mean NDCG@10 on the full catalogue: {_mean(best)}."
 
 
@@ -47,44 +67,88 @@ def _mean(cell: Row) -> str:
     return f"{number(POINTS * cell['full_ndcg10_mean'])} points {seeds}"
 
 
-def _lead(best: Row, cells: pd.DataFrame, spread: bool) -> list[str]:
-    if best["encoding"] == "none" or pd.isna(best["advantage_points"]):
+class _Words:
+    """The words of the rule for one group of cells."""
+
+    def __init__(self, tables: Tables, key: tuple[str, ...]) -> None:
+        self.rows = tables["comparisons"]
+        for column, value in zip(GROUP, key, strict=True):
+            self.rows = self.rows[self.rows[column] == value]
+
+    def between(self, first: str, second: str) -> "Row | None":
+        """The row of two encodings, seen from either."""
+        either = self.rows[self.rows["encoding"].isin([first, second]) & self.rows["against"].isin([first, second])]
+        return either.iloc[0] if len(either) else None
+
+    def of(self, first: str, second: str, column: str) -> str:
+        """The word of `first` against `second`."""
+        row = self.between(first, second)
+        if row is None:
+            return OPEN
+        word = str(row[column])
+        return word if row["encoding"] == first else TURNED.get(word, word)
+
+    def lead(self, best: Row) -> list[str]:
+        """The best encoding against `none`."""
+        row = self.between(str(best["encoding"]), "none")
+        if best["encoding"] == "none" or pd.isna(best["advantage_points"]):
+            return []
+        if row is None:
+            lead = f"It is {number(best['advantage_points'])} points ahead of none on the same seeds"
+            return [f"{lead}; whether that is more than chance is not tested here."]
+        interval = between(row["difference_low_points"], row["difference_high_points"])
+        many = f", together for all {row['comparisons']} comparisons with none" if row["comparisons"] > 1 else ""
+        shown = f" (95 % interval {interval}{many})" if interval else ""
+        return [
+            f"Against none on the same seeds: {number(row['difference_points'])} points{shown}. "
+            f"{_meaning(row)}{_because(row, 'level_why')}"
+        ]
+
+    def rivals(self, best: Row, cells: pd.DataFrame) -> list[str]:
+        """The other encodings against the best one."""
+        name = str(best["encoding"])
+        others = [str(other) for other in cells["encoding"] if other not in (name, "none")]
+        if self.rows.empty or not others:
+            return []
+        words = {other: self.of(other, name, "level") for other in others}
+        said = []
+        if alike := [other for other, word in words.items() if word == EQUIVALENT]:
+            said.append(f"Equivalent to it within the margin: {listing(alike)}. Take the cheapest of these.")
+        if behind := [other for other, word in words.items() if word == BEHIND]:
+            said.append(f"Behind it by more than the margin: {listing(behind)}.")
+        if undecided := [other for other, word in words.items() if word == OPEN]:
+            named = "every other encoding" if len(undecided) == len(others) > 1 else listing(undecided)
+            said.append(f"Open against it with these seeds: {named}.")
+        return said
+
+
+def _meaning(row: Row) -> str:
+    """What the word of a comparison with `none` means."""
+    margin = f"the margin of {number(row['margin_points'])} points"
+    return {
+        AHEAD: f"It is ahead of none by more than {margin}.",
+        BEHIND: f"It is behind none by more than {margin}.",
+        EQUIVALENT: f"It is equivalent to none: the difference is within {margin}.",
+    }.get(row["level"], f"Open: whether it differs by more than {margin} isn't decided.")
+
+
+def _with_users(tables: Tables, key: tuple[str, ...], best: Row) -> list[str]:
+    """What the lead would be with other test users as well, and which noise is the larger."""
+    rows = tables["user_intervals"]
+    for column, value in zip((*GROUP, "encoding"), (*key, best["encoding"]), strict=True):
+        rows = rows[rows[column] == value]
+    if rows.empty or pd.isna(rows.iloc[0]["low_points"]):
         return []
-    ahead = f"It is {number(best['advantage_points'])} points ahead of none on the same seeds"
-    low, high = best["advantage_adjusted_low_points"], best["advantage_adjusted_high_points"]
-    if not spread or pd.isna(low):
-        return [f"{ahead}; whether that is more than chance is not tested here."]
-    count = len(cells) - 1
-    over = f" (95 % interval {between(low, high)}, widened because the best of {count} is picked after looking)"
-    if count == 1:
-        over = f" (95 % interval {between(low, high)})"
-    verdict = "so the lead is more than chance over seeds" if low > 0 else "which includes zero"
-    return [f"{ahead}{over}, {verdict}."]
+    row = rows.iloc[0]
+    return [
+        f"For other test users as well as other seeds: {between(row['low_points'], row['high_points'])}, "
+        f"{row['level']}. Seeds add {number(row['seed_error_points'])} points to its standard error, users "
+        f"{number(row['user_error_points'])}."
+    ]
 
 
-def _rivals(tables: Tables, key: tuple[str, ...], best: Row, cells: pd.DataFrame) -> list[str]:
-    """Encodings whose paired distance to the best could be zero."""
-    if not tables.inputs.spread:
-        return []
-    runs = tables["runs"][tables["runs"]["role"] == "scoring"]
-    for name, value in zip(GROUP, key, strict=True):
-        runs = runs[runs[name] == value]
-    others = [str(name) for name in cells["encoding"] if name not in (best["encoding"], "none")]
-    own = runs[runs["encoding"] == best["encoding"]]
-    level = adjusted_level(len(others))
-    near = [name for name in others if not _behind(own, runs[runs["encoding"] == name], level)]
-    if not others:
-        return []
-    if not near:
-        return ["Its lead over every other encoding is more than chance over seeds."]
-    if len(near) == len(others) > 1:
-        return ["None of the other encodings is distinguishable from it with this number of seeds."]
-    return [f"Not distinguishable from it with this number of seeds: {listing(near)}."]
-
-
-def _behind(best: pd.DataFrame, other: pd.DataFrame, level: float) -> bool:
-    interval = stability.mean_interval(paired_differences(best, other), level)
-    return interval is not None and interval[0] > 0
+def _because(row: Row, column: str) -> str:
+    return f" ({row[column]})" if row[column] else ""
 
 
 def _steadiness(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> str:
@@ -96,10 +160,10 @@ def _steadiness(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> st
     if len(cells) == 1:
         return _own_spread(cells.iloc[0])
     if pd.isna(row["steadiest_encoding"]):
-        return "Which encoding is steadiest cannot be said: none has three finished runs of which one did not collapse."
+        return "Which encoding is steadiest cannot be said: none has three finished runs and few enough lost ones."
     chosen = cells[cells["encoding"] == row["steadiest_encoding"]].iloc[0]
     said = f"{chosen['encoding']} has the smallest spread over seeds ({_spread(chosen)})"
-    return f"{said}{_distinguished(tables, key, chosen)}"
+    return f"{said}{_distinguished(_Words(tables, key), chosen, cells)}"
 
 
 def _own_spread(cell: Row) -> str:
@@ -114,47 +178,44 @@ def _spread(cell: Row) -> str:
     return f"standard deviation {number(POINTS * cell['full_ndcg10_sd'], 3)} points {interval}"
 
 
-def _distinguished(tables: Tables, key: tuple[str, ...], chosen: Row) -> str:
-    """Whether the smallest spread differs from the others, as the end of a sentence."""
-    n = int(chosen["finished"])
+def _distinguished(words: _Words, chosen: Row, cells: pd.DataFrame) -> str:
+    """Which others it is shown to be steadier than, as the end of a sentence."""
+    name, n = str(chosen["encoding"]), int(chosen["finished"])
+    others = [str(other) for other in cells["encoding"] if other != name]
+    steadier = [other for other in others if words.of(name, other, "spread") == "steadier"]
+    if len(steadier) == len(others):
+        return ", and is steadier than all others by more than the margin."
+    if steadier:
+        return f", and is shown to be steadier than {listing(steadier)}; against the others it is open."
     if n < stability.FEW_SEEDS:
         return f", but {stability.count_word(n)} seeds cannot show whether it is the steadiest."
-    name = str(chosen["encoding"])
-    rows = tables["comparisons"]
-    for column, value in zip(GROUP, key, strict=True):
-        rows = rows[rows[column] == value]
-    rows = rows[(rows["encoding"] == name) | (rows["against"] == name)]
-    alike = rows[~(rows["spread_p_holm"] <= ALPHA)]
-    if len(alike):
-        others = [str(row["against"] if row["encoding"] == name else row["encoding"]) for _, row in alike.iterrows()]
-        return f", but it cannot be distinguished from {listing(others)} (permutation test, Holm)."
-    return ", and differs from all others (permutation test, Holm)."
+    return ", but it isn't shown to be steadier than any other by more than the margin."
+
+
+def _lost(cells: pd.DataFrame) -> list[str]:
+    """Outcomes that aren't scores: failed, collapsed, still rising, by encoding."""
+    said = []
+    for what, text in (
+        ("failed", "failed"),
+        ("collapsed", "collapsed to chance level"),
+        ("still_rising", "were still rising when training ended: their final level is unknown"),
+    ):
+        found = cells[cells[what] > 0]
+        if len(found):
+            named = [f"{row['encoding']} {row[what]} of {row['planned']}" for _, row in found.iterrows()]
+            said.append(f"{int(cells[what].sum())} of {int(cells['planned'].sum())} runs {text} ({listing(named)}).")
+    return said
 
 
 def _baselines(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:
     named = tables.inputs.baselines[key[0]]
     values = listing([f"{name} {number(POINTS * scores[PRIMARY])}" for name, scores in named.items()])
     said = [f"For comparison, in the same points: {values}."]
-    above_all = [name for name, scores in named.items() if (cells["full_ndcg10_mean"] <= scores[PRIMARY]).all()]
-    if above_all:
-        none_beats = f"No trained model beats {listing(above_all)}"
-        return [*said, f"{none_beats}: differences between encodings mean little here."]
+    if above_all := [name for name in unbeaten(tables, key, cells) if name not in STRONG]:
+        return [*said, f"No trained model beats {listing(above_all)}."]
     strongest = max(named, key=lambda name: named[name][PRIMARY])
     below = [str(name) for name in cells.loc[cells["full_ndcg10_mean"] <= named[strongest][PRIMARY], "encoding"]]
     return [*said, f"At or below {strongest}: {listing(below)}."] if below else said
-
-
-def _gaps(cells: pd.DataFrame) -> list[str]:
-    said = []
-    for what, text in (
-        ("failed", "failed and are left out"),
-        ("collapsed", "collapsed to chance level and are counted"),
-    ):
-        count = int(cells[what].sum())
-        if count:
-            where = listing([str(name) for name in cells.loc[cells[what] > 0, "encoding"]])
-            said.append(f"{count} of {int(cells['planned'].sum())} runs {text} ({where}).")
-    return said
 
 
 def _left_out(tables: Tables, cells: pd.DataFrame) -> list[str]:

@@ -97,14 +97,16 @@ def claims(tables: Tables) -> Section:
     """What the paper claims, and what these results say about it."""
     if tables["claims"].empty:
         return Section("claims", "Claims", [Block("paragraph", "Claims need spreads, which this study hides.")])
-    matters = tables.inputs.study.settings.report.smallest_difference
     text = (
-        f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” is based on tests "
-        "with measured error rates; p is after Holm over all tests that the verdict looks at. A difference of levels "
-        f"matters here from {matters:g} points on (report.smallest_difference, set in advance)."
+        f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” follows from "
+        "intervals that hold for the whole family of the claim together, against the margin. "
+        f"{wording.margin_note(tables.inputs.study)}"
     )
+    rows = tuple((claim.name, claim.rule) for claim in judge.CLAIMS)
+    rules = _table("When a claim counts as supported or contradicted", (("claim", "rule"), rows), folded=True)
     simulated = [Block("paragraph", note)] if (note := wording.simulated_note(tables.inputs)) else []
-    return Section("claims", "Claims", [Block("paragraph", text), *simulated, _table("Verdicts", judge.shown(tables))])
+    blocks = [Block("paragraph", text), *simulated, _table("Verdicts", judge.shown(tables)), rules]
+    return Section("claims", "Claims", blocks)
 
 
 def switches(tables: Tables) -> Section:

@@ -1,19 +1,36 @@
 """The whole study in a few sentences: what is best, what can be trusted, what cannot be decided."""
 
-from posrec.analysis.claims.verdict import OPEN
+from posrec.analysis.report.answer import STRONG, unbeaten
 from posrec.analysis.stats import stability
 from posrec.analysis.stats.stability import ALPHA
+from posrec.analysis.stats.threeway import OPEN
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.reading import Row, listing
 from posrec.analysis.topics import wording
+from posrec.analysis.topics.panels import groups, panel_title
 
 
 def summary(tables: Tables) -> list[str]:
     """The sentences that the report begins with."""
-    said = [_best_overall(tables)]
+    said = [*_unbeaten(tables), _best_overall(tables)]
     if tables.inputs.spread:
-        return [*said, _leads_overall(tables), stability.seeds_note(_most_seeds(tables)), about_correlation(tables)]
+        return [
+            *said,
+            _leads_overall(tables),
+            *_look(tables),
+            stability.seeds_note(_most_seeds(tables)),
+            about_correlation(tables),
+        ]
     return [*said, "Levels only: spreads over seeds are not shown in this study (report.stability: false)."]
+
+
+def _unbeaten(tables: Tables) -> list[str]:
+    """On which data sets no trained model beats item kNN or the Markov chain."""
+    found: dict[str, list[str]] = {}
+    for key, cells in groups(tables):
+        for name in set(STRONG) & set(unbeaten(tables, key, cells)):
+            found.setdefault(name, []).append(panel_title(tables, key).replace("\n", ", "))
+    return [f"No trained model beats {name} on: {listing(found[name])}." for name in reversed(STRONG) if name in found]
 
 
 def _best_overall(tables: Tables) -> str:
@@ -25,35 +42,22 @@ def _best_overall(tables: Tables) -> str:
 
 
 def _leads_overall(tables: Tables) -> str:
-    """How many encodings are ahead of `none` by more than chance over seeds."""
-    compared = tables["cells"].dropna(subset=["advantage_adjusted_low_points"])
+    """How often each word of the rule is said of an encoding against `none`."""
+    compared = tables["comparisons"].query("against == 'none'")
     if compared.empty:
         return "No encoding could be compared with none."
-    ahead = int((compared["advantage_adjusted_low_points"] > 0).sum())
-    behind = int((compared["advantage_adjusted_high_points"] < 0).sum())
-    counts = (
-        f"Of {len(compared)} comparisons with none, {ahead} show a lead beyond the seeds' spread, {behind} a loss, "
-        f"and {len(compared) - ahead - behind} leave it open (95 % for the comparisons of a data set together)."
-    )
-    return f"{counts} {_why_c1_is_open(tables)}".strip() if ahead or behind else counts
+    said = wording.counted_words(compared["level"], "comparisons with none")
+    return f"{said} One error of 5 % covers the comparisons of a data set. {wording.margin_note(tables.inputs.study)}"
 
 
-def _why_c1_is_open(tables: Tables) -> str:
-    """Why intervals exclude zero while C1 stays open; empty where C1 is decided."""
-    claims = tables["claims"]
-    verdicts = claims[(claims["claim"] == "C1") & (claims["verdict"] == OPEN)].dropna(subset=["smallest_p"])
-    if verdicts.empty:
-        return ""
-    c1 = verdicts.iloc[0]
-    where = f" under {c1['protocol']}" if len(tables.inputs.study.settings.protocols) > 1 else ""
-    matters = tables.inputs.study.settings.report.smallest_difference
-    smallest = c1["smallest_p"]
-    reach = f" With these seeds the clearest outcome of all would have p = {smallest:.2g}." if smallest > ALPHA else ""
-    return (
-        "These intervals assume normal differences between seeds (Student's t, Bonferroni within a data set). "
-        f"Claim C1 asks for more and is {OPEN}{where}: it needs {matters:g} points at least, by a permutation test "
-        f"that assumes no shape, after Holm over all {c1['tests']} comparisons.{reach}"
-    )
+def _look(tables: Tables) -> list[str]:
+    """The look of a study that adds seeds, and how many comparisons it has decided."""
+    study = tables.inputs.study
+    if not study.settings.looks:
+        return []
+    decided = int((tables["comparisons"]["level"] != OPEN).sum())
+    text = f"{decided} of {len(tables['comparisons'])} comparisons of levels are decided"
+    return [f"{len(study.settings.scoring_seeds)} seeds per cell{wording.look(study)}: {text}."]
 
 
 def _most_seeds(tables: Tables) -> int:

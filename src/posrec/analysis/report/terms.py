@@ -32,8 +32,20 @@ TERMS: tuple[tuple[str, str], ...] = (
     ("Sparsity", "The share of user-item pairs that never met: 1 minus density."),
     (
         "Intervals",
-        "95 %. Of a mean: Student's t. Of a difference: the same, over seeds that both have. Of a standard deviation: "
-        "exact chi-square, for normal scores; with few seeds, or seeds that collapse, it says less than it seems.",
+        "95 %. Of a mean: Student's t. Of a difference: the same over seeds that both have, wider, so that the "
+        "intervals of all comparisons of a family hold together. Of a standard deviation: exact chi-square, for normal "
+        "scores; with few seeds, or seeds that collapse, it says less than it seems.",
+    ),
+    (
+        "Margin, ahead, behind, equivalent, open",
+        "The margin is the smallest difference that matters, stated before the runs; figures show it as a band. Ahead "
+        "or behind: the whole interval of the difference is beyond the margin. Equivalent: the interval is within it, "
+        "so take the cheaper one. Open: neither, or too many runs were lost or still rising.",
+    ),
+    (
+        "Lost and still rising runs",
+        "A run may fail, or end at chance level: it is useless, and counts as an outcome beside the scores of the "
+        "healthy runs. A run is still rising if its training ended at its best score: its final level is unknown.",
     ),
     (
         "Baselines",

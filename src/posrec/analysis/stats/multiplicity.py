@@ -1,7 +1,5 @@
 """Many tests at once."""
 
-from typing import Any
-
 import numpy as np
 
 
@@ -19,13 +17,3 @@ def holm(p: np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted
-
-
-def with_holm(rows: list[dict[str, Any]], name: str, count: str) -> list[dict[str, Any]]:
-    """Put Holm's p of the column `name` into each row that has one, and into `count` how many these are."""
-    tested = [row for row in rows if row.get(name) is not None]
-    if tested:
-        adjusted = holm(np.array([row[name] for row in tested]))
-        for row, value in zip(tested, adjusted, strict=True):
-            row |= {f"{name}_holm": float(value), count: len(tested)}
-    return rows

@@ -8,7 +8,7 @@ import pandas as pd
 
 from posrec.analysis import registry
 from posrec.analysis.places import analysis_files
-from posrec.analysis.tables import marker
+from posrec.analysis.tables import looks, marker
 from posrec.analysis.tables.load import Inputs, load_inputs
 from posrec.files import write_json, write_text
 from posrec.study.study import Study
@@ -74,3 +74,4 @@ def write_tables(study: Study) -> None:
         else:
             write_json(path, metrics(tables["cells"]))
     marker.write_marker(last, paths)
+    looks.record(study)

@@ -4,13 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from posrec.analysis.stats import spread_tests, stability
+from posrec.analysis.stats import outcomes, spread_tests, stability
 from posrec.analysis.stats.intervals import spread_interval
 from posrec.analysis.stats.paired import interquartile_mean
 from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.duels import health
 from posrec.analysis.tables.load import GROUP, IDENTITY, KINDS, METRICS, TITLES
 from posrec.analysis.tables.reading import Row, Shown, between, number, points, points_with_interval
-from posrec.analysis.tables.scores import adjusted_level, log_ratio, paired_differences, scores
+from posrec.analysis.tables.scores import POINTS, log_ratio, paired_differences, scores
 
 MIN_SPREAD = 2  # finished seeds for any spread
 MIN_UNFLAGGED = 3  # finished seeds below which a cell is flagged
@@ -27,6 +28,16 @@ COLUMNS = {
     "planned": "runs planned",
     "finished": "runs finished",
     "failed": "runs failed",
+    "still_rising": "runs above chance whose training ended while the score was still rising",
+    "bad": "runs without a usable model: failed, or collapsed to chance",
+    "bad_rate": "share of the planned runs that is bad",
+    "bad_rate_low": "lower 95 % bound of this share (Wilson)",
+    "bad_rate_high": "upper 95 % bound of this share (Wilson)",
+    "healthy_mean_points": "mean full NDCG@10 of the healthy runs (not bad), in points",
+    "healthy_sd_points": "sample standard deviation of the healthy runs, in points: the spread beside the rate of bad "
+    "ones",
+    "worst_seed_points": "full NDCG@10 that one run in ten doesn't reach, bad runs counted as lowest, in points; empty "
+    "where that run is a bad one",
     "few_seeds": "yes: fewer than three finished runs",
     "full_ndcg10_mean": MEANS["full_ndcg10_mean"],
     "full_ndcg10_mean_low": "lower 95 % bound of the mean (Student's t)",
@@ -52,8 +63,6 @@ COLUMNS = {
     "advantage_points": "mean over those seeds of full NDCG@10 minus that of none",
     "advantage_low_points": "lower 95 % bound of the advantage (paired t)",
     "advantage_high_points": "upper 95 % bound of the advantage (paired t)",
-    "advantage_adjusted_low_points": "lower bound that holds for all encodings of the data set together (Bonferroni)",
-    "advantage_adjusted_high_points": "upper bound that holds for all encodings of the data set together (Bonferroni)",
     "log_sd_ratio": "natural logarithm of the standard deviation of full NDCG@10 over that of none",
 }
 
@@ -78,7 +87,7 @@ def build(tables: Tables) -> pd.DataFrame:
         for dataset, named in inputs.baselines.items()
         for name, scores in named.items()
     ]
-    counts = dict.fromkeys(("planned", "finished", "failed", "collapsed", "pairs"), "Int64")
+    counts = dict.fromkeys(("planned", "finished", "failed", "collapsed", "still_rising", "bad", "pairs"), "Int64")
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
 
 
@@ -93,9 +102,9 @@ def _group_rows(group: pd.DataFrame, spread: bool) -> list[dict[str, Any]]:
     none = by_encoding.get("none")
     rows = []
     for runs in by_encoding.values():
-        row = {**_identity(runs), **_level(runs), **(_spread(runs) if spread else {})}
+        row = {**_identity(runs), **_level(runs), **_outcomes(runs, spread), **(_spread(runs) if spread else {})}
         if none is not None and row["encoding"] != "none":
-            row |= _against_none(runs, none, len(by_encoding) - 1, spread)
+            row |= _against_none(runs, none, spread)
         rows.append(row)
     return rows
 
@@ -120,6 +129,21 @@ def _level(runs: pd.DataFrame) -> dict[str, Any]:
     collapsed = int(finished["collapsed"].sum())
     means = {f"{column}_mean": float(finished[column].mean()) for column in columns}
     return {**means, "collapsed": collapsed, "collapse_rate": collapsed / len(finished)}
+
+
+def _outcomes(runs: pd.DataFrame, spread: bool) -> dict[str, Any]:
+    """How many runs are bad or still rising, and the core of the healthy ones."""
+    found = health(runs)
+    kept = runs[(runs["status"] == "finished") & ~runs["collapsed"].astype(bool)]
+    values = POINTS * scores(kept)
+    row: dict[str, Any] = {"still_rising": found.rising, "bad": found.bad, "bad_rate": found.bad / found.planned}
+    if len(values):
+        row["healthy_mean_points"] = float(values.mean())
+    if not spread:
+        return row
+    row |= _bounds("bad_rate", stability.wilson_interval(found.bad, found.planned))
+    row["healthy_sd_points"] = stability.standard_deviation(values)
+    return {**row, "worst_seed_points": outcomes.worst_seed(values, found.bad)}
 
 
 def _bounds(name: str, interval: stability.Interval | None, suffix: str = "", scale: float = 1) -> dict[str, float]:
@@ -149,18 +173,16 @@ def _spread(runs: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _against_none(runs: pd.DataFrame, none: pd.DataFrame, comparisons: int, spread: bool) -> dict[str, Any]:
+def _against_none(runs: pd.DataFrame, none: pd.DataFrame, spread: bool) -> dict[str, Any]:
     differences = paired_differences(runs, none)
     if not len(differences):
         return {"pairs": 0}
     row = {"pairs": len(differences), "advantage_points": float(differences.mean())}
     if not spread:
         return row
-    adjusted = stability.mean_interval(differences, adjusted_level(comparisons))
     return {
         **row,
         **_bounds("advantage", stability.mean_interval(differences), "_points"),
-        **_bounds("advantage_adjusted", adjusted, "_points"),
         "log_sd_ratio": log_ratio(
             stability.standard_deviation(scores(runs)), stability.standard_deviation(scores(none))
         ),
@@ -170,7 +192,7 @@ def _against_none(runs: pd.DataFrame, none: pd.DataFrame, comparisons: int, spre
 def shown(tables: Tables) -> Shown:
     """Level, spread, lead and ties of the cells, data sets together."""
     header = ("data set", "protocol", "settings", "encoding", "family", "seeds", "mean", "sd", "cv", "ahead of none")
-    more = ("p of one group", "full Hit@10", "sampled Hit@10", "sampled NDCG@10", "collapsed", "ties", "note")
+    more = ("p of one group", "full Hit@10", "sampled Hit@10", "sampled NDCG@10", "useless", "rising", "ties", "note")
     order = {name: place for place, name in enumerate(tables.inputs.study.settings.datasets)}
     cells = tables["cells"].sort_values("dataset", key=lambda names: names.map(order), kind="stable")
     return (*header, *more), tuple(_shown_row(row, tables.inputs.label(row["dataset"])) for _, row in cells.iterrows())
@@ -190,7 +212,7 @@ def _shown_row(row: Row, dataset: str) -> tuple[str, ...]:
         f"{number(row['advantage_points'])} {advantage}".strip(),
         number(row["full_ndcg10_gap_p"], 3) if trained else "",
         *(_with_sd(row, name) for name in ("full_hit10", "sampled_hit10", "sampled_ndcg10")),
-        str(row["collapsed"]) if trained else "",
+        *(str(row[name]) if trained else "" for name in ("bad", "still_rising")),
         number(row["full_tie_share_mean"], 3),
         _note(row),
     )

@@ -1,46 +1,51 @@
-"""Every two encodings of a group of cells compared: level paired by seed, and spread, each with Holm in its family."""
+"""Every two encodings of a group of cells compared by the one rule (`tables.duels`): level and spread."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from posrec.analysis.stats import paired, spread_tests, stability
-from posrec.analysis.stats.intervals import ratio_interval
-from posrec.analysis.stats.multiplicity import with_holm
+from posrec.analysis.stats.paired import probability_of_improvement
+from posrec.analysis.tables import duels
 from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.duels import STEADINESS, Design, Duel, Found, Side
 from posrec.analysis.tables.load import GROUP, IDENTITY, Inputs
 from posrec.analysis.tables.reading import MOST_ROWS, Row, Shown, between, number
-from posrec.analysis.tables.scores import adjusted_level, paired_differences, scores, some_collapsed
 
-DOUBLED = 2.0  # the ratio of spreads whose power is printed
-RATIO_BOUND = "95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs collapse)"
+SIMULTANEOUS = "bound that holds for all comparisons of the family together (max-T quantile, allowance for skewness)"
+RATIO = "95 % bound of this ratio for this comparison alone (permutations, from six healthy runs on)"
 COLUMNS = {
     **{name: IDENTITY[name] for name in (*GROUP, "encoding")},
     "against": "the encoding that it is compared with",
-    "pairs": "seeds that finished with both",
+    "family": "comparisons that share one error of 5 %: those with none in the group, or all others in the group",
+    "comparisons": "how many these are",
+    "pairs": "seeds with a healthy run of both (finished, above chance)",
     "difference_points": "mean over those seeds of full NDCG@10 minus that of the other",
-    "difference_low_points": "lower bound that holds for all comparisons of the family together (t, Bonferroni)",
-    "difference_high_points": "upper bound that holds for all comparisons of the family together (t, Bonferroni)",
-    "p": "two-sided p of a sign-flip permutation test of the paired differences",
+    "difference_low_points": f"lower {SIMULTANEOUS}",
+    "difference_high_points": f"upper {SIMULTANEOUS}",
+    "margin_points": "the smallest difference that matters (report.margin, of the mean of none)",
+    "level": "ahead, behind or equivalent: the interval is beyond the margin, or within it; else open",
+    "level_why": "what withheld a clearer word, or decided in place of the scores",
+    "decided_at": "in a study with looks: the number of seeds at which the level was decided; 0: it is open",
+    "p": "two-sided p of no difference: max-T over the family, step-down, the seed as block; empty in a study with "
+    "looks",
     "smallest_p": "smallest p that this many seeds can reach",
-    "p_holm": "p after Holm over the family",
-    "tests": "number of tests that Holm counts",
-    "improvement": "probability that a run of it beats a run of the other",
-    "seeds": "finished runs of the one with fewer",
-    "sd_ratio": "standard deviation over seeds divided by that of the other",
-    "sd_ratio_low": f"lower {RATIO_BOUND}",
-    "sd_ratio_high": f"upper {RATIO_BOUND}",
-    "sd_ratio_interval": "which interval of the ratio is shown, or why none is",
-    "spread_p": "two-sided p of a permutation test of the log ratio, each cell centred on its median",
-    "spread_p_holm": "the same after Holm over the family",
-    "spread_tests": "number of these tests in the family",
-    "brown_forsythe_p": "two-sided p of Brown-Forsythe's test of the two spreads, alone; for comparison: the verdicts "
-    "use the permutation test",
-    "power_doubled": "share of normal studies with as many seeds that detect a doubled spread (Brown-Forsythe)",
-    "seeds_for_doubled": "seeds with which that share is 80 %",
+    "improvement": "probability that a healthy run of it beats one of the other",
+    "seeds": "healthy runs of the one with fewer",
+    "spread_ratio": "spread over seeds (mean distance to the median, healthy runs) divided by that of the other",
+    "spread_ratio_low": f"lower {RATIO}",
+    "spread_ratio_high": f"upper {RATIO}",
+    "spread": "steadier, less steady or alike: the ratio's interval that holds for the family (Sidak) is beyond "
+    "report.margin.ratio, or within it; else open",
+    "spread_why": "what withheld a clearer word",
+    "spread_p": "two-sided p of equal spreads by the same permutations, after Sidak over the family",
+    "bad": "its runs that failed or collapsed",
+    "bad_against": "those of the other",
+    "rising": "its healthy runs that were still rising",
+    "rising_against": "those of the other",
 }
+COUNTS = ("comparisons", "pairs", "decided_at", "seeds", "bad", "bad_against", "rising", "rising_against")
 
 
 def build(tables: Tables) -> pd.DataFrame:
@@ -51,92 +56,97 @@ def build(tables: Tables) -> pd.DataFrame:
 def comparison_table(inputs: Inputs) -> pd.DataFrame:
     """One row per pair of encodings that share all else; columns: COLUMNS.
 
-    Pairs with `none` are one family of tests, the others another, in each group. The
-    table is empty without stability (report.stability: false).
+    Pairs with `none` are one family, the others another, in each group. The table is empty without stability
+    (report.stability: false).
     """
-    rows: list[dict[str, Any]] = []
+    of = duels.design(inputs.study.settings)
     groups = inputs.runs[inputs.runs["role"] == "scoring"].groupby(GROUP, sort=False) if inputs.spread else ()
-    for _, group in groups:
-        by_encoding = {str(name): runs for name, runs in group.groupby("encoding", sort=False)}
-        pairs = [_ordered(pair) for pair in itertools.combinations(by_encoding, 2)]
-        for family in (
-            [pair for pair in pairs if pair[1] == "none"],
-            [pair for pair in pairs if pair[1] != "none"],
-        ):
-            compared = [_compare(by_encoding[a], by_encoding[b], len(family)) for a, b in family]
-            rows += with_holm(with_holm(compared, "p", "tests"), "spread_p", "spread_tests")
-    counts = dict.fromkeys(("pairs", "tests", "seeds", "spread_tests", "seeds_for_doubled"), "Int64")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
+    rows = [row for key, group in groups for row in _group_rows(tuple(map(str, key)), group, of)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def _group_rows(key: tuple[str, ...], group: pd.DataFrame, of: Design) -> Iterator[dict[str, Any]]:
+    sides = {str(name): duels.side(runs) for name, runs in group.groupby("encoding", sort=False)}
+    pairs = [_ordered(pair) for pair in itertools.combinations(sides, 2)]
+    margin = duels.margin_of(sides.get("none") or _together(sides), of.margin)
+    for family, chosen in (
+        ("with none", [pair for pair in pairs if pair[1] == "none"]),
+        ("others", [pair for pair in pairs if pair[1] != "none"]),
+    ):
+        compared = [Duel(key, sides[a], sides[b], margin) for a, b in chosen]
+        found = zip(compared, duels.levels(compared, of), duels.spread_ratios(compared, of), strict=True)
+        for duel, level, spread in found:
+            place = dict(zip(GROUP, key, strict=True))
+            yield {**place, "family": family, **_names(duel), **_level(level, duel), **_spread(spread, duel)}
+
+
+def _together(sides: dict[str, Side]) -> Side:
+    """All encodings as one cell: the reference of the margin where `none` isn't in the study."""
+    first = next(iter(sides.values()))
+    return Side("all", pd.concat([each.scores for each in sides.values()]), first.trained, first.health)
 
 
 def _ordered(pair: tuple[str, str]) -> tuple[str, str]:
     return (pair[1], pair[0]) if pair[0] == "none" else pair
 
 
-def _compare(runs: pd.DataFrame, others: pd.DataFrame, family: int) -> dict[str, Any]:
-    row = {str(name): runs[name].iloc[0] for name in (*GROUP, "encoding")} | {"against": others["encoding"].iloc[0]}
-    collapsed = some_collapsed(runs) or some_collapsed(others)
-    return {**row, **_levels(runs, others, family), **_spreads(scores(runs), scores(others), collapsed)}
+def _names(duel: Duel) -> dict[str, Any]:
+    one, two = duel.first.health, duel.second.health
+    outcomes = {"bad": one.bad, "bad_against": two.bad, "rising": one.rising, "rising_against": two.rising}
+    return {"encoding": duel.first.name, "against": duel.second.name, "margin_points": duel.margin, **outcomes}
 
 
-def _levels(runs: pd.DataFrame, others: pd.DataFrame, family: int) -> dict[str, Any]:
-    differences = paired_differences(runs, others)
-    row: dict[str, Any] = {"pairs": len(differences)}
-    if not len(differences):
-        return row
-    interval = stability.mean_interval(differences, adjusted_level(family))
-    if interval is not None:
-        row |= {"difference_low_points": interval[0], "difference_high_points": interval[1]}
+def _level(found: Found, duel: Duel) -> dict[str, Any]:
     return {
-        **row,
-        "difference_points": float(differences.mean()),
-        "p": paired.sign_flip_p(differences),
-        "smallest_p": paired.smallest_sign_flip_p(len(differences)),
-        "improvement": paired.probability_of_improvement(scores(runs), scores(others)),
+        "comparisons": found.comparisons,
+        "pairs": found.pairs,
+        "difference_points": found.estimate,
+        "difference_low_points": found.low,
+        "difference_high_points": found.high,
+        "level": found.word,
+        "level_why": found.why,
+        "decided_at": found.decided_at,
+        "p": found.p,
+        "smallest_p": found.smallest_p if found.pairs else None,
+        "improvement": probability_of_improvement(duel.first.scores.to_numpy(), duel.second.scores.to_numpy()),
     }
 
 
-def _spreads(first: np.ndarray, second: np.ndarray, collapsed: bool) -> dict[str, Any]:
-    n = min(len(first), len(second))
-    row: dict[str, Any] = {"seeds": n}
-    test = spread_tests.log_ratio_test(first, second)
-    if test is None:
-        return row
-    row |= {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    row["brown_forsythe_p"] = spread_tests.brown_forsythe(first, second)
-    interval, row["sd_ratio_interval"] = ratio_interval(first, second, collapsed)
-    if interval is not None:
-        row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
-    needed = spread_tests.seeds_needed(DOUBLED)
-    return {**row, "power_doubled": spread_tests.power(n, DOUBLED), "seeds_for_doubled": needed}
+def _spread(found: Found, duel: Duel) -> dict[str, Any]:
+    return {
+        "seeds": min(len(duel.first.scores), len(duel.second.scores)),
+        "spread_ratio": found.estimate,
+        "spread_ratio_low": found.low,
+        "spread_ratio_high": found.high if found.high < float("inf") else None,
+        "spread": STEADINESS[found.word],
+        "spread_why": found.why,
+        "spread_p": found.p,
+    }
 
 
 def shown(tables: Tables) -> Shown:
-    """Differences of level and ratios of spread with their tests."""
-    header = ("data set", "protocol", "settings", "encoding", "against", "seeds", "ahead by", "p (Holm)", "beats it")
-    more = ("ratio of sd", "p of the ratio (Holm, permutation; verdicts use it)", "p (Brown-Forsythe, alone)")
-    power = ("power for a doubled sd", "seeds for 80 %")
+    """Differences of level and ratios of spread with their words."""
+    header = ("data set", "protocol", "settings", "encoding", "against", "seeds", "difference", "margin", "level")
+    more = ("p (max-T)", "beats it", "ratio of spreads", "spread", "useless", "still rising", "why")
     found = tables["comparisons"].head(MOST_ROWS)
     rows = (_shown_row(row, tables.inputs.label(row["dataset"])) for _, row in found.iterrows())
-    return (*header, *more, *power), tuple(rows)
+    return (*header, *more), tuple(rows)
 
 
 def _shown_row(row: Row, dataset: str) -> tuple[str, ...]:
-    ahead = between(row["difference_low_points"], row["difference_high_points"])
-    ratio = between(row["sd_ratio_low"], row["sd_ratio_high"]) or _why(row["sd_ratio_interval"])
+    difference = between(row["difference_low_points"], row["difference_high_points"])
+    ratio = between(row["spread_ratio_low"], row["spread_ratio_high"])
+    why = "; ".join(dict.fromkeys(text for text in (row["level_why"], row["spread_why"]) if text))
     return (
         dataset,
         *(str(row[name]) for name in ("protocol", "settings", "encoding", "against", "pairs")),
-        f"{number(row['difference_points'])} {ahead}".strip(),
-        number(row["p_holm"], 3),
+        f"{number(row['difference_points'])} {difference}".strip(),
+        f"±{number(row['margin_points'])}",
+        row["level"],
+        number(row["p"], 3),
         number(row["improvement"]),
-        f"{number(row['sd_ratio'])} {ratio}".strip(),
-        *(number(row[name], 3) for name in ("spread_p_holm", "brown_forsythe_p")),
-        number(row["power_doubled"]),
-        "-" if pd.isna(row["seeds_for_doubled"]) else str(row["seeds_for_doubled"]),
+        f"{number(row['spread_ratio'])} {ratio}".strip(),
+        row["spread"],
+        *(f"{row[name]} / {row[f'{name}_against']}" for name in ("bad", "rising")),
+        why,
     )
-
-
-def _why(reason: Any) -> str:
-    """Why there is no interval, in brackets; empty where none was asked for."""
-    return "" if pd.isna(reason) else f"({reason})"

@@ -53,7 +53,8 @@ COLUMNS = {
     "best_encoding": "encoding with the highest mean full NDCG@10 (of two or more)",
     "best_family": "its family",
     "best_full_ndcg10_points": "its mean",
-    "steadiest_encoding": "encoding with the lowest standard deviation (three finished seeds, not all collapsed)",
+    "steadiest_encoding": "encoding with the lowest standard deviation (three finished seeds, and at most the share "
+    "report.margin.rate of its runs failed or collapsed)",
     "steadiest_family": "its family",
     "steadiest_sd_points": "its standard deviation",
     **{f"{name}_full_ndcg10_points": f"full NDCG@10 {of}" for name, of in BASELINES.items()},
@@ -71,7 +72,8 @@ def build(tables: Tables) -> pd.DataFrame:
     for _, group in encodings.groupby(GROUP, sort=False):
         dataset, protocol, settings = (str(group[name].iloc[0]) for name in GROUP)
         row = {"dataset": dataset, "protocol": protocol, "settings": settings, **_card_facts(inputs.cards[dataset])}
-        row |= {**_deviation(inputs, dataset, settings), **choices(group), **_baseline_facts(inputs.baselines[dataset])}
+        row |= {**_deviation(inputs, dataset, settings), **choices(group, inputs.study.settings.report.margin.rate)}
+        row |= _baseline_facts(inputs.baselines[dataset])
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"deviation_seeds": "Int64", "deviation_finished": "Int64"})
 
@@ -102,11 +104,11 @@ def _deviation(inputs: Inputs, dataset: str, settings: str) -> dict[str, Any]:
     return row
 
 
-def choices(group: pd.DataFrame) -> dict[str, Any]:
+def choices(group: pd.DataFrame, rate: float) -> dict[str, Any]:
     """The encoding with the highest mean and the one with the lowest spread among cells that share all else.
 
     Empty where fewer than two encodings have a score: there is nothing to choose from. The steadiest needs three
-    finished seeds of which one did not collapse: runs that all fell to chance are steady too.
+    finished seeds and at most the share `rate` of bad runs: runs that all fell to chance are steady too.
     """
     row: dict[str, Any] = {}
     scored = group.dropna(subset=["full_ndcg10_mean"])
@@ -115,7 +117,7 @@ def choices(group: pd.DataFrame) -> dict[str, Any]:
         row |= {"best_encoding": best["encoding"], "best_family": best["family"]}
         row["best_full_ndcg10_points"] = POINTS * best["full_ndcg10_mean"]
     spread = group.dropna(subset=["full_ndcg10_sd"])
-    spread = spread[(spread["finished"] >= MIN_UNFLAGGED) & (spread["collapse_rate"] < 1)]
+    spread = spread[(spread["finished"] >= MIN_UNFLAGGED) & (spread["bad_rate"] <= rate)]
     if len(spread) and len(scored) > 1:
         steadiest = spread.iloc[int(spread["full_ndcg10_sd"].argmin())]
         row |= {"steadiest_encoding": steadiest["encoding"], "steadiest_family": steadiest["family"]}

@@ -101,7 +101,7 @@ def _check_present(paths: Iterable[Path]) -> None:
 
 def _run_rows(run: PlannedRun, varied: list[str]) -> list[dict[str, Any]]:
     """A row per protocol of the run's cell."""
-    study, cell, scoring = run.study, run.cell, run.seed in run.study.settings.seeds
+    study, cell, scoring = run.study, run.cell, run.seed in run.study.settings.scoring_seeds
     common = {
         "dataset": cell.dataset,
         "settings": settings_label(cell, varied),

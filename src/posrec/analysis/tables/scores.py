@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from posrec.analysis.stats import stability
 from posrec.analysis.tables.load import PRIMARY
 
 POINTS = 100
@@ -24,11 +23,6 @@ def paired_differences(runs: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     first, second = (r[r["status"] == "finished"].set_index("seed")[PRIMARY].astype(float) for r in (runs, others))
     common = [seed for seed in first.index if seed in second.index]
     return POINTS * (first.loc[common] - second.loc[common]).to_numpy()
-
-
-def adjusted_level(comparisons: int) -> float:
-    """Level of each of several intervals that hold together with 95 % (Bonferroni)."""
-    return 1 - (1 - stability.LEVEL) / max(1, comparisons)
 
 
 def log_ratio(first: float | None, second: float | None) -> float | None:

@@ -1,99 +1,152 @@
-"""What one switch of the released code does: protocols of a study that differ in that switch alone, paired by seed."""
+"""What one switch of the released code does: protocols of a study that differ in that switch alone, paired by seed.
 
+Each effect is judged by the one rule (`tables.duels`). Whether a switch makes or unmakes the lead of an encoding is an
+interaction: the lead with the switch released minus the lead with it sound.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from posrec.analysis.stats import paired, spread_tests, stability
-from posrec.analysis.stats.intervals import ratio_interval
-from posrec.analysis.stats.multiplicity import with_holm
+from posrec.analysis.stats.interactions import CHANGES
+from posrec.analysis.tables import duels
 from posrec.analysis.tables.build import Tables
+from posrec.analysis.tables.duels import STEADINESS, Duel, Found, Health, Side
 from posrec.analysis.tables.load import IDENTITY, PRIMARY, Inputs
-from posrec.analysis.tables.scores import POINTS, some_collapsed
 from posrec.study.protocols import single_switches
 
 METRICS = ("sampled_hit10", PRIMARY)  # the paper's metric, and ours
+BOUND = "95 % bound that holds for all effects on the metric together (max-T quantile, allowance for skewness)"
+RATIO = "95 % bound of this ratio for this comparison alone (permutations, from six healthy pairs on)"
+LEAD = "95 % bound of this difference that holds for all of the metric together"
 COLUMNS = {
     **{name: IDENTITY[name] for name in ("dataset", "settings", "encoding")},
     "switch": "switch of the released code (docs/reference/released-code.md)",
     "others": "the preset that all other switches come from: sound or released",
     "metric": "sampled_hit10 or full_ndcg10",
-    "pairs": "seeds that finished with the switch sound and released",
-    "sound_mean_points": "mean over those seeds with the switch sound",
-    "effect_points": "mean over those seeds with the switch released, minus that with the switch sound",
-    "effect_low_points": "lower 95 % bound of the effect (paired t, for this comparison alone)",
-    "effect_high_points": "upper 95 % bound of the effect (paired t, for this comparison alone)",
-    "p": "two-sided p of a sign-flip permutation test of the paired differences",
+    "pairs": "seeds with a healthy run with the switch sound and with it released",
+    "sound_mean_points": "mean of the healthy runs with the switch sound",
+    "effect_points": "mean over the pairs with the switch released, minus that with the switch sound",
+    "effect_low_points": f"lower {BOUND}",
+    "effect_high_points": f"upper {BOUND}",
+    "margin_points": "the smallest effect that matters (report.margin, of the mean of none with the switch sound)",
+    "effect": "raises, lowers or leaves: the interval is beyond the margin, or within it; else open",
+    "why": "what withheld a clearer word, or decided in place of the scores",
+    "p": "two-sided p of no effect: max-T over all effects on the metric, step-down, the seed as block",
     "smallest_p": "smallest p that so many seeds can reach",
-    "p_holm": "p after Holm over all tests of the metric",
-    "tests": "number of these tests",
-    "sd_ratio": "standard deviation over seeds with the switch released divided by that with the switch sound",
-    "sd_ratio_low": "lower 95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs "
-    "collapse)",
-    "sd_ratio_high": "upper 95 % bound of this ratio (BCa bootstrap, from six seeds on, from twenty where runs "
-    "collapse)",
-    "spread_p": "two-sided p of a permutation test of the log ratio, each side centred on its median",
-    "spread_p_holm": "the same after Holm over all tests of the metric",
-    "spread_tests": "number of these tests",
+    "tests": "number of these effects",
+    "spread_ratio": "spread over seeds (mean distance to the median, healthy runs) released divided by that sound",
+    "spread_ratio_low": f"lower {RATIO}",
+    "spread_ratio_high": f"upper {RATIO}",
+    "spread": "steadier, less steady or alike with the switch released, by intervals that hold for the family; else "
+    "open",
+    "spread_why": "what withheld a clearer word",
+    "spread_p": "two-sided p of equal spreads by the same permutations, after Sidak; paired where both sides score the "
+    "same trainings",
+    "lead_change_points": "lead over none with the switch released minus that with it sound",
+    "lead_change_low_points": f"lower {LEAD}",
+    "lead_change_high_points": f"upper {LEAD}",
+    "lead_change_p": "two-sided p of no change of the lead: max-T over all of the metric",
+    "lead_change": "raises, lowers or leaves the lead of the encoding over none; else open",
 }
 
 
 def build(tables: Tables) -> pd.DataFrame:
     """One row per switch, cell and metric; columns: COLUMNS.
 
-    The effect is released minus sound; all other switches are as in the preset that the pair starts from. Levels are
-    paired by seed. Holm covers all tests of levels of a metric, and separately all tests of spreads. The table is empty
-    without stability (report.stability: false).
+    The effect is released minus sound; all other switches are as in the preset that the pair starts from. The effects
+    on a metric are one family, the changes of leads another. The table is empty without stability
+    (report.stability: false).
     """
     inputs = tables.inputs
     rows = [row for metric in METRICS for row in _metric_rows(inputs, metric)] if inputs.spread else []
-    counts = dict.fromkeys(("pairs", "tests", "spread_tests"), "Int64")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(counts)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(("pairs", "tests"), "Int64"))
 
 
 def _metric_rows(inputs: Inputs, metric: str) -> list[dict[str, Any]]:
-    runs = inputs.runs[(inputs.runs["role"] == "scoring") & (inputs.runs["status"] == "finished")]
-    by_cell = {
-        key: group.set_index("seed").rename(columns={metric: "score"})[["score", "status", "collapsed"]]
-        for key, group in runs.groupby(["protocol", "dataset", "settings", "encoding"], sort=False)
-    }
-    rows = []
+    of = duels.design(inputs.study.settings)
+    turned = list(_turned(inputs, metric))
+    compared = [duel for _, duel, _ in turned]
+    found = zip(duels.levels(compared, of), duels.spread_ratios(compared, of), strict=True)
+    rows = [
+        {**names, "metric": metric, **_effect(level, duel), **_spread(spread)}
+        for (names, duel, _), (level, spread) in zip(turned, found, strict=True)
+    ]
+    with_lead = [(row, lead) for row, (_, _, lead) in zip(rows, turned, strict=True) if lead is not None]
+    for (row, _), change in zip(with_lead, duels.levels([lead for _, lead in with_lead], of), strict=True):
+        row |= _change(change)
+    return rows
+
+
+def _turned(inputs: Inputs, metric: str) -> Iterator[tuple[dict[str, Any], Duel, Duel | None]]:
+    """For each switch and cell: its names, released against sound, and the lead of the one against that of the other.
+
+    Comparisons of one data set and settings are a block: they share their seeds.
+    """
+    of = duels.design(inputs.study.settings)
+    runs = inputs.runs[inputs.runs["role"] == "scoring"]
+    by_cell = runs.groupby(["protocol", "dataset", "settings", "encoding"], sort=False)
+    sides = {tuple(map(str, key)): duels.side(group, metric, f"{key[3]} under {key[0]}") for key, group in by_cell}
     for switch, others, sound, released in single_switches(inputs.study.protocols):
-        for (protocol, *cell), own in by_cell.items():
-            if protocol == sound.name and (released.name, *cell) in by_cell:
-                named = dict(zip(("dataset", "settings", "encoding"), cell, strict=True))
-                compared = _compare(own, by_cell[released.name, *cell])
-                rows.append({**named, "switch": switch, "others": others, "metric": metric, **compared})
-    return with_holm(with_holm(rows, "p", "tests"), "spread_p", "spread_tests")
+        for (protocol, *block, encoding), own in sides.items():
+            other = sides.get((released.name, *block, encoding))
+            if protocol != sound.name or other is None:
+                continue
+            off, on = (sides.get((name, *block, "none")) for name in (sound.name, released.name))
+            place, margin = tuple(block), duels.margin_of(off or own, of.margin)
+            lead = None
+            if off is not None and on is not None and encoding != "none":
+                lead = Duel(place, _lead(other, on), _lead(own, off), margin)
+            names = {"dataset": block[0], "settings": block[1], "encoding": encoding}
+            yield {**names, "switch": switch, "others": others}, Duel(place, other, own, margin), lead
 
 
-def _compare(sound: pd.DataFrame, released: pd.DataFrame) -> dict[str, Any]:
-    common = [seed for seed in sound.index if seed in released.index]
-    first, second = (POINTS * runs.loc[common, "score"].to_numpy(float) for runs in (released, sound))
-    row: dict[str, Any] = {"pairs": len(common)}
-    if not common:
-        return row
-    differences = first - second
-    interval = stability.mean_interval(differences)
-    if interval is not None:
-        row |= {"effect_low_points": interval[0], "effect_high_points": interval[1]}
+def _lead(own: Side, none: Side) -> Side:
+    """The lead over `none` by seed; a seed is bad where either run is, at most."""
+    one, two = own.health, none.health
+    together = Health(
+        min(one.planned, two.planned),
+        min(one.failed + two.failed, one.planned),
+        min(one.collapsed + two.collapsed, one.planned - min(one.failed + two.failed, one.planned)),
+        max(one.rising, two.rising),
+    )
+    return Side(own.name, (own.scores - none.scores).dropna(), own.trained, together)
+
+
+def _effect(found: Found, duel: Duel) -> dict[str, Any]:
+    sound = duel.second.scores
     return {
-        **row,
-        "sound_mean_points": float(second.mean()),
-        "effect_points": float(differences.mean()),
-        "p": paired.sign_flip_p(differences),
-        "smallest_p": paired.smallest_sign_flip_p(len(differences)),
-        **_spreads(first, second, some_collapsed(released.loc[common]) or some_collapsed(sound.loc[common])),
+        "pairs": found.pairs,
+        "sound_mean_points": float(sound.mean()) if len(sound) else None,
+        "effect_points": found.estimate,
+        "effect_low_points": found.low,
+        "effect_high_points": found.high,
+        "margin_points": duel.margin,
+        "effect": CHANGES.get(found.word, "open"),
+        "why": found.why,
+        "p": found.p,
+        "smallest_p": found.smallest_p if found.pairs else None,
+        "tests": found.comparisons,
     }
 
 
-def _spreads(first: np.ndarray, second: np.ndarray, collapsed: bool) -> dict[str, Any]:
-    test = spread_tests.log_ratio_test(first, second)
-    if test is None:
-        return {}
-    row = {"sd_ratio": float(np.exp(test.log_ratio)), "spread_p": test.p}
-    interval, _ = ratio_interval(first, second, collapsed)
-    if interval is not None:
-        row |= {"sd_ratio_low": interval[0], "sd_ratio_high": interval[1]}
-    return row
+def _spread(found: Found) -> dict[str, Any]:
+    return {
+        "spread_ratio": found.estimate,
+        "spread_ratio_low": found.low,
+        "spread_ratio_high": found.high if found.high < float("inf") else None,
+        "spread": STEADINESS[found.word],
+        "spread_why": found.why,
+        "spread_p": found.p,
+    }
+
+
+def _change(found: Found) -> dict[str, Any]:
+    return {
+        "lead_change_points": found.estimate,
+        "lead_change_low_points": found.low,
+        "lead_change_high_points": found.high,
+        "lead_change_p": found.p,
+        "lead_change": CHANGES.get(found.word, "open"),
+    }

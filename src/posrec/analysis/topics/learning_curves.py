@@ -61,7 +61,7 @@ def _curves(tables: Tables) -> dict[tuple[str, ...], list[tuple[str, "pd.Series[
     varied = varied_settings(study.cells)
     curves: dict[tuple[str, ...], list[tuple[str, pd.Series[float]]]] = {}
     for run in planned_runs(study):
-        if run.seed not in study.settings.seeds:
+        if run.seed not in study.settings.scoring_seeds:
             continue
         key = (run.cell.dataset, run.cell.protocol.name, settings_label(run.cell, varied))
         arrays = read_npz(run.npz)

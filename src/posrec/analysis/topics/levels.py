@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
 
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP
@@ -30,10 +31,12 @@ def caption(tables: Tables) -> str:
     scored = [cells.dropna(subset=["full_ndcg10_mean"]) for _, cells in groups(tables)]
     several = [cells for cells in scored if len(cells) > 1]
     agree = sum(len({cells[f"{metric}_mean"].idxmax() for metric in TITLES}) == 1 for cells in several)
+    limit = 100 * tables.inputs.study.settings.report.margin.rate
     return (
         f"Full catalogue and sampled candidates agree on the best encoding in {agree} of {len(several)} rows. Means "
         "over seeds in points; the colour is the distance to the best encoding of the row in percent (bold: the "
-        "best). Baselines, and encodings that are alone in their row, have no colour."
+        "best). Baselines, and encodings that are alone in their row, have no colour. Hatched: more than "
+        f"{limit:g} % of the cell's runs failed, collapsed or were still rising."
     )
 
 
@@ -61,6 +64,7 @@ def draw(tables: Tables) -> Drawn:
             shown = frame.iloc[places][names]
             shown.index = pd.Index([_row_name(tables, found[place][0], apart) for place in places])
             _draw(panel, shown, encodings, lowest)
+            _hatch(panel, [found[place][1] for place in places], names, tables)
             panel.set_title(_title(tables, dataset, metric) if apart else TITLES[metric], fontsize=10)
             if apart and metric != "full_ndcg10":
                 panel.set_yticklabels([])
@@ -110,6 +114,16 @@ def _behind(shown: pd.DataFrame, encodings: list[str]) -> np.ndarray:
     behind = shown.sub(best, axis=0).div(best.where(best > 0), axis=0) * 100
     behind.loc[:, [name for name in shown.columns if name not in encodings]] = np.nan
     return behind.to_numpy(float)
+
+
+def _hatch(panel: Axes, rows: list[pd.DataFrame], names: list[str], tables: Tables) -> None:
+    """Mark the cells whose level leans on too many runs that were lost or still rising."""
+    limit = tables.inputs.study.settings.report.margin.rate
+    for row, cells in enumerate(rows):
+        doubtful = cells[(cells["bad"] + cells["still_rising"]) > limit * cells["planned"]]
+        for name in doubtful["encoding"]:
+            place = (names.index(name), row)
+            panel.add_patch(Rectangle(place, 1, 1, fill=False, hatch="///", edgecolor="white", alpha=0.4, linewidth=0))
 
 
 def _draw(panel: Axes, shown: pd.DataFrame, encodings: list[str], lowest: float) -> None:

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP
 from posrec.analysis.tables.scores import POINTS
+from posrec.analysis.topics.style import BAD, BAND, BAND_ALPHA
 
 NO_SPREAD = "The study sets report.stability: false, so no spread over seeds is shown."
 MOST_PANELS = 24
@@ -32,11 +33,29 @@ def groups(tables: Tables) -> list[tuple[tuple[str, ...], pd.DataFrame]]:
     return [(tuple(group[GROUP].iloc[0]), group) for _, group in encodings.groupby(GROUP, sort=False)]
 
 
+def margin_band(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> tuple[float, float] | None:
+    """The margin around the healthy mean of `none` in points; None without `none` or comparisons."""
+    rows = tables["comparisons"]
+    for column, value in zip(GROUP, key, strict=True):
+        rows = rows[rows[column] == value]
+    none = cells.loc[cells["encoding"] == "none", "healthy_mean_points"].dropna()
+    if rows.empty or none.empty:
+        return None
+    mean, margin = float(none.iloc[0]), float(rows["margin_points"].iloc[0])
+    return mean - margin, mean + margin
+
+
+def draw_band(panel: Axes, band: tuple[float, float] | None) -> None:
+    """The margin as a vertical band behind everything else."""
+    if band is not None:
+        panel.axvspan(*band, color=BAND, alpha=BAND_ALPHA, linewidth=0, zorder=0.5)
+
+
 def encoding_axis(axes: Axes, encodings: list[str]) -> None:
     """Encodings from top to bottom on the y axis; a name of two lines is marked as a gap."""
     for label in axes.set_yticks(range(len(encodings)), encodings):
         gap = "\n" in label.label1.get_text()
-        label.label1.set(color="#B00020" if gap else "black", fontsize=7.5 if gap else 9)
+        label.label1.set(color=BAD if gap else "black", fontsize=7.5 if gap else 9)
     axes.set_ylim(len(encodings) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
 

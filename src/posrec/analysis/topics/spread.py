@@ -2,6 +2,8 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from posrec.analysis.stats.stability import seeds_note
 from posrec.analysis.tables.build import Tables
@@ -11,6 +13,7 @@ from posrec.analysis.topics import style, wording
 from posrec.analysis.topics.panels import (
     NO_SPREAD,
     Drawn,
+    draw_band,
     encoding_axis,
     groups,
     panel_height,
@@ -23,11 +26,13 @@ def caption(tables: Tables) -> str:
     """How many spreads differ, and what the marks are."""
     if not tables.inputs.spread:
         return NO_SPREAD
-    found = wording.below(tables["comparisons"]["spread_p_holm"], "comparisons of two spreads")
+    found = wording.counted_words(tables["comparisons"]["spread"], "comparisons of two spreads")
     return (
-        f"{found} The dot is the sample standard deviation over seeds, the bar its 95 % interval: exact for normal "
-        "scores; where some seeds collapse a bootstrap one (BCa) from 20 seeds on, and none below. The axis is "
-        f"logarithmic: further left is steadier. {seeds_note(len(tables.inputs.study.settings.seeds))}"
+        f"{found} The band is the margin around none's: ratios within it don't matter. The dot is the sample standard "
+        "deviation over seeds, the bar its 95 % interval: exact for normal scores; where some seeds collapse a "
+        "bootstrap one (BCa) from 20 seeds on, and none below. Hollow: some runs failed, collapsed or were still "
+        "rising, so the spread alone says little. The axis is logarithmic: further left is steadier. "
+        f"{seeds_note(len(tables.inputs.study.settings.scoring_seeds))}"
     )
 
 
@@ -43,11 +48,20 @@ def draw(tables: Tables) -> Drawn:
     found = groups(tables)
     figure, axes = style.panels(len(found), 5.0, panel_height(tables) - 0.2)
     for panel, (key, group) in zip(axes, found, strict=True):
+        draw_band(panel, _band(tables, group))
         _draw_spread(panel, group)
         panel.set_title(panel_title(tables, key), fontsize=10)
         panel.set_xlabel("sd of NDCG@10, full catalogue (points)")
-    style.legend(figure, style.family_handles(tables.inputs.study.settings.encodings))
+    handles: list[Line2D | Patch] = [*style.family_handles(tables.inputs.study.settings.encodings)]
+    handles += [style.band_handle("margin around none"), style.dot_handle("runs lost or still rising", filled=False)]
+    style.legend(figure, handles)
     return figure, data
+
+
+def _band(tables: Tables, cells: pd.DataFrame) -> tuple[float, float] | None:
+    none = cells.loc[cells["encoding"] == "none", "full_ndcg10_sd"].dropna()
+    ratio = tables.inputs.study.settings.report.margin.ratio
+    return (POINTS * none.iloc[0] / ratio, POINTS * none.iloc[0] * ratio) if len(none) and none.iloc[0] > 0 else None
 
 
 def _draw_spread(panel: Axes, cells: pd.DataFrame) -> None:
@@ -57,10 +71,11 @@ def _draw_spread(panel: Axes, cells: pd.DataFrame) -> None:
         if value > 0:
             colour = style.colour(cell["encoding"])
             panel.plot([low, high], [row, row], color=colour, linewidth=1.6)
-            panel.plot([value], [row], "o", ms=5.5, color=colour)
+            hollow = cell["bad"] > 0 or cell["still_rising"] > 0
+            panel.plot([value], [row], "o", ms=5.5, color=colour, mfc="white" if hollow else colour)
         else:
             said = "all scores equal" if value == 0 else f"no spread: {cell['finished']} finished"
             place = panel.get_yaxis_transform()
-            panel.text(0.02, row, said, transform=place, ha="left", va="center", fontsize=7, color="#B00020")
+            panel.text(0.02, row, said, transform=place, ha="left", va="center", fontsize=7, color=style.BAD)
     encoding_axis(panel, list(cells["encoding"]))
     plain_log_axis(panel)

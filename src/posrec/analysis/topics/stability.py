@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP, PRIMARY
@@ -16,8 +17,10 @@ from posrec.analysis.topics.panels import (
     NO_SPREAD,
     Drawn,
     baseline_values,
+    draw_band,
     encoding_axis,
     groups,
+    margin_band,
     panel_height,
     panel_title,
 )
@@ -31,8 +34,9 @@ def caption(tables: Tables) -> str:
     return (
         f"{best} Each point is a seed, at the same height within every row; the tick is the mean with its 95 % "
         "interval (Student's t). Where intervals are wide compared with the distance of two ticks, their order is "
-        "open. Grey lines are baselines near the scores; their values are above the panel. Failed and collapsed "
-        "runs are in red."
+        "open. The band is the margin around the mean of none: differences within it don't matter. Hollow points were "
+        "still rising when training ended, red crosses collapsed to chance, failed runs are counted below the name. "
+        "Grey lines are baselines near the scores; their values are above the panel."
     )
 
 
@@ -43,14 +47,19 @@ def draw(tables: Tables) -> Drawn:
     for panel, (key, cells) in zip(axes, found, strict=True):
         runs = _runs(tables, key)
         _draw_seeds(panel, cells, runs, tables.inputs.spread)
+        if tables.inputs.spread:
+            draw_band(panel, margin_band(tables, key, cells))
         text = _baseline_lines(panel, tables.inputs.baselines[key[0]])
         lines = textwrap.wrap(text, 75 if len(found) <= style.MANY_PANELS else 44)
         panel.set_title(panel_title(tables, key) + "\n" * len(lines), fontsize=10)
         above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
         panel.annotate("\n".join(lines), (0, 1), (0, 3), fontsize=7, color="#4D4D4D", **above)
         panel.set_xlabel("NDCG@10, full catalogue (points)")
-    handles = style.family_handles(tables.inputs.study.settings.encodings)
+    handles: list[Line2D | Patch] = [*style.family_handles(tables.inputs.study.settings.encodings)]
     handles.append(Line2D([], [], color="black", marker="|", markersize=9, label=_interval_label(tables)))
+    if tables.inputs.spread:
+        handles += [style.band_handle("margin around none"), style.dot_handle("still rising", filled=False)]
+        handles.append(style.marker_handle("collapsed", style.BAD, "x"))
     names = dict.fromkeys(name for named in tables.inputs.baselines.values() for name in named)
     drawn = {line.get_label() for panel in figure.axes for line in panel.lines}
     handles += [style.baseline_handle(name) for name in names if name in drawn]
@@ -78,9 +87,19 @@ def _draw_seeds(panel: Axes, cells: pd.DataFrame, runs: pd.DataFrame, spread: bo
         if spread:
             heights = [row + place[seed] for seed in own["seed"]]
             values = POINTS * own[PRIMARY].astype(float)
-            panel.plot(values, heights, "o", ms=4.2, mew=0.4, mec="white", color=colour, zorder=5)  # above the tick
+            for value, height, (_, run) in zip(values, heights, own.iterrows(), strict=True):
+                panel.plot(value, height, **_look(run, colour), zorder=5)  # above the tick
         _draw_mean(panel, row, cell)
     encoding_axis(panel, [_name_with_gaps(cell) for _, cell in cells.iterrows()])
+
+
+def _look(run: "pd.Series[Any]", colour: str) -> dict[str, Any]:
+    """A healthy run is a filled point, one still rising a hollow one, a collapsed one a red cross."""
+    if run["collapsed"]:
+        return {"marker": "x", "ms": 4.6, "mew": 1.2, "color": style.BAD}
+    if pd.notna(run["still_rising"]) and run["still_rising"]:
+        return {"marker": "o", "ms": 4.2, "mew": 1.0, "mec": colour, "mfc": "white"}
+    return {"marker": "o", "ms": 4.2, "mew": 0.4, "mec": "white", "color": colour}
 
 
 def _draw_mean(panel: Axes, row: int, cell: "pd.Series[Any]") -> None:
@@ -92,9 +111,10 @@ def _draw_mean(panel: Axes, row: int, cell: "pd.Series[Any]") -> None:
 
 
 def _name_with_gaps(cell: "pd.Series[Any]") -> str:
-    """An encoding's name and, below it, what is missing or fell to chance."""
+    """An encoding's name and, below it, what is missing, fell to chance or was still rising."""
     said = [f"{cell['failed']} failed"] if cell["failed"] else []
     said += [f"{cell['collapsed']} collapsed"] if cell["collapsed"] else []
+    said += [f"{cell['still_rising']} rising"] if cell["still_rising"] else []
     return "\n".join([str(cell["encoding"]), *([", ".join(said)] if said else [])])
 
 

@@ -3,7 +3,7 @@
 import io
 import textwrap
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from posrec.files import write_bytes
 from posrec.study.encodings import family_of
@@ -44,6 +45,8 @@ LINES = ("-", "--", ":", "-.")
 ENCODING_MARKERS = ("o", "s", "^", "D")
 DATASET_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 LIGHT = "#777777"
+BAD = "#B00020"  # of runs that failed or collapsed
+BAND, BAND_ALPHA = "#F0E442", 0.35  # of the margin
 DPI = 150
 MANY_PANELS = 12
 SETTINGS: dict[str, Any] = {
@@ -111,11 +114,11 @@ def notice(text: str) -> Figure:
     return figure
 
 
-def legend(figure: Figure, handles: list[Line2D]) -> None:
+def legend(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
     """One legend below all panels, with as many columns as the width allows."""
     lengths = [len(str(handle.get_label())) for handle in handles]
     fitting = (n for n in range(len(lengths), 1, -1) if _legend_width(lengths, n) <= figure.get_figwidth())
-    figure.legend(handles=handles, loc="outside lower center", ncols=next(fitting, 1))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=next(fitting, 1))
 
 
 def _legend_width(lengths: list[int], columns: int) -> float:
@@ -149,6 +152,11 @@ def line_handle(label: str, colour: str, dashes: LineStyle) -> Line2D:
 def baseline_handle(name: str) -> Line2D:
     """Legend entry of a baseline."""
     return line_handle(name, LIGHT, BASELINE_LINES.get(name, "-"))
+
+
+def band_handle(label: str) -> Patch:
+    """Legend entry of the margin's band."""
+    return Patch(facecolor=BAND, alpha=BAND_ALPHA, label=label)
 
 
 def dot_handle(label: str, filled: bool) -> Line2D:

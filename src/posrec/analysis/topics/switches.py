@@ -8,26 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from posrec.analysis.stats.intervals import too_few_for_ratio
+from posrec.analysis.stats.spreads import FEWEST
 from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import PRIMARY
-from posrec.analysis.tables.reading import Row, Shown, listing
+from posrec.analysis.tables.reading import Row, Shown, listing, text
 from posrec.analysis.topics.panels import NO_SPREAD, Drawn
 from posrec.analysis.topics.style import notice
-from posrec.analysis.topics.wording import below
+from posrec.analysis.topics.wording import counted_words
 
-# Title, metric, column of the text, its p after Holm, how the text is written
+# Title, metric, column of the text, its word, how the text is written
 PANELS = (
-    ("Hit@10, sampled: effect (points)", "sampled_hit10", "effect_points", "p_holm", "+.1f"),
-    ("NDCG@10, full: effect (points)", PRIMARY, "effect_points", "p_holm", "+.2f"),
-    ("Hit@10, sampled: ratio of sd", "sampled_hit10", "sd_ratio", "spread_p_holm", ".1f"),
+    ("Hit@10, sampled: effect (points)", "sampled_hit10", "effect_points", "effect", "+.1f"),
+    ("NDCG@10, full: effect (points)", PRIMARY, "effect_points", "effect", "+.2f"),
+    ("Hit@10, sampled: ratio of spreads", "sampled_hit10", "spread_ratio", "spread", ".1f"),
 )
-# One scale of colours for all panels: released over sound, from half to double, of the mean or of the sd over seeds
+DECIDED = ("raises", "lowers", "steadier", "less steady")
+# One scale of colours for all panels: released over sound, from half to double, of the mean or of the spread over seeds
 SCALE = {"1/2 and less": 1 / 2, "2/3": 2 / 3, "1": 1.0, "3/2": 3 / 2, "2 and more": 2.0}
 HEADER = (
     *("switch", "others", "data set", "cell", "seeds"),
-    *("Hit@10 sampled (points)", "p Holm", "NDCG@10 full (points)", "p Holm", "sd ratio of Hit@10", "p Holm"),
+    *("Hit@10 sampled (points)", "effect", "NDCG@10 full (points)", "effect", "ratio of spreads of Hit@10", "spread"),
+    *("change of the lead, NDCG@10 (points)", "lead"),
 )
 WHITE = 0.6  # of the scale's end: from here on the text is white
 
@@ -38,10 +40,11 @@ def caption(tables: Tables) -> str:
         return NO_SPREAD
     table = tables["switches"]
     return (
-        f"{below(table['p_holm'], 'effects on a level')} {below(table['spread_p_holm'], 'ratios of spreads')} Each "
-        "number is the released behaviour of one switch against the sound one, with all others sound or all others "
-        "released. Colour: released over sound, from half to double. Bold with a star: below 5 % after Holm over "
-        "all tests of the metric; a number without a star may be chance."
+        f"{counted_words(table['effect'], 'effects on a level')} {counted_words(table['spread'], 'ratios of spreads')} "
+        "Each number is the released behaviour of one switch against the sound one, with all others sound or all "
+        "others released. Colour: released over sound, from half to double. Bold with a star: beyond the margin "
+        "(report.margin), by an interval that holds for all effects on the metric together; a number without a star "
+        "may be chance, or too small to matter."
     )
 
 
@@ -61,14 +64,14 @@ def switch_map(data: pd.DataFrame) -> Figure:
     heights = {"height_ratios": [rows for rows, _ in sizes]}
     axes = figure.subplots(len(halves), len(PANELS), squeeze=False, gridspec_kw=heights)
     for row, (others, half) in zip(axes, halves, strict=True):
-        for panel, (title, metric, value, p, form) in zip(row, PANELS, strict=True):
-            image = _draw_effects(panel, half[half["metric"] == metric], value, p, form)
+        for panel, (title, metric, value, word, form) in zip(row, PANELS, strict=True):
+            image = _draw_effects(panel, half[half["metric"] == metric], value, word, form)
             panel.set_title(f"{title}\nall other switches {others}", fontsize=9)
         for panel in row[1:]:
             panel.set_yticklabels([])
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.set_ticks([math.log2(ratio) for ratio in SCALE.values()], labels=list(SCALE))
-    bar.set_label("released / sound: of the mean, and of the sd over seeds")
+    bar.set_label("released / sound: of the mean, and of the spread over seeds")
     return figure
 
 
@@ -78,19 +81,19 @@ def _cells(rows: pd.DataFrame) -> "pd.Series[str]":
     return (rows["dataset"] + "\n" + rows["encoding"] + " " + settings).str.strip()
 
 
-def _draw_effects(panel: Axes, rows: pd.DataFrame, value: str, p: str, form: str) -> AxesImage:
+def _draw_effects(panel: Axes, rows: pd.DataFrame, value: str, word: str, form: str) -> AxesImage:
     sound = rows["sound_mean_points"]
-    ratio = rows["sd_ratio"] if value == "sd_ratio" else (sound + rows["effect_points"]) / sound
+    ratio = rows["spread_ratio"] if value == "spread_ratio" else (sound + rows["effect_points"]) / sound
     rows = rows.assign(cell=_cells(rows), shown=np.log2(ratio.astype(float).clip(1 / 2, 2)))
     names, cells = list(dict.fromkeys(rows["switch"])), list(dict.fromkeys(rows["cell"]))
     wide = rows.pivot(index="switch", columns="cell", values="shown").loc[names, cells].to_numpy(float)
     image = panel.imshow(wide, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     for _, row in rows[rows[value].notna()].iterrows():
-        star, weight = ("*", "bold") if row[p] <= ALPHA else ("", "normal")
+        star, weight = ("*", "bold") if row[word] in DECIDED else ("", "normal")
         colour = "white" if abs(row["shown"]) > WHITE else "black"
         where = cells.index(row["cell"]), names.index(row["switch"])
-        text = f"{row[value]:{form}}{star}"
-        panel.text(*where, text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
+        said = f"{row[value]:{form}}{star}"
+        panel.text(*where, said, ha="center", va="center", fontsize=7, color=colour, weight=weight)
     panel.set_xticks(range(len(cells)), cells, fontsize=6.5, rotation=90)
     panel.set_yticks(range(len(names)), names, fontsize=8)
     panel.grid(visible=False)
@@ -103,57 +106,59 @@ def rows(table: pd.DataFrame) -> Shown:
     found = []
     for (_, hit), (_, ndcg) in zip(hits.iterrows(), ndcgs.iterrows(), strict=True):  # the same order in both
         cell = ", ".join(str(hit[name]) for name in ("encoding", "settings") if pd.notna(hit[name]) and hit[name])
-        effects = (_effect(hit, 2), _p(hit["p_holm"]), _effect(ndcg, 3), _p(ndcg["p_holm"]))
+        effects = (_effect(hit, 2), str(hit["effect"]), _effect(ndcg, 3), str(ndcg["effect"]))
         place = (str(hit["switch"]), str(hit["others"]), str(hit["dataset"]), cell, str(hit["pairs"]))
-        found.append((*place, *effects, _ratio(hit), _p(hit["spread_p_holm"])))
+        lead = (_effect(ndcg, 3, "lead_change"), text(ndcg["lead_change"]))
+        found.append((*place, *effects, _ratio(hit), str(hit["spread"]), *lead))
     return HEADER, tuple(found)
 
 
 def answers(table: pd.DataFrame) -> list[str]:
-    """What is significant after Holm, and what is not, in sentences."""
-    said = [_best_p(table)]
-    for what, p in (("level", "p_holm"), ("spread", "spread_p_holm")):
-        tested = table.dropna(subset=[p])
-        found = list(dict.fromkeys(tested.loc[tested[p] <= ALPHA, "switch"]))
-        others = [name for name in dict.fromkeys(table["switch"]) if name not in found]
+    """What is decided, and what is not, in sentences."""
+    said = [_reach(table)]
+    for what, column, words in (("level", "effect", DECIDED[:2]), ("spread", "spread", DECIDED[2:])):
+        moved = _switches(table, column, words)
+        alike = [name for name in _switches(table, column, ("leaves", "alike")) if name not in moved]
+        others = [name for name in dict.fromkeys(table["switch"]) if name not in (*moved, *alike)]
         said.append(
-            f"Effect on the {what} below 5 % after Holm: {listing(found) if found else 'none'}. "
-            f"Not significant: {listing(others) if others else 'none'}."
+            f"Effect on the {what} beyond the margin: {listing(moved)}. Within the margin in some cell, beyond it in "
+            f"none: {listing(alike)}. Open everywhere: {listing(others)}."
         )
-    if few := too_few_for_ratio(int(table["pairs"].max())):
-        said.append(f"For ratios of standard deviations, {few}.")
+    changed = _switches(table, "lead_change", DECIDED[:2])
+    said.append(f"An encoding's lead over none changes by more than the margin with: {listing(changed)}.")
+    if int(table["pairs"].max()) < FEWEST:
+        said.append(f"For ratios of spreads, no interval is valid at n = {int(table['pairs'].max())}.")
     same = [str(name) for name, own in table.groupby("switch", sort=False) if (own["effect_points"] == 0).all()]
     if same:
         said.append(f"No score changes at all with: {listing(same)}.")
     return said
 
 
-def _best_p(table: pd.DataFrame) -> str:
-    most = int(table["pairs"].max())
-    smallest = float(table["smallest_p"].min())
+def _switches(table: pd.DataFrame, column: str, words: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(table.loc[table[column].isin(words), "switch"]))
+
+
+def _reach(table: pd.DataFrame) -> str:
+    most, smallest = int(table["pairs"].max()), float(table["smallest_p"].min())
     number = int(table["tests"].max()) if table["tests"].notna().any() else 0
-    after = min(1.0, number * smallest)
-    said = (
-        f"{most} seeds per cell: the smallest p that a level can reach is {smallest:.3g}, and {after:.3g} where it is "
-        f"the smallest of {number} tests"
+    cannot = ": no effect can have a p below 5 %, however large; its interval may still be beyond the margin"
+    return (
+        f"{most} seeds per cell: the smallest p that a level can reach is {smallest:.3g}, whatever the number of "
+        f"effects (here {number}, by max-T with the seed as block){cannot if smallest > ALPHA else ''}."
     )
-    return said + (": no effect on a level can be significant here, however large." if after > ALPHA else ".")
 
 
-def _effect(row: Row, digits: int) -> str:
-    if pd.isna(row["effect_points"]):
+def _effect(row: Row, digits: int, name: str = "effect") -> str:
+    if pd.isna(row[f"{name}_points"]):
         return ""
-    low, high = row["effect_low_points"], row["effect_high_points"]
+    low, high = row[f"{name}_low_points"], row[f"{name}_high_points"]
     interval = f" [{low:+.{digits}f}, {high:+.{digits}f}]" if pd.notna(low) else ""
-    return f"{row['effect_points']:+.{digits}f}{interval}"
+    return f"{row[f'{name}_points']:+.{digits}f}{interval}"
 
 
 def _ratio(row: Row) -> str:
-    if pd.isna(row["sd_ratio"]):
+    if pd.isna(row["spread_ratio"]):
         return ""
-    interval = f" [{row['sd_ratio_low']:.2f}, {row['sd_ratio_high']:.2f}]" if pd.notna(row["sd_ratio_low"]) else ""
-    return f"{row['sd_ratio']:.2f}{interval}"
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3g}"
+    low, high = row["spread_ratio_low"], row["spread_ratio_high"]
+    interval = f" [{low:.2f}, {high:.2f}]" if pd.notna(low) and pd.notna(high) else ""
+    return f"{row['spread_ratio']:.2f}{interval}"

@@ -4,12 +4,14 @@ import pandas as pd
 
 from posrec.analysis import registry
 from posrec.analysis.registry import Figure
+from posrec.analysis.stats import sequential
 from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import Inputs
 from posrec.analysis.tables.reading import listing
 from posrec.study.study import Study, numerics_note, padded_note
 
+WORDS = (*("ahead", "behind", "equivalent", "raises", "lowers", "leaves", "steadier", "less steady", "alike", "open"),)
 PROTOCOL_WORDS = {
     "sound": "every step of a history is a target, under a causal mask",
     "sound_last": "one target per sample, no mask",
@@ -52,8 +54,20 @@ def candidates(inputs: Inputs) -> str:
 
 def seeds(inputs: Inputs) -> str:
     """How many seeds score the encodings."""
-    n = len(inputs.study.settings.seeds)
-    return f"{n} seed{'s' if n != 1 else ''} per cell."
+    n = len(inputs.study.settings.scoring_seeds)
+    return f"{n} seed{'s' if n != 1 else ''} per cell{look(inputs.study)}."
+
+
+def look(study: Study) -> str:
+    """At which declared look a study is, and the error spent; empty for a study with a list of seeds."""
+    looks, now = study.settings.looks, len(study.settings.scoring_seeds)
+    if not looks:
+        return ""
+    used = 100 * sequential.spent(now / looks[-1], ALPHA)
+    return (
+        f", look {looks.index(now) + 1} of {len(looks)} (at {listing([str(seeds) for seeds in looks])} seeds); "
+        f"{used:.2g} % of the error of {100 * ALPHA:g} % is spent (O'Brien-Fleming)"
+    )
 
 
 def design(tables: Tables) -> str:
@@ -81,6 +95,17 @@ def counted(names: "pd.Series[str]") -> str:
     return listing([f"{name} ({found.count(name)} of {len(found)})" for name in ordered])
 
 
+def counted_words(words: "pd.Series[str]", what: str) -> str:
+    """How often each word of the rule occurs, in the order of the rule.
+
+    >>> counted_words(pd.Series(["open", "ahead", "open"]), "comparisons")
+    'Of 3 comparisons: 1 ahead, 2 open.'
+    """
+    found = list(words.dropna())
+    named = [f"{found.count(word)} {word}" for word in WORDS if word in found]
+    return f"Of {len(found)} {what}: {', '.join(named) or 'none'}."
+
+
 def below(p: "pd.Series[float]", what: str) -> str:
     """How many tests are significant, from their p after Holm.
 
@@ -89,3 +114,12 @@ def below(p: "pd.Series[float]", what: str) -> str:
     """
     known = p.dropna()
     return f"{int((known <= ALPHA).sum())} of {len(known)} {what} are below {100 * ALPHA:g} % after Holm."
+
+
+def margin_note(study: Study) -> str:
+    """The margins, as every figure shows them."""
+    margin = study.settings.report.margin
+    return (
+        f"A difference of levels matters from {100 * margin.relative:g} % of the mean of none on (at least "
+        f"{margin.floor:g} points), a ratio of spreads from {margin.ratio:g} on (report.margin, set in advance)."
+    )
