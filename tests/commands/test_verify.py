@@ -248,9 +248,9 @@ def test_files_that_are_not_planned_are_foreign_and_moved_aside(toy: Study) -> N
 def test_tables_figures_and_report_are_checked_against_their_markers(toy: Study) -> None:
     assert [finding.kind for finding in CHECK_ANALYSIS(toy)] == ["missing"] * 3
     for *paths, last in analysis_files(toy).values():
-        for path in paths:
-            write_text(path, path.name)
-        marker.write_marker(last, paths)
+        with marker.marked(last, paths):
+            for path in paths:
+                write_text(path, path.name)
     assert list(CHECK_ANALYSIS(toy)) == []
     changed = analysis_files(toy)["figures"][0]
     write_text(changed, "edited")

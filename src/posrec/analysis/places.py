@@ -6,6 +6,7 @@ from posrec.analysis import registry
 from posrec.files import digest
 from posrec.plan import ids
 from posrec.plan.run import run_files
+from posrec.store import places
 from posrec.study import variation
 from posrec.study.study import Study
 
@@ -35,6 +36,13 @@ def analysis_files(study: Study) -> dict[str, list[Path]]:
         "figures": [*figures, folder / "figures" / marker],
         "report": [folder / "report.html", folder / "report" / marker],
     }
+
+
+def left_over(study: Study) -> list[Path]:
+    """What is in the folders of tables, figures and report that the study does not plan."""
+    planned = {path for paths in analysis_files(study).values() for path in paths}
+    folders = sorted({paths[-1].parent for paths in analysis_files(study).values()})
+    return [path for folder in folders for path in places.files_below(folder) if path not in planned]
 
 
 def provenance_files(study: Study) -> list[Path]:

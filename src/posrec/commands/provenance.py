@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
 def write_page(study: Study) -> None:
     """Write the page from run files, manifests and sidecars. Missing ones are shown and are not an error."""
     page, last = provenance_files(study)
-    write_text(page, render(study))
-    marker.write_marker(last, [page])
+    with marker.marked(last, [page]):
+        write_text(page, render(study))
     print(f"posrec provenance: {page}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posrec.analysis.places import analysis_files
+from posrec.analysis.places import analysis_files, left_over
 from posrec.analysis.tables import marker
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare.prepared import Candidates, Prepared
@@ -247,10 +247,10 @@ def check_analysis(study: Study) -> Iterator[Finding]:
 
 
 def check_foreign(study: Study) -> Iterator[Finding]:
-    """Files in the study's folders of data and runs that it does not plan."""
-    for part in places.PARTS:
-        for path in places.unplanned_files(study, part):
-            yield Finding("foreign", path, "the study does not plan this file", "a repair moves it away", (path,))
+    """Files in the study's folders that it does not plan."""
+    unplanned = [path for part in places.PARTS for path in places.unplanned_files(study, part)]
+    for path in [*unplanned, *left_over(study)]:
+        yield Finding("foreign", path, "the study does not plan this file", "a repair moves it away", (path,))
 
 
 def _differing(

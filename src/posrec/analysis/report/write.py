@@ -36,5 +36,5 @@ def write_report(study: Study) -> None:
     *figures, drawn = files["figures"]
     marker.check_marker(drawn, figures, "posrec figures")
     page, last = files["report"]
-    write_text(page, render(build_tables(study)))
-    marker.write_marker(last, [page])
+    with marker.marked(last, [page]):
+        write_text(page, render(build_tables(study)))
