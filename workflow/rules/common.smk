@@ -12,11 +12,12 @@ from snakemake.utils import update_config
 
 from posrec.analysis import places, registry
 from posrec.errors import PosrecError
-from posrec.files import digest, write_text
+from posrec.files import write_text
 from posrec.plan import cluster, expected, ids, work
 from posrec.plan.run import run_files
 from posrec.store import lock
 from posrec.study.reading import read_yaml
+from posrec.study.resolved import resolved
 from posrec.study.study import Study, from_dict
 
 
@@ -53,10 +54,9 @@ def read_study() -> Study:
 
 def write_study(study: Study) -> str:
     """Write the resolved study, including --config overrides, under the hash of its content: the rules read it."""
-    # Not write_json, which sorts: figures follow the order of data sets and encodings.
-    content = json.dumps(study.settings.model_dump(mode="json"), indent=1)
-    path = Path(ids.STORE) / "studies" / f"{digest(content)}.json"
-    if not path.exists():
+    name, content = resolved(study.settings)
+    path = Path(ids.STORE) / "studies" / name
+    if not path.exists() or path.read_text(errors="replace") != content:
         write_text(path, content)
     return str(path)
 

@@ -146,7 +146,7 @@ def _datasets(study: Study) -> Table:
                 name,
                 files.folder.name,
                 ids.candidates_id(study),
-                str(manifest.get("checksum", "missing")),
+                str(next(iter(manifest.get("files", {}).values()), "missing")),
                 _origin(dataset),
                 "; ".join(f"{file} {checksum}" for file, checksum in raw.items()),
             )

@@ -34,8 +34,8 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]
-    check_marker(drawn, figures, "posrec figures")
     tables = build_tables(study)
+    check_marker(drawn, figures, "posrec figures", tables.inputs.checksum)
     folder = to / study.name
     folder.mkdir(parents=True, exist_ok=True)
     copied = [path for path in figures if path.suffix != ".rst"]

@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_at_the_marker_leaves_no_marker(here: Path, monkeypa
     def full(path: Path, content: object) -> None:
         raise WriteError(f"{path}: no space")
 
-    monkeypatch.setattr(marker, "write_json", full)
+    monkeypatch.setattr(marker, "write_checked_json", full)
     with pytest.raises(WriteError):
         build.write_tables(study)
     assert list(tables_of(study)[1].parent.glob(marker.MARKERS)) == []

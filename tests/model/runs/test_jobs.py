@@ -130,7 +130,7 @@ def test_what_a_run_file_holds(place: Path) -> None:
     content, arrays = results.read_result(first.path)
     keys = (
         "study_schema run_id training_version dataset dataset_id encoding settings protocol seed streams epochs_trained"
-        " still_rising diagnostics"
+        " still_rising diagnostics inputs"
     )
     assert set(content) == {*keys.split(), "evaluation_id", "evaluations", "collapsed", "status", "failure"}
     evaluation = content["evaluations"]["sound"]

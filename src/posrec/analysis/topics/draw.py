@@ -16,7 +16,7 @@ def write_figures(study: Study) -> None:
     """Draw the figures that apply to a study, and last write the marker with the analysis id."""
     tables = build_tables(study)
     *paths, last = analysis_files(study)["figures"]
-    with marker.marked(last, paths):
+    with marker.marked(last, paths, tables.inputs.checksum):
         for entry in registry.figures(study):
             _write_figure(entry, tables, last.parent)
 
