@@ -1,5 +1,6 @@
 """What this machine is and runs: processor, versions, git commit, command line. No result and no id depends on it."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 from posrec import __version__
 from posrec.model.ops.products import onednn_is_float32
+from posrec.plan import environment
 
 PACKAGES = ("torch", "numba", "numpy", "scipy", "pandas", "snakemake", "dvc")
 
@@ -32,6 +34,7 @@ def machine_facts() -> dict[str, Any]:
         "large_products": "oneDNN" if onednn_is_float32() else "torch",
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(),
+        "environment": environment.changing(os.environ),
         "versions": versions,
         **git_state(),
     }

@@ -14,7 +14,7 @@ from posrec.model.engines.stacked.jobs import bring_stacked
 from posrec.model.runs import sidecars
 from posrec.model.runs.run import Run
 from posrec.model.threads import one_thread
-from posrec.plan import work
+from posrec.plan import environment, work
 from posrec.plan.run import planned_runs
 from posrec.study.study import Cell, Study, numerics_note, padded_note
 
@@ -44,6 +44,7 @@ def train_cells(
     """
     began = time.perf_counter()
     check_devices(cells)
+    environment.check(cell.training.numerics.engine for cell in cells)
     runs = [Run(planned) for planned in planned_runs(study, cells) if only_seeds is None or planned.seed in only_seeds]
     if again_failed:
         runs = [job for job in runs if job.status() == "failed"]
