@@ -13,7 +13,7 @@ from snakemake.utils import update_config
 from posrec.analysis import places, registry
 from posrec.errors import PosrecError
 from posrec.files import write_text
-from posrec.plan import cluster, expected, ids, work
+from posrec.plan import checkout, cluster, expected, ids, work
 from posrec.plan.run import run_files
 from posrec.store import lock
 from posrec.study.reading import read_yaml
@@ -41,6 +41,7 @@ def read_study() -> Study:
     update_config(config, typed(workflow.config_settings.config))
     path = given[0] if given else "params.yaml"
     try:
+        checkout.check()
         # Snakemake's own reader silently keeps the last of duplicate keys.
         read_yaml(path)
         study = from_dict(config, path)

@@ -17,7 +17,7 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from posrec.errors import PosrecError
-from posrec.plan import environment, ids
+from posrec.plan import checkout, environment, ids
 from posrec.store import lock
 
 LOCK = Path("envs/requirements.lock")
@@ -113,6 +113,16 @@ def installed(wanted: dict[str, str]) -> dict[str, str | None]:
         if present != version:
             found[name] = present
     return found
+
+
+def check_code() -> Iterator[Line]:
+    """The package that runs is that of the checkout in the working folder."""
+    try:
+        checkout.check()
+        yield Line("ok", "code", str(checkout.PACKAGE))
+    except PosrecError as error:
+        text, _, remedy = str(error).rpartition("; ")
+        yield Line("problem", "code", text, remedy)
 
 
 def check_torch() -> Iterator[Line]:
@@ -281,6 +291,7 @@ def check_cluster() -> Iterator[Line]:
 CHECKS: tuple[Callable[[], Iterator[Line]], ...] = (
     check_python,
     check_packages,
+    check_code,
     check_torch,
     check_gpu,
     check_disk,

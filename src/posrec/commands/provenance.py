@@ -98,6 +98,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
         ("with a record", f"{len(records)} of {len(runs)}"),
         ("analysis id", analysis_id(study)),
         ("commit", _counted(_commit(record) for record in records)),
+        ("code", _counted(str(record.get("code", NOT_RECORDED)) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),
         ("layout", _counted(record.get("layout", NOT_RECORDED) for record in records)),
         ("GPU", _counted(record["gpu"] or "none" for record in records)),

@@ -15,7 +15,6 @@ import numpy as np
 from posrec.analysis.places import analysis_files, left_over
 from posrec.analysis.tables import marker
 from posrec.analysis.tables.load import inputs_checksum
-from posrec.commands.findings import Finding, differing, foreign, missing, there, unusable
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare.prepared import Candidates, Prepared, identity_of, inputs_of, read_manifest
 from posrec.data.raw import sources
@@ -24,6 +23,7 @@ from posrec.files import FILES, check_files, read_checked_json
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, curve_file, planned_runs
 from posrec.store import lock, places, results
+from posrec.store.findings import Finding, differing, foreign, missing, there, unusable
 from posrec.study.study import Study, load
 
 INPUTS = "inputs"
