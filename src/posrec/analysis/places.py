@@ -6,7 +6,6 @@ from posrec.analysis import registry
 from posrec.files import digest
 from posrec.plan import ids
 from posrec.plan.run import run_files
-from posrec.store import places
 from posrec.study import variation
 from posrec.study.study import Study
 
@@ -42,7 +41,8 @@ def left_over(study: Study) -> list[Path]:
     """What is in the folders of tables, figures and report that the study does not plan."""
     planned = {path for paths in analysis_files(study).values() for path in paths}
     folders = sorted({paths[-1].parent for paths in analysis_files(study).values()})
-    return [path for folder in folders for path in places.files_below(folder) if path not in planned]
+    there = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    return [path for path in there if path not in planned]
 
 
 def provenance_files(study: Study) -> list[Path]:
