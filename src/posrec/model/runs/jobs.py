@@ -31,7 +31,15 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
     if not cells:
         raise StudyError(f"no cell of the study matches {wanted}; see `posrec plan`")
+    _check_seeds(cells, arguments.seed or [])
     return list(cells)
+
+
+def _check_seeds(cells: Sequence[Cell], seeds: Sequence[int]) -> None:
+    """Raise StudyError where one of the seeds is that of no cell: nothing would be trained for it."""
+    known = sorted({seed for cell in cells for seed in cell.seeds})
+    if unknown := [str(seed) for seed in seeds if seed not in known]:
+        raise StudyError(f"--seed {unknown[0]}: the selected cells have the seeds {', '.join(map(str, known))}")
 
 
 @one_thread()
