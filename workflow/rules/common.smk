@@ -96,7 +96,7 @@ def raw_marker(name: str) -> str:
     """The file written last into a data set's raw folder; for a user's own table, the table."""
     dataset = STUDY.settings.datasets[name]
     if dataset.table is not None:
-        return dataset.table.path
+        return dataset.table.path.rstrip("/")
     marker = "source.json" if dataset.source else "simulation.json"
     return str(ids.raw_folder(name, dataset) / marker)
 

@@ -58,7 +58,7 @@ def _tables(study: Study) -> list[str]:
     """The user's own tables: the data set id includes their content, which the study file does not."""
     tables = [dataset.table for dataset in study.settings.datasets.values() if dataset.table]
     paths = [table.path for table in tables] + [table.items.path for table in tables if table.items]
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(path.rstrip("/") for path in paths))
 
 
 def _own_encodings(study: Study) -> list[str]:
