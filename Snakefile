@@ -8,4 +8,4 @@ rule default:
     input:
         rules.all.input,
     message:
-        "The study {STUDY.name} is complete"
+        f"The study {STUDY.name} is complete"

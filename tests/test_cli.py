@@ -235,6 +235,15 @@ def test_the_committed_schema_is_that_of_the_code(capsys: pytest.CaptureFixture[
     )
 
 
+def test_a_schema_is_not_written_into_a_folder_that_does_not_exist(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schema", "--write", str(tmp_path / "absent/x.json")]) == 2
+    assert "absent does not exist; make it, or correct the path" in capsys.readouterr().err
+    assert not (tmp_path / "absent").exists()
+    assert cli.main(["schema", "--write", str(tmp_path / "x.json")]) == 0
+
+
 def test_every_key_of_the_schema_is_described() -> None:
     def undescribed(node: object, where: str = "") -> list[str]:
         if isinstance(node, list):

@@ -14,6 +14,7 @@ from posrec.errors import PosrecError
 
 Verb = Callable[..., argparse.ArgumentParser]  # (name, help, *examples) -> parser
 DEFAULT = "params.yaml"
+ANYWHERE = ("doctor", "unlock")  # verbs that compute nothing: they run whatever the checkout of the working folder
 EXAMPLES = """examples:
   posrec plan                                  what the study in params.yaml trains, and what it costs
   posrec train --batch beauty_twin-1           train one batch of it
@@ -166,6 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     _end_on_sigterm()
     try:
+        if parsed.verb not in ANYWHERE:
+            importlib.import_module("posrec.plan.checkout").check()
         status: int | None = importlib.import_module(f"posrec.commands.{parsed.verb}").run(parsed)
         sys.stdout.flush()
     except PosrecError as error:

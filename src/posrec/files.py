@@ -1,4 +1,10 @@
-"""Write files atomically, and hash their content."""
+"""Write files atomically, hash their content, and put what is read back into an envelope.
+
+The envelope: every result says what it is of, and a checksum covers that and its content. A JSON envelope has its
+identity (ids, seed, ...) among its keys, `checksum`, and where files beside it belong to it `files`: their names and
+sha256. An npz envelope has the members `identity` and `checksum`. There is one reader, which compares the identity with
+what the file's place says, and one error, which ends in the same way out.
+"""
 
 import hashlib
 import io
@@ -16,6 +22,7 @@ import numpy as np
 from posrec.errors import DataError, ForeignError, WriteError
 
 REMEDY = "move it away with `posrec verify --repair`, then run again"  # for a damaged result
+FILES, CHECKSUM, IDENTITY = "files", "checksum", "identity"
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -87,26 +94,45 @@ def read_json(path: str | Path) -> Any:
         raise DataError(f"{path}: not a readable JSON file ({error})") from None
 
 
-def write_checked_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with a checksum of its content."""
-    write_json(path, {**content, "checksum": digest(dict(content), length=64)})
+def write_checked_json(path: str | Path, content: Mapping[str, Any], beside: Iterable[Path] = ()) -> None:
+    """Write a JSON object with a checksum of its content. beside: files that belong to it, already in its folder."""
+    files = {file.name: sha256(file) for file in beside}
+    whole = {**content, **({FILES: files} if files else {})}
+    write_json(path, {**whole, CHECKSUM: digest(whole, length=64)})
 
 
 def read_checked_json(path: str | Path, **identity: Any) -> dict[str, Any]:
     """Read what `write_checked_json` wrote, without the checksum. identity: what the content must say of itself.
 
-    Raises DataError for a damaged or edited file, ForeignError for one that belongs elsewhere.
+    Files beside it are not read; see `check_files`. Raises DataError for a damaged or edited file, ForeignError for one
+    that belongs elsewhere.
     """
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a JSON object; {REMEDY}")
-    expected = content.pop("checksum", None)
+    expected = content.pop(CHECKSUM, None)
     if expected is None:
         raise DataError(f"{path}: has no checksum: it is foreign or from an older version; {REMEDY}")
     if _digest_or_none(content) != expected:
-        raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
+        raise _damaged(path)
     check_identity(path, content, identity)
     return content
+
+
+def check_files(path: str | Path, content: Mapping[str, Any], names: Iterable[str] | None = None) -> None:
+    """Raise DataError unless the files that the envelope at `path` names are beside it, unchanged.
+
+    names: those that must be among them, and alone are checked (default: all that it names).
+    """
+    files = content.get(FILES)
+    for name in (files or {}) if names is None else names:
+        file = Path(path).parent / name
+        if not isinstance(files, dict) or name not in files:
+            raise DataError(f"{path}: does not name {name}; {REMEDY}")
+        if not file.is_file():
+            raise DataError(f"{file}: missing, although {Path(path).name} names it; {REMEDY}")
+        if _sha256_or_none(file) != files[name]:
+            raise _damaged(file)
 
 
 def check_identity(path: str | Path, content: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
@@ -114,6 +140,17 @@ def check_identity(path: str | Path, content: Mapping[str, Any], identity: Mappi
     for key, value in identity.items():
         if content.get(key) != value:
             raise ForeignError(f"{path}: {key} is {content.get(key)!r}, its place says {value!r}; {REMEDY}")
+
+
+def _damaged(path: str | Path) -> DataError:
+    return DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
+
+
+def _sha256_or_none(path: Path) -> str | None:
+    try:
+        return sha256(path)
+    except OSError:  # unreadable, or being replaced
+        return None
 
 
 def _digest_or_none(content: Any) -> str | None:
@@ -150,6 +187,42 @@ def read_npz(path: str | Path, mapped: Collection[str] = ()) -> dict[str, np.nda
         return kept | {name: _map_member(path, f"{name}.npy") for name in names}
     except Exception as error:
         raise DataError(f"{path}: not a readable npz of plain arrays ({error})") from None
+
+
+def write_checked_npz(path: Path, arrays: Mapping[str, np.ndarray], identity: Mapping[str, Any]) -> None:
+    """Write arrays with their identity and a checksum of both."""
+    text = json.dumps(identity, sort_keys=True)
+    about = {IDENTITY: np.array(text), CHECKSUM: np.array(checksum_of(arrays, identity))}
+    write_bytes(path, npz_bytes({**arrays, **about}))
+
+
+def read_checked_npz(path: Path, names: Iterable[str], identity: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read the arrays `names` that `write_checked_npz` wrote. Raises DataError and ForeignError as the JSON's reader.
+
+    A file with other arrays, or without identity or checksum, is of another version.
+    """
+    arrays = read_npz(path)
+    if set(arrays) != {*names, IDENTITY, CHECKSUM}:
+        raise DataError(f"{path}: holds {', '.join(arrays)}: it is foreign or from an older version; {REMEDY}")
+    about, expected = str(arrays.pop(IDENTITY)), str(arrays.pop(CHECKSUM))
+    try:
+        said = json.loads(about)
+    except ValueError:
+        raise _damaged(path) from None
+    if checksum_of(arrays, said) != expected:
+        raise _damaged(path)
+    check_identity(path, said, identity)
+    return arrays
+
+
+def checksum_of(arrays: Mapping[str, np.ndarray], identity: Mapping[str, Any]) -> str:
+    """The checksum of an npz envelope: of each array's name, type, shape and values, and of the identity."""
+    found = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"/{name} {array.dtype.str} {array.shape}/".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def _map_member(path: str | Path, member: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from posrec.commands import provenance
 from posrec.files import read_json, sha256, write_json
 from posrec.model import machine
 from posrec.model.runs import jobs
-from posrec.plan import ids
+from posrec.plan import checkout, ids
 from posrec.store import results
 from posrec.study.study import Study
 from tests.model.toy import RAW, make_data, make_study, run
@@ -85,17 +85,19 @@ def test_the_command_has_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPat
 
 
 def test_commit_and_uncommitted_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the package that runs: here a folder of the test."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkout, "PACKAGE", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     state = machine.git_state.__wrapped__
-    assert state() == {"commit": None, "dirty": None}
-    (tmp_path / "file").write_text("first")
+    (tmp_path / "versions.py").write_text("first")
+    assert state() == {"commit": None, "dirty": None, "code": checkout.code_digest()}
     identity = ("-c", "user.name=posrec", "-c", "user.email=posrec@example.org")
     for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "first")):
         subprocess.run(["git", *command], check=True)
     assert re.fullmatch("[0-9a-f]{40}", state()["commit"])
     assert state()["dirty"] is False
-    (tmp_path / "file").write_text("second")
+    (tmp_path / "versions.py").write_text("second")
     assert state()["dirty"] is True
 
 

@@ -12,10 +12,11 @@ import pytest
 from posrec import cli
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
+from posrec.analysis.tables.load import inputs_checksum
 from posrec.commands import verify
 from posrec.data.prepare import candidates, prepare
 from posrec.data.prepare import card as statistics
-from posrec.errors import ForeignError
+from posrec.errors import DataError, ForeignError
 from posrec.files import read_json, write_checked_json, write_json, write_text
 from posrec.model.evaluate import baselines
 from posrec.model.runs import jobs, retrain
@@ -117,7 +118,7 @@ def test_a_run_under_anothers_name_is_foreign(toy: Study) -> None:
     for kind in (".json", ".npz"):
         shutil.copyfile(second.path.with_suffix(kind), first.path.with_suffix(kind))
     assert only(toy).kind == "foreign"
-    assert "seed is 2, the study plans 1" in str(only(toy))
+    assert "seed is 2, its place says 1" in str(only(toy))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,9 @@ def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
 def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
     path: Path = getattr(ids.dataset_files(toy, "toy"), name)
     flip_a_bit(path) if path.suffix == ".npz" else truncate(path)
-    assert (only(toy).kind, only(toy).path) == ("damaged", path)
+    first, *dependent = verify.find(toy)
+    assert (first.kind, first.path) == ("damaged", path)
+    assert [finding.path.name.split("=")[0] for finding in dependent] == ["baselines"] * (name == "candidates")
     verify.verify(toy, "params.yaml", repair=True)
     assert not path.exists()
     assert {finding.kind for finding in verify.find(toy)} == {"missing"}
@@ -177,7 +180,8 @@ def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
 def test_data_of_another_id_are_foreign(toy: Study) -> None:
     """Complete and with a correct checksum, but of another data set: they are not read, and verify reports them."""
     files = ids.dataset_files(toy, "toy")
-    write_json(files.manifest, {**read_json(files.manifest), "dataset_id": "0123456789ab"})
+    content = {key: value for key, value in read_json(files.manifest).items() if key != "checksum"}
+    write_checked_json(files.manifest, {**content, "dataset_id": "0123456789ab"})
     assert (only(toy).kind, only(toy).path) == ("foreign", files.manifest)
     with pytest.raises(ForeignError, match=r"dataset\.json: dataset_id is '0123456789ab', its place says"):
         candidates.draw_candidates(toy, "toy")
@@ -248,9 +252,9 @@ def test_files_that_are_not_planned_are_foreign_and_moved_aside(toy: Study) -> N
 def test_tables_figures_and_report_are_checked_against_their_markers(toy: Study) -> None:
     assert [finding.kind for finding in CHECK_ANALYSIS(toy)] == ["missing"] * 3
     for *paths, last in analysis_files(toy).values():
-        for path in paths:
-            write_text(path, path.name)
-        marker.write_marker(last, paths)
+        with marker.marked(last, paths, inputs_checksum(toy)):
+            for path in paths:
+                write_text(path, path.name)
     assert list(CHECK_ANALYSIS(toy)) == []
     changed = analysis_files(toy)["figures"][0]
     write_text(changed, "edited")
@@ -309,3 +313,108 @@ def test_the_choice_of_runs_is_seeded(toy: Study) -> None:
     assert labels(1) == labels(1)
     assert len({json.dumps(labels(choice)) for choice in range(6)}) > 1
     assert len(retrain.choose(toy, 100, 1)) == 6
+
+
+WEIGHTS = {**RAW["training"], "keep_weights": True}
+SWAPPED = ("curve.json", "curve.npz", "weights-epoch=1.pt", "weights-epoch=2.pt")
+
+
+def swap(first: Path, second: Path) -> None:
+    """Exchange two files."""
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+def test_a_block_of_another_evaluation_is_not_used(toy: Study) -> None:
+    """Copied to its name, it was taken for this evaluation's result."""
+    other = make_study(evaluation={"candidates_seed": 5, "negatives": 10})
+    candidates.draw_candidates(other, "toy")
+    mine, theirs = run(other), run(toy)
+    assert mine.missing(again_failed=False) == ["sound"]
+    for kind in (".json", ".npz"):
+        shutil.copyfile(theirs.blocks["sound"].with_suffix(kind), mine.blocks["sound"].with_suffix(kind))
+    assert mine.missing(again_failed=False) == ["sound"]
+    mine.bring()
+    assert results.read_content(mine.path)["evaluations"] != results.read_content(theirs.path)["evaluations"]
+
+
+def test_swapped_weights_and_curves_of_two_seeds_are_found_and_not_used(toy: Study) -> None:
+    kept = make_study(training=WEIGHTS)
+    first, second = (run(kept, seed=seed) for seed in (1, 2))
+    for one in (first, second):
+        for path in (one.path, *one.blocks.values()):
+            path.unlink()
+        one.bring()
+    content = first.path.read_bytes()
+    for name in SWAPPED:
+        if (first.stored / name).exists():
+            swap(first.stored / name, second.stored / name)
+    found = verify.find(kept)
+    assert [(finding.kind, finding.path.name) for finding in found] == [("foreign", "curve.json")] * 2
+    for path in (first.path, *first.blocks.values()):
+        path.unlink()
+    first.bring()  # trained again
+    assert first.path.read_bytes() == content
+    assert verify.verify(kept, "params.yaml", repair=True) == 0
+    assert verify.find(kept) == []
+    assert not (second.stored / "curve.json").exists()
+
+
+def test_damaged_weights_are_found_and_moved_aside(toy: Study) -> None:
+    kept = make_study(training=WEIGHTS)
+    one = run(kept)
+    for path in (one.path, *one.blocks.values()):
+        path.unlink()
+    one.bring()
+    weights = next(one.stored.glob("weights-epoch=*.pt"))
+    flip_a_bit(weights)
+    assert (only(kept).kind, only(kept).path) == ("damaged", weights)
+    assert weights in only(kept).files
+
+
+def test_runs_scored_on_wrong_candidates_are_found_and_made_again(toy: Study) -> None:
+    """The candidates say to be these, and their checksum is right: drawn again, they are others."""
+    few = make_study(evaluation={"negatives": 10})
+    candidates.draw_candidates(few, "toy")
+    files = ids.dataset_files(few, "toy")
+    right = verify.Candidates.load(files.candidates)
+    verify.Candidates(right.test[::-1].copy(), right.validation).save(files.candidates)
+    baselines.score_baselines(few, "toy")
+    wrong = run(few)
+    wrong.bring()
+    found = {finding.path for finding in verify.find(few) if finding.kind == "foreign"}
+    assert {files.candidates, files.baselines, wrong.path, wrong.blocks["sound"]} <= found
+    verify.verify(few, "params.yaml", repair=True)
+    assert not any(path.exists() for path in (files.candidates, files.baselines, wrong.path, wrong.blocks["sound"]))
+    candidates.draw_candidates(few, "toy")
+    jobs.train_cells(few, few.cells, [1])
+    assert not [finding for finding in verify.find(few) if finding.path in found]
+
+
+def test_a_manifest_that_was_edited_is_damaged_and_its_counts_are_not_read(toy: Study) -> None:
+    manifest = ids.dataset_files(toy, "toy").manifest
+    write_json(manifest, {**read_json(manifest), "read": {"reviews": 1, "duplicates_dropped": 0}})
+    assert (only(toy).kind, only(toy).path) == ("damaged", manifest)
+    with pytest.raises(DataError, match="the checksum does not match"):
+        statistics.describe_dataset(toy, "toy")
+
+
+def test_a_marker_of_another_study_or_of_other_results_is_found(toy: Study) -> None:
+    """Copied with its files from another state: whole, but made from other results."""
+    for *paths, last in analysis_files(toy).values():
+        with marker.marked(last, paths, inputs_checksum(toy)):
+            for path in paths:
+                write_text(path, path.name)
+    assert list(CHECK_ANALYSIS(toy)) == []
+    one = run(toy)
+    content, arrays = results.read_result(one.path)
+    results.write_result(one.path, {**content, "epochs_trained": 99}, arrays)
+    assert {finding.kind for finding in CHECK_ANALYSIS(toy)} == {"damaged"}
+    assert all("made from other results" in finding.text for finding in CHECK_ANALYSIS(toy))
+    results.write_result(one.path, content, arrays)
+    last = analysis_files(toy)["tables"][-1]
+    said = {key: value for key, value in read_json(last).items() if key != "checksum"}
+    write_checked_json(last, {**said, "folder": "another/tables"})
+    (finding,) = CHECK_ANALYSIS(toy)
+    assert "folder is 'another/tables', its place says 'jobs/tables'" in finding.text

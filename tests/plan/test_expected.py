@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from posrec.errors import DataError
-from posrec.files import write_json
+from posrec.files import write_checked_json, write_json
 from posrec.plan import expected, ids
 from posrec.study.settings import ExpectedCounts
 from tests.model.toy import RAW, make_study
@@ -40,6 +40,7 @@ def test_data_that_are_not_there_are_not_judged(
 def test_an_expectation_that_is_added_later_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     loaded = make_study(datasets={"toy": {**RAW["datasets"]["toy"], "expect": FOUND}})
-    write_json(ids.dataset_files(loaded, "toy").manifest, {"counts": {**FOUND, "users": 13}})
+    files = ids.dataset_files(loaded, "toy")
+    write_checked_json(files.manifest, {"dataset_id": files.folder.name, "counts": {**FOUND, "users": 13}})
     with pytest.raises(DataError, match=r"datasets\.toy\.expect: users: expected 12, found 13"):
         expected.check_prepared(loaded)

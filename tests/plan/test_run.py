@@ -83,7 +83,7 @@ def test_studies_with_other_names_share_blocks() -> None:
     other = {"study": "other", "datasets": {"other": {"simulate": {"users": 50, "items": 30, "mean_length": 5}}}}
     mine, theirs = first(small()), first(small(**other))
     assert mine.blocks == theirs.blocks
-    assert mine.block_must_say == theirs.block_must_say
+    assert mine.training_must_say == theirs.training_must_say
     assert mine.path != theirs.path
     assert mine.must_say != theirs.must_say
 

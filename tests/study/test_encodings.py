@@ -54,11 +54,30 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("rope-base=1000", "is the default; leave it out"),
         ("rmha4-clip=5", "no parameter 'clip'"),
         ("shift", "does not exist"),
+        *((name, "did you mean 'rope'") for name in ("rotary", "RoPE", "roformer", "ROPE", "Rotary embedding")),
+        *((name, "did you mean 'abs'") for name in ("sinusoidal", "sin-cos", "Absolute", "ABS")),
+        *((name, "did you mean 'rmha4'") for name in ("shaw", "Shaw", "relative", "rmha")),
+        *((name, "did you mean 'none'") for name in ("NoPE", "nope", "no", "None")),
+        *((name, "did you mean 'learnt'") for name in ("learned", "learnable", "trainable")),
+        ("rotary-base=100", "did you mean 'rope-base=100'"),
+        ("ALiBi", "did you mean 'alibi'"),
+        ("learnt-con", "did you mean 'learnt_con'"),
+        ("rhma4", "did you mean 'rmha4'"),
     ],
 )
 def test_bad_names_and_the_way_out(name: str, expected: str) -> None:
     with pytest.raises(StudyError, match=expected):
         encodings.find(name)
+
+
+def test_every_hint_names_an_encoding_and_no_word_means_two() -> None:
+    words = [word for words in encodings.SYNONYMS.values() for word in words]
+    assert len(words) == len(set(words))
+    for name, others in encodings.SYNONYMS.items():
+        assert encodings.find(name).kind.name
+        for word in others:
+            with pytest.raises(StudyError, match=f"did you mean '{name}'"):
+                encodings.find(word)
 
 
 def test_parameters_reach_the_encoding_and_the_run_id() -> None:

@@ -85,6 +85,16 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
     ("changes", "expected"),
     [
         ({"encodings": ["rop"]}, "my.yaml: encodings: 'rop' does not exist; did you mean 'rope'?"),
+        (
+            {"encodings": ["none", False]},
+            "encodings.1: Input should be a valid string (given: false): YAML does not read",
+        ),
+        ({"encodings": [False]}, 'quote it, as in "no" or "off"'),
+        ({"encodings": [None]}, 'quote it, as in "null"'),
+        ({"encodings": [1.5]}, 'quote it, as in "1.5"'),
+        ({"study": 2018}, "study: Input should be a valid string (given: 2018): YAML does not read"),
+        ({"report": {"title": True}}, "report.title: Input should be a valid string (given: true): YAML does not"),
+        ({"protocols": [True]}, 'quote it, as in "yes" or "on"'),
         ({"seedz": [1]}, "seedz: unknown key; did you mean 'seeds'?"),
         ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key; did you mean 'learning_rate'?"),
         ({"training": {"epochs": 0}}, "training.epochs"),

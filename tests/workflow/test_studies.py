@@ -16,7 +16,7 @@ OTHER = {"study": "other", "datasets": {"elsewhere": {"simulate": {"users": 50, 
 def resolved(project: Project) -> dict[str, object]:
     """The only study that the workflow resolved."""
     (path,) = (project.folder / ".cache/studies").iterdir()
-    content: dict[str, object] = json.loads(path.read_text())
+    content: dict[str, object] = json.loads(path.read_text())["settings"]
     return content
 
 

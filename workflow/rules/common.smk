@@ -12,11 +12,12 @@ from snakemake.utils import update_config
 
 from posrec.analysis import places, registry
 from posrec.errors import PosrecError
-from posrec.files import digest, write_text
-from posrec.plan import cluster, expected, ids, work
+from posrec.files import write_text
+from posrec.plan import checkout, cluster, expected, ids, work
 from posrec.plan.run import run_files
 from posrec.store import lock
 from posrec.study.reading import read_yaml
+from posrec.study.resolved import resolved
 from posrec.study.study import Study, from_dict
 
 
@@ -29,19 +30,38 @@ def typed(value):
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
-def read_study() -> Study:
-    """Check the study that Snakemake loaded, including --config overrides."""
+# Part of another workflow (`module posrec: ...`), whose own configuration files and --config are not for this study.
+IN_MODULE = workflow.modifier.parent_modifier is not None
+
+
+def study_source() -> str:
+    """Where the study comes from: a file, or the dictionary that a module was given."""
+    if workflow.modifier.skip_configfile:
+        return "config"
+    if IN_MODULE and workflow.overwrite_configfiles:
+        raise WorkflowError(
+            "module: give posrec its study with `config: config`, or a part of it such as `config: config['posrec']`; "
+            "without that Snakemake would merge your --configfile into params.yaml"
+        )
     given = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
     if len(given) > 1:
         raise WorkflowError(
             f"--configfile: one study at a time (given: {', '.join(given)}); "
             "Snakemake would merge them and train data sets that neither study has"
         )
-    update_config(config, typed(workflow.config_settings.config))
-    path = given[0] if given else "params.yaml"
+    return given[0] if given else "params.yaml"
+
+
+def read_study() -> Study:
+    """Check the study that Snakemake loaded, including --config overrides."""
+    path = study_source()
+    if not IN_MODULE:
+        update_config(config, typed(workflow.config_settings.config))
     try:
-        # Snakemake's own reader silently keeps the last of duplicate keys.
-        read_yaml(path)
+        checkout.check()
+        if path != "config":
+            # Snakemake's own reader silently keeps the last of duplicate keys.
+            read_yaml(path)
         study = from_dict(config, path)
         for name, dataset in study.settings.datasets.items():
             ids.planned_source(name, dataset)
@@ -53,10 +73,9 @@ def read_study() -> Study:
 
 def write_study(study: Study) -> str:
     """Write the resolved study, including --config overrides, under the hash of its content: the rules read it."""
-    # Not write_json, which sorts: figures follow the order of data sets and encodings.
-    content = json.dumps(study.settings.model_dump(mode="json"), indent=1)
-    path = Path(ids.STORE) / "studies" / f"{digest(content)}.json"
-    if not path.exists():
+    name, content = resolved(study.settings)
+    path = Path(ids.STORE) / "studies" / name
+    if not path.exists() or path.read_text(errors="replace") != content:
         write_text(path, content)
     return str(path)
 
@@ -78,10 +97,15 @@ def rules_of_job() -> set[str]:
 
 # A job parses the Snakefile again, twice on Slurm: it only computes the paths of its own runs.
 JOB = rules_of_job()
+
+
+def in_job(rule: str) -> bool:
+    """Whether this process needs a rule: all do that plan. A module's rules may have a prefix."""
+    return not JOB or any(name == rule or name.endswith(f"_{rule}") for name in JOB)
+
+
 DATASETS = {name: ids.dataset_files(STUDY, name) for name in STUDY.settings.datasets}
-BATCHES = [
-    batch for batch in work.batches(STUDY) if not JOB or f"train_{batch.name}" in JOB
-]
+BATCHES = [batch for batch in work.batches(STUDY) if in_job(f"train_{batch.name}")]
 ANALYSIS = {
     step: [str(path) for path in paths]
     for step, paths in places.analysis_files(STUDY).items()
@@ -95,7 +119,7 @@ def raw_marker(name: str) -> str:
     """The file written last into a data set's raw folder; for a user's own table, the table."""
     dataset = STUDY.settings.datasets[name]
     if dataset.table is not None:
-        return dataset.table.path
+        return dataset.table.path.rstrip("/")
     marker = "source.json" if dataset.source else "simulation.json"
     return str(ids.raw_folder(name, dataset) / marker)
 
@@ -112,9 +136,7 @@ DATA = [
         files.baselines,
     )
 ]
-RUNS = [
-    str(path) for path in (run_files(STUDY) if not JOB or "write_tables" in JOB else ())
-]
+RUNS = [str(path) for path in (run_files(STUDY) if in_job("write_tables") else ())]
 SIMULATIONS = {
     Path(raw_marker(name)).parent.name.removeprefix("simulated-"): name
     for name, dataset in STUDY.settings.datasets.items()
@@ -142,10 +164,12 @@ wildcard_constraints:
 
 # torch and BLAS use one thread per job: the bytes do not depend on the number of cores, and jobs do not compete.
 # The interpreter's folder is last in PATH, so that `posrec` is found without an activated environment.
-shell.prefix(
-    "set -euo pipefail; export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE; "
-    f'export PATH="$PATH:{Path(sys.executable).parent}"; '
-)
+# As a module it would be that of the other workflow's rules too.
+if not IN_MODULE:
+    shell.prefix(
+        "set -euo pipefail; export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE; "
+        f'export PATH="$PATH:{Path(sys.executable).parent}"; '
+    )
 
 # Slurm's executor calls sacct where squeue has no answer; that file explains why it must be ours.
 if workflow.is_main_process:

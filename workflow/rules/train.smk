@@ -46,4 +46,5 @@ for batch in BATCHES:
 
     # Snakemake keeps a global for each rule, and copies all globals when it formats a job's message or command, which
     # takes minutes for fifteen thousand jobs. Nothing else reads these.
-    workflow.globals.pop(f"__train_{batch.name}")
+    name = workflow.modifier.modify_rulename(f"train_{batch.name}")
+    workflow.globals.pop(f"__{name}", None)

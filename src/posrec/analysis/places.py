@@ -38,6 +38,14 @@ def analysis_files(study: Study) -> dict[str, list[Path]]:
     }
 
 
+def left_over(study: Study) -> list[Path]:
+    """What is in the folders of tables, figures and report that the study does not plan."""
+    planned = {path for paths in analysis_files(study).values() for path in paths}
+    folders = sorted({paths[-1].parent for paths in analysis_files(study).values()})
+    there = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    return [path for path in there if path not in planned]
+
+
 def provenance_files(study: Study) -> list[Path]:
     """The page of where the results come from, and its marker: outside the study's folder and not a DVC out."""
     folder = ids.PROVENANCE / study.name

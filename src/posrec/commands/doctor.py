@@ -17,7 +17,7 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from posrec.errors import PosrecError
-from posrec.plan import ids
+from posrec.plan import checkout, environment, ids
 from posrec.store import lock
 
 LOCK = Path("envs/requirements.lock")
@@ -113,6 +113,16 @@ def installed(wanted: dict[str, str]) -> dict[str, str | None]:
         if present != version:
             found[name] = present
     return found
+
+
+def check_code() -> Iterator[Line]:
+    """The package that runs is that of the checkout in the working folder."""
+    try:
+        checkout.check()
+        yield Line("ok", "code", str(checkout.PACKAGE))
+    except PosrecError as error:
+        text, _, remedy = str(error).rpartition("; ")
+        yield Line("problem", "code", text, remedy)
 
 
 def check_torch() -> Iterator[Line]:
@@ -260,6 +270,17 @@ def check_environment() -> Iterator[Line]:
         yield Line("warning", "POSREC_STORE", f"{kept} does not exist yet", "the first run creates it")
 
 
+def check_numerics() -> Iterator[Line]:
+    """Variables of the libraries that change a training's bytes."""
+    found = environment.changing(os.environ)
+    for name, value in found.items():
+        yield Line("problem", name, f"{value} changes the results of trainings, which refuse it", f"`unset {name}`")
+    if environment.NUMBA_FILE.exists():
+        yield Line("problem", "numba", f"{environment.NUMBA_FILE} changes compiled trainings", "move it away")
+    elif not found:
+        yield Line("ok", "libraries", "no variable changes their results")
+
+
 def check_cluster() -> Iterator[Line]:
     """The commands of batch systems."""
     found = [tool for tool in CLUSTER_TOOLS if shutil.which(tool)]
@@ -270,6 +291,7 @@ def check_cluster() -> Iterator[Line]:
 CHECKS: tuple[Callable[[], Iterator[Line]], ...] = (
     check_python,
     check_packages,
+    check_code,
     check_torch,
     check_gpu,
     check_disk,
@@ -278,5 +300,6 @@ CHECKS: tuple[Callable[[], Iterator[Line]], ...] = (
     check_snakemake,
     check_dvc,
     check_environment,
+    check_numerics,
     check_cluster,
 )

@@ -8,6 +8,7 @@ import yaml
 
 from posrec.errors import StudyError
 from posrec.files import write_text
+from posrec.study.encodings import find
 from posrec.study.study import Study, load
 
 DEFAULT = Path("dvc.yaml")
@@ -45,6 +46,8 @@ def stages_of(study: Study, path: str) -> str:
         stage["cmd"] = [_command(command, path) for command in stage["cmd"]]
         stage["params"] = [{path: None}]  # all keys: a study file may leave some out
     content["stages"]["data"]["deps"] += _tables(study)
+    for stage in content["stages"].values():
+        stage["deps"] += _own_encodings(study)
     content["metrics"] = [f"{UP}/{name}" for name in content["metrics"]]
     content["plots"] = [{f"{UP}/{name}": how for name, how in plot.items()} for plot in content["plots"]]
     text: str = yaml.safe_dump(content, sort_keys=False, width=120)
@@ -55,7 +58,14 @@ def _tables(study: Study) -> list[str]:
     """The user's own tables: the data set id includes their content, which the study file does not."""
     tables = [dataset.table for dataset in study.settings.datasets.values() if dataset.table]
     paths = [table.path for table in tables] + [table.items.path for table in tables if table.items]
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(path.rstrip("/") for path in paths))
+
+
+def _own_encodings(study: Study) -> list[str]:
+    """Files of the user's own encodings inside the checkout: the run id includes their content."""
+    kinds = [find(name).kind for name in study.settings.encodings]
+    own = [Path(kind.path).absolute() for kind in kinds if kind.own]
+    return list(dict.fromkeys(str(path.relative_to(Path.cwd())) for path in own if path.is_relative_to(Path.cwd())))
 
 
 def _command(command: str, path: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posrec.errors import DataError, StudyError
-from posrec.files import read_json
+from posrec.files import read_checked_json, read_json
 from posrec.plan import ids, work
 from posrec.plan.run import PlannedRun, curve_file, planned_runs, progress_folder
 from posrec.plan.work import Counts, Load
@@ -172,7 +172,8 @@ def counts_of(loaded: Study, name: str) -> tuple[Counts, str] | None:
     if given is not None:
         return given
     try:
-        found = read_json(ids.dataset_files(loaded, name).manifest)["counts"]
+        files = ids.dataset_files(loaded, name)
+        found = read_checked_json(files.manifest, dataset_id=files.folder.name)["counts"]
         return Counts(found["users"], found["items"], found["interactions"]), "prepared"
     except (DataError, KeyError, TypeError):
         return None

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
 def write_page(study: Study) -> None:
     """Write the page from run files, manifests and sidecars. Missing ones are shown and are not an error."""
     page, last = provenance_files(study)
-    write_text(page, render(study))
-    marker.write_marker(last, [page])
+    with marker.marked(last, [page]):
+        write_text(page, render(study))
     print(f"posrec provenance: {page}")
 
 
@@ -99,6 +99,7 @@ def _summary(study: Study, runs: list[Recorded]) -> Table:
         ("analysis id", analysis_id(study)),
         ("results looked at", looks.note(study)),
         ("commit", _counted(_commit(record) for record in records)),
+        ("code", _counted(str(record.get("code", NOT_RECORDED)) for record in records)),
         ("processor", _counted(f"{record['processor']} ({record['kernels']} kernels)" for record in records)),
         ("layout", _counted(record.get("layout", NOT_RECORDED) for record in records)),
         ("GPU", _counted(record["gpu"] or "none" for record in records)),
@@ -147,7 +148,7 @@ def _datasets(study: Study) -> Table:
                 name,
                 files.folder.name,
                 ids.candidates_id(study),
-                str(manifest.get("checksum", "missing")),
+                str(next(iter(manifest.get("files", {}).values()), "missing")),
                 _origin(dataset),
                 "; ".join(f"{file} {checksum}" for file, checksum in raw.items()),
             )

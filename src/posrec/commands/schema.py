@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from posrec.errors import WriteError
 from posrec.files import write_text
 from posrec.study import settings
 from posrec.study.encodings import name_pattern
@@ -25,8 +26,10 @@ def write_schema(path: Path | None) -> None:
     text = json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n"
     if path is None:
         sys.stdout.write(text)
-    else:
-        write_text(path, text)
+        return
+    if not path.absolute().parent.is_dir():
+        raise WriteError(f"--write {path}: the folder {path.parent} does not exist; make it, or correct the path")
+    write_text(path, text)
 
 
 def study_schema() -> dict[str, Any]:

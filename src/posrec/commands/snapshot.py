@@ -34,14 +34,16 @@ def write_snapshot(study: Study, command: str, to: Path) -> None:
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]
-    check_marker(drawn, figures, "posrec figures")
     tables = build_tables(study)
+    check_marker(drawn, figures, "posrec figures", tables.inputs.checksum)
     folder = to / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [
-        *(path for path in figures if path.suffix != ".rst"),
-        *(path for path in files["tables"] if path.name in COPIED),
-    ]:
+    copied = [path for path in figures if path.suffix != ".rst"]
+    copied += [path for path in files["tables"] if path.name in COPIED]
+    for old in folder.glob("*"):
+        if old.suffix in (".svg", ".png", ".csv"):
+            old.unlink()  # of a larger study
+    for path in copied:
         shutil.copyfile(path, folder / path.name)
     notes = "[Notes on this run](notes.md)." if (folder / "notes.md").exists() else ""
     write_text(folder / "README.md", page(tables, command, costs(study), notes))

@@ -4,42 +4,37 @@ Only a repair changes anything: it moves files to .cache/repaired, so that the w
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from posrec.analysis.places import analysis_files
+from posrec.analysis.places import analysis_files, left_over
 from posrec.analysis.tables import marker
+from posrec.analysis.tables.load import inputs_checksum
 from posrec.data.prepare import candidates, prepare
-from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.prepare.prepared import Candidates, Prepared, identity_of, inputs_of, read_manifest
 from posrec.data.raw import sources
 from posrec.errors import DataError, ForeignError
-from posrec.files import read_checked_json, read_json
+from posrec.files import FILES, check_files, read_checked_json
 from posrec.plan import ids
-from posrec.plan.run import PlannedRun, planned_runs
+from posrec.plan.run import PlannedRun, curve_file, planned_runs
 from posrec.store import lock, places, results
+from posrec.store.findings import Finding, differing, foreign, missing, there, unusable
 from posrec.study.study import Study, load
 
-SHOWN = 3  # names per line of missing files
-MADE_AGAIN = "it is made again"
+INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A problem: `kind` is missing, damaged, foreign or disagrees; a repair moves `files` to .cache/repaired."""
+class Examined:
+    """A data set's findings, and the checksums that name what was computed from it; none of data that are wrong."""
 
-    kind: str
-    path: Path
-    text: str
-    remedy: str
-    files: tuple[Path, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.kind:9} {self.path}: {self.text}; {self.remedy}"
+    findings: list[Finding]
+    inputs: dict[str, str]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,39 +76,42 @@ def verify(study: Study, study_file: str, repair: bool = False) -> int:
 
 def find(study: Study) -> list[Finding]:
     """All findings: data sets, runs, tables, figures and report, then files that the study does not plan."""
-    data = [finding for name in study.settings.datasets for finding in check_dataset(study, name)]
-    runs = [finding for planned in planned_runs(study) for finding in check_run(planned)]
-    missing = [path for part in places.PARTS for path in places.planned_files(study, part) if not path.exists()]
+    examined = {name: examine_dataset(study, name) for name in study.settings.datasets}
+    data = [finding for one in examined.values() for finding in one.findings]
+    runs = [
+        finding
+        for planned in planned_runs(study)
+        for finding in check_run(planned, examined[planned.cell.dataset].inputs)
+    ]
+    absent = [path for part in places.PARTS for path in places.planned_files(study, part) if not path.exists()]
     raw = [finding for name in study.settings.datasets for finding in check_simulation(study, name)]
-    return [*_missing(missing), *raw, *data, *runs, *check_analysis(study), *check_foreign(study)]
+    return [*missing(absent), *raw, *data, *runs, *check_analysis(study), *check_foreign(study)]
 
 
-def _missing(paths: Iterable[Path]) -> Iterator[Finding]:
-    """One finding per folder."""
-    for folder, group in groupby(paths, key=lambda path: path.parent):
-        names = [path.name for path in group]
-        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        yield Finding("missing", folder, f"{shown} do not exist", "the workflow makes them")
-
-
-def check_dataset(study: Study, name: str) -> Iterator[Finding]:
+def check_dataset(study: Study, name: str) -> list[Finding]:
     """The prepared data, their candidates, card and baselines, and the store's copy."""
+    return examine_dataset(study, name).findings
+
+
+def examine_dataset(study: Study, name: str) -> Examined:
+    """As `check_dataset`; with the checksums of the data and of the candidates that belong to them."""
     files = ids.dataset_files(study, name)
     if not (files.arrays.exists() and files.manifest.exists()):
-        return
+        return Examined([], {})
     prepared = _read_prepared(files.arrays, files.manifest)
     if isinstance(prepared, Finding):
-        yield prepared
-        return
+        return Examined([prepared], {})
     # Includes facts outside the ids (name of the source, expected counts), as a new preparation would write them.
     about = {**prepare.describe(name, study.settings.datasets[name]), **prepared.counted()}
     both = (files.arrays, files.manifest)
-    yield from _differing(files.manifest, _flat(read_json(files.manifest)), _flat(about), both)
-    yield from _check_candidates(study, files.candidates, prepared)
-    named = {"dataset_id": files.folder.name, "dataset": name}
-    yield from _check_json(files.card, {**named, "title": about["title"], **about["counts"]})
-    yield from _check_json(files.baselines, {**named, "evaluation_id": ids.evaluation_id(study)})
-    yield from _check_stored_data(files.folder.name, files.arrays)
+    found = list(differing(files.manifest, _flat(read_manifest(files.manifest)), _flat(about), both))
+    planned = candidates.draw(prepared, study.settings.evaluation)
+    inputs = inputs_of(files.manifest)
+    card = {**identity_of(files.card), "title": about["title"], **about["counts"], INPUTS: inputs}
+    found += _check_candidates(study, files, planned)
+    found += _check_json(files.card, card)
+    found += _check_stored_data(files.folder.name, files.arrays)
+    return Examined(found, {**inputs, "candidates": planned.checksum(files.candidates)})
 
 
 def check_simulation(study: Study, name: str) -> Iterator[Finding]:
@@ -133,9 +131,9 @@ def _read_prepared(arrays: Path, manifest: Path) -> Prepared | Finding:
     try:
         return Prepared.load(arrays, manifest)
     except ForeignError as error:
-        return _unusable(error, manifest, arrays)
+        return unusable(error, manifest, arrays)
     except DataError as error:
-        return _unusable(error, arrays, manifest)
+        return unusable(error, arrays, manifest)
 
 
 def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -145,18 +143,26 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in manifest.items() if key != "settings"} | named
 
 
-def _check_candidates(study: Study, path: Path, prepared: Prepared) -> Iterator[Finding]:
-    if not path.exists():
-        return
+def _check_candidates(study: Study, files: ids.DatasetFiles, planned: Candidates) -> Iterator[Finding]:
+    """The candidates against those that are drawn again, and the baselines, which were scored on them."""
+    wrong = []
+    if files.candidates.exists():
+        wrong = [found] if (found := _candidates_finding(study, files.candidates, planned)) else []
+    scored = list(_check_json(files.baselines, identity_of(files.baselines)))
+    if wrong and not scored and files.baselines.exists():
+        scored = [foreign(files.baselines, "was scored on candidates that are wrong", files.baselines)]
+    yield from (*wrong, *scored)
+
+
+def _candidates_finding(study: Study, path: Path, planned: Candidates) -> Finding | None:
     try:
         found = Candidates.load(path)
-    except (DataError, KeyError) as error:
-        yield _unusable(error, path)
-        return
-    planned = candidates.draw(prepared, study.settings.evaluation)
-    if not (np.array_equal(found.test, planned.test) and np.array_equal(found.validation, planned.validation)):
-        drawn = f"{planned.test.shape} from these data with the seed {study.settings.evaluation.candidates_seed}"
-        yield _foreign(path, f"has other candidates ({found.test.shape}) than those drawn: {drawn}", path)
+    except DataError as error:
+        return unusable(error, path)
+    if np.array_equal(found.test, planned.test) and np.array_equal(found.validation, planned.validation):
+        return None
+    drawn = f"{planned.test.shape} from these data with the seed {study.settings.evaluation.candidates_seed}"
+    return foreign(path, f"has other candidates ({found.test.shape}) than those drawn: {drawn}", path)
 
 
 def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
@@ -165,9 +171,9 @@ def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
     try:
         content = read_checked_json(path)
     except DataError as error:
-        yield _unusable(error, path)
+        yield unusable(error, path)
         return
-    yield from _differing(path, content, wanted, (path,))
+    yield from differing(path, content, wanted, (path,))
 
 
 def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
@@ -180,49 +186,77 @@ def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
         yield found
     elif stored[0].read_bytes() != arrays.read_bytes():
         text = f"has other data than {arrays} under the same id; it is unknown which is right"
-        yield Finding("disagrees", stored[0], text, "a repair prepares both again", (*_there(*stored), arrays))
+        yield Finding("disagrees", stored[0], text, "a repair prepares both again", (*there(*stored), arrays))
 
 
-def check_run(run: PlannedRun) -> Iterator[Finding]:
-    """A run file: whole, of this run, and the same as the store's blocks."""
-    good = {block: results.is_good(block, run.block_must_say) for block in run.blocks.values()}
+def check_run(run: PlannedRun, inputs: Mapping[str, str] = MappingProxyType({})) -> Iterator[Finding]:
+    """A run file: whole, of this run, computed from these data and candidates, and the same as the store's blocks.
+
+    inputs: the checksums of the data and the candidates, where they are known.
+    """
+    good = {name: results.is_good(block, run.block_must_say(name)) for name, block in run.blocks.items()}
     again = "it comes back from the store" if all(good.values()) else "it is trained again"
     if run.path.exists():
-        yield from _check_run_file(run, again)
-    for block in good:
-        if block.exists() and not good[block]:
+        yield from _check_run_file(run, again, inputs)
+    for name, block in run.blocks.items():
+        both = there(block, block.with_suffix(".npz"))
+        if block.exists() and not good[name]:
             text = "the store's result is damaged or of another run, and is not used"
-            remedy = "a repair moves it away"
-            yield Finding("damaged", block, text, remedy, _there(block, block.with_suffix(".npz")))
+            yield Finding("damaged", block, text, "a repair moves it away", both)
+        elif block.exists():
+            yield from _check_inputs(block, results.read_content(block), inputs, both)
+    yield from _check_weights(run, inputs)
 
 
-def _check_run_file(run: PlannedRun, again: str) -> Iterator[Finding]:
+def _check_inputs(
+    path: Path, content: Mapping[str, Any], inputs: Mapping[str, str], files: tuple[Path, ...]
+) -> Iterator[Finding]:
+    """Whether a result was computed from the data set's files as they are, or as they are drawn again."""
+    said = content.get(INPUTS) or {}
+    wrong = [name for name, checksum in inputs.items() if name in said and said[name] != checksum]
+    if wrong:
+        what = "candidates" if "candidates" in wrong else "data"
+        yield foreign(
+            path, f"was computed from other {what} than those of its data set", *files, again="it is made again"
+        )
+
+
+def _check_weights(run: PlannedRun, inputs: Mapping[str, str]) -> Iterator[Finding]:
+    """The weights that the store keeps of a run, and the curve that says whose they are."""
+    curve = curve_file(run.stored)
+    if not curve.exists():
+        return
+    files = there(curve, curve.with_suffix(".npz"), *sorted(run.stored.glob("weights-epoch=*.pt")))
+    try:
+        content = results.read_content(curve, **run.training_must_say)
+        check_files(curve, {FILES: content.get("weights")})
+        yield from _check_inputs(curve, content, inputs, files)
+    except DataError as error:
+        yield unusable(error, curve, *files, again="the weights are made again where they are needed")
+
+
+def _check_run_file(run: PlannedRun, again: str, inputs: Mapping[str, str]) -> Iterator[Finding]:
     path, blocks, both = run.path, run.blocks, (run.path, run.npz)
     try:
-        content, arrays = results.read_result(path)
+        content, arrays = results.read_result(path, **run.must_say)
     except DataError as error:
-        yield _unusable(error, *both, again=again)
+        yield unusable(error, *both, again=again)
         return
-    differing = list(_differing(path, content, run.must_say, both, again))
-    yield from differing
-    if differing:
+    wrong = list(_check_inputs(path, content, inputs, there(*both)))
+    yield from wrong
+    if wrong:
         return
     scored = content.get("evaluations", {})
     if not set(scored) <= set(blocks) or (content.get("status") == "finished") != (set(scored) == set(blocks)):
         text = f"is {content.get('status')} and scored under {', '.join(scored) or 'nothing'}"
         text += f", the study plans {', '.join(blocks)}"
-        yield _foreign(path, text, *both, again=again)
+        yield foreign(path, text, *both, again=again)
         return
     for name, block in blocks.items():
-        if results.is_good(block, run.block_must_say) and not _agree(content, arrays, block, name):
+        if results.is_good(block, run.block_must_say(name)) and not _agree(content, arrays, block, name):
             text = f"differs from the store's {block}; it is unknown which is right"
-            yield Finding(
-                "disagrees",
-                path,
-                text,
-                "after a repair it is trained again",
-                _there(*both, block, block.with_suffix(".npz")),
-            )
+            files = there(*both, block, block.with_suffix(".npz"))
+            yield Finding("disagrees", path, text, "after a repair it is trained again", files)
 
 
 def _agree(content: dict[str, Any], arrays: dict[str, np.ndarray], block: Path, protocol: str) -> bool:
@@ -234,51 +268,27 @@ def _agree(content: dict[str, Any], arrays: dict[str, np.ndarray], block: Path, 
 
 
 def check_analysis(study: Study) -> Iterator[Finding]:
-    """Tables, figures and report are those in their markers."""
+    """Tables, figures and report are those in their markers, and made from the results that are there."""
+    try:
+        inputs: str | None = inputs_checksum(study)
+    except DataError:  # a missing result is a finding of its own
+        inputs = None
     for (step, paths), verb in zip(analysis_files(study).items(), ("analyse", "figures", "report"), strict=True):
         *files, last = paths
         try:
-            marker.check_marker(last, files, f"posrec {verb}")
+            marker.check_marker(last, files, f"posrec {verb}", inputs)
         except DataError as error:
             kind = "damaged" if last.exists() else "missing"
             remedy = "the workflow makes them" if kind == "missing" else "after a repair it is made again"
-            text = f"{step} of the current state do not exist" if kind == "missing" else str(error).split("; run")[0]
-            yield Finding(kind, last, text, remedy, _there(last))
+            text = f"{step} of the current state do not exist" if kind == "missing" else str(error).split("; ")[0]
+            yield Finding(kind, last, text, remedy, there(last))
 
 
 def check_foreign(study: Study) -> Iterator[Finding]:
-    """Files in the study's folders of data and runs that it does not plan."""
-    for part in places.PARTS:
-        for path in places.unplanned_files(study, part):
-            yield Finding("foreign", path, "the study does not plan this file", "a repair moves it away", (path,))
-
-
-def _differing(
-    path: Path,
-    content: dict[str, Any],
-    wanted: dict[str, Any],
-    files: tuple[Path, ...],
-    again: str = MADE_AGAIN,
-) -> Iterator[Finding]:
-    """The first key in which a file's content does not match its path."""
-    for key, value in wanted.items():
-        if content.get(key) != value:
-            yield _foreign(path, f"{key} is {content.get(key)!r}, the study plans {value!r}", *files, again=again)
-            return
-
-
-def _unusable(error: Exception, *files: Path, again: str = MADE_AGAIN) -> Finding:
-    text = str(error).split("; ")[0].removeprefix(f"{files[0]}: ")
-    kind = "foreign" if isinstance(error, ForeignError) else "damaged"
-    return Finding(kind, files[0], text, f"after a repair {again}", _there(*files))
-
-
-def _foreign(path: Path, text: str, *files: Path, again: str = MADE_AGAIN) -> Finding:
-    return Finding("foreign", path, text, f"after a repair {again}", _there(*files))
-
-
-def _there(*paths: Path) -> tuple[Path, ...]:
-    return tuple(path for path in paths if path.exists())
+    """Files in the study's folders that it does not plan."""
+    unplanned = [path for part in places.PARTS for path in places.unplanned_files(study, part)]
+    for path in [*unplanned, *left_over(study)]:
+        yield Finding("foreign", path, "the study does not plan this file", "a repair moves it away", (path,))
 
 
 def _repair(findings: Iterable[Finding]) -> None:

@@ -1,5 +1,6 @@
 """What this machine is and runs: processor, versions, git commit, command line. No result and no id depends on it."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 from posrec import __version__
 from posrec.model.ops.products import onednn_is_float32
+from posrec.plan import checkout, environment
 
 PACKAGES = ("torch", "numba", "numpy", "scipy", "pandas", "snakemake", "dvc")
 
@@ -32,6 +34,7 @@ def machine_facts() -> dict[str, Any]:
         "large_products": "oneDNN" if onednn_is_float32() else "torch",
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "system": platform.platform(),
+        "environment": environment.changing(os.environ),
         "versions": versions,
         **git_state(),
     }
@@ -44,14 +47,22 @@ def command() -> str:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit of the working folder, and whether tracked files differ from it; None outside of a git repository."""
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+    """Commit of the package that runs, wherever the working folder is, and whether tracked files differ from it.
+
+    None where the package is not tracked in a git repository. `code` is a hash of the package itself.
+    """
+    state: dict[str, Any] = {"commit": None, "dirty": None, "code": checkout.code_digest()}
+    if _git("ls-files", "--error-unmatch", "versions.py") is None:
+        return state
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {**state, "commit": _git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
+        done = subprocess.run(
+            ("git", *arguments), cwd=checkout.PACKAGE, capture_output=True, text=True, check=True, timeout=10
+        )
         return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -7,7 +7,7 @@ workflow is read, for data that already exist.
 from collections.abc import Mapping
 
 from posrec.errors import DataError
-from posrec.files import read_json
+from posrec.files import read_checked_json
 from posrec.plan import ids
 from posrec.study.settings import ExpectedCounts
 from posrec.study.study import Study
@@ -37,7 +37,8 @@ def check_prepared(study: Study) -> None:
 def _recorded(study: Study, name: str) -> dict[str, int] | None:
     """The counts in the manifest; None where it cannot be read, which is an error elsewhere."""
     try:
-        counts: dict[str, int] = read_json(ids.dataset_files(study, name).manifest)["counts"]
+        files = ids.dataset_files(study, name)
+        counts: dict[str, int] = read_checked_json(files.manifest, dataset_id=files.folder.name)["counts"]
     except (DataError, KeyError, TypeError):
         return None
     return counts

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from posrec.errors import DataError
-from posrec.files import sha256, write_json
+from posrec.files import digest, sha256, write_json
 
 CACHE = Path(".cache/hashes.json")
 SETTLED = 2.0  # seconds: a file written just now may change again within the resolution of its time stamp
@@ -17,12 +17,25 @@ KNOWN: dict[tuple[str, State], str] = {}  # computed in this process
 def sha256_of(path: str | Path) -> str:
     """sha256 of a file, from the cache if path, size and time stamps have not changed.
 
-    Raises DataError for a file that cannot be read.
+    Of a folder that of its Parquet files. Raises DataError for a file that cannot be read and a folder without any.
     """
     try:
-        return _sha256_of(os.path.abspath(path))
+        return _of_folder(Path(path)) if Path(path).is_dir() else _sha256_of(os.path.abspath(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, in the order of their names. Raises DataError where there is none."""
+    parts = sorted(folder.glob("*.parquet"))
+    if not parts:
+        raise DataError(f"{folder}: a folder without *.parquet; a table in parts has them directly in it")
+    return parts
+
+
+def _of_folder(folder: Path) -> str:
+    named = {part.name: _sha256_of(os.path.abspath(part)) for part in parts_of(folder)}
+    return digest(named, length=64)
 
 
 def _sha256_of(path: str) -> str:

@@ -16,7 +16,14 @@ from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.reading import nearest
-from posrec.study.settings import DatasetSettings, ItemTableSettings, SimulationSettings, TableSettings, form_of
+from posrec.study.settings import (
+    DatasetSettings,
+    ItemTableSettings,
+    SimulationSettings,
+    TableSettings,
+    form_of,
+    identity_of_table,
+)
 from posrec.study.study import Cell, Study
 
 STUDIES = Path("results/studies")
@@ -116,7 +123,7 @@ def dataset_id(name: str, dataset: DatasetSettings) -> str:
     source = planned_source(name, dataset)
     if dataset.table is None:
         return digest([settings, source["files"], source["format"], source["options"], versions.DATA_VERSION])
-    items = dataset.table.items and dataset.table.items.model_dump(exclude={"path", "sha256"})
+    items = dataset.table.items and identity_of_table(dataset.table.items)
     forms = [form_of(table) for table in (dataset.table, dataset.table.items) if table]
     return digest([settings, items, forms, list(source["files"].values()), versions.DATA_VERSION])
 

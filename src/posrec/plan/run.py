@@ -69,9 +69,13 @@ class PlannedRun:
         return ids.PROVENANCE / self.study.name / self.run_id / f"seed={self.seed}.json"
 
     @property
-    def block_must_say(self) -> dict[str, Any]:
-        """What a block in the store, or a checkpoint, must say. Studies share blocks, so no name is in it."""
+    def training_must_say(self) -> dict[str, Any]:
+        """What a training's files in the store must say: checkpoint, curve. Studies share them: no name is in it."""
         return {"run_id": self.run_id, "seed": self.seed, "training_version": versions.TRAINING_VERSION}
+
+    def block_must_say(self, protocol: str) -> dict[str, Any]:
+        """What the block of an evaluation protocol must say."""
+        return {**self.training_must_say, "block_id": self.block_ids[protocol]}
 
     @property
     def described(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class PlannedRun:
     @property
     def must_say(self) -> dict[str, Any]:
         """What the run file must say."""
-        return {**self.block_must_say, **self.described, "evaluation_id": self.evaluation_id}
+        return {**self.training_must_say, **self.described, "evaluation_id": self.evaluation_id}
 
     def beside(self, folder: Path) -> "PlannedRun":
         """The same run with its file, its progress and its store in another folder."""

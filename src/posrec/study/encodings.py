@@ -16,7 +16,7 @@ encoding that it registers.
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,16 @@ FOLDER = "POSREC_ENCODINGS"
 FAMILIES = ("none", "added", "concatenated", "relative", "rotary", "time", "time_order", "kernel", "control")
 ABOUT = ("Formula", "Source", "Claim", "Learnt")  # what a class's docstring says of it, a line that begins so each
 EXAMPLES = {"rmha{clip}": "rmha4"}  # a pattern -> its name in lists of what exists
+SYNONYMS = {  # what other papers and libraries call an encoding, in small letters and digits alone
+    "none": ("nope", "no", "nopos", "nopositions", "noposition", "off", "null", "false", "without", "empty"),
+    "abs": ("sinusoidal", "sinusoid", "sincos", "sin", "absolute", "fixed", "vaswani", "vanilla", "ape", "pe"),
+    "learnt": ("learned", "learnable", "trainable", "embedding", "positionembedding", "sasrec", "bert", "gpt2"),
+    "rmha4": ("shaw", "relative", "rpr", "rpe", "rmha", "shawrelative"),
+    "rope": ("rotary", "rotaryembedding", "roformer", "ropeembedding", "su"),
+    "t5_bias": ("t5", "t5relative", "raffel"),
+    "alibi": ("press", "linearbias"),
+    "tisasrec": ("tisas", "timeinterval2020"),
+}
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,40}(\{[a-z_]+\})?")
 VALUE = r"-[a-z_]+=[a-zA-Z0-9.+_]+(e-[0-9]+)?"
 NAME = re.compile(rf"([a-z][a-z0-9_]{{0,40}})((?:{VALUE})*)")
@@ -101,7 +111,7 @@ def find(name: str) -> Choice:
     """The encoding with this name in a study. Raises StudyError with the allowed names and the nearest one."""
     known, match = kinds(), NAME.fullmatch(name)
     if not match:
-        raise StudyError(f"'{name}' does not exist{nearest(name, list(known))}; allowed: {allowed()}")
+        raise StudyError(f"'{name}' does not exist{_meant(name, known)}; allowed: {allowed()}")
     base, given = match.group(1), dict(_PARAMETER.findall(match.group(2)))
     kind, values = known.get(base), {}
     for candidate in known.values():
@@ -109,10 +119,23 @@ def find(name: str) -> Choice:
         if candidate.pattern and number:
             kind, values = candidate, {candidate.pattern: int(number.group(1))}
     if kind is None or (kind.pattern and not values):
-        raise StudyError(f"'{name}' does not exist{nearest(base, list(known))}; allowed: {allowed()}")
+        raise StudyError(f"'{name}' does not exist{_meant(name, known)}; allowed: {allowed()}")
     for key, text in given.items():
         values[key] = _value(name, kind, key, text)
     return Choice(kind, {**kind.parameters, **values})
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """A hint at the encoding that a name means elsewhere, in any spelling, or at the most similar one."""
+    base, dash, parameters = name.partition("-")
+    if "=" not in parameters:
+        base, dash, parameters = name, "", ""
+    plain = re.sub(r"[^a-z0-9]", "", base.lower())
+    spelt = {re.sub(r"[^a-z0-9]", "", kind): kind for kind in known if "{" not in kind}
+    meant = next((kind for kind, words in SYNONYMS.items() if plain in words), None) or spelt.get(plain)
+    if meant:
+        return f"; did you mean '{meant}{dash}{parameters}'?"
+    return nearest(base, [EXAMPLES.get(kind, kind) for kind in known])
 
 
 def family_of(name: str) -> str:

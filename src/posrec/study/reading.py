@@ -138,10 +138,19 @@ def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
     help_text = _help_at(model, location)
     given = "" if issue["type"] == "missing" else f" (given: {json.dumps(issue['input'], default=str)[:80]})"
     hint = ""
+    if issue["type"] == "string_type" and not isinstance(issue["input"], list | dict):
+        hint = f": YAML does not read this as text: quote it, as in {_quoted(issue['input'])}"
     if issue["type"] == "literal_error":
         hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
     what = issue["msg"].removeprefix("Value error, ")
     return f"{key}: {what}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
+
+
+def _quoted(value: Any) -> str:
+    """How to write what YAML 1.1 read as another type; a truth value was yes or no, on or off."""
+    if isinstance(value, bool):
+        return '"yes" or "on"' if value else '"no" or "off"'
+    return f'"{value}"' if value is not None else '"null"'
 
 
 def nearest(word: str, allowed: list[str]) -> str:

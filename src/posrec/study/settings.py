@@ -47,19 +47,20 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
-Separator = Annotated[str, Field(min_length=1, max_length=1)]
+Separator = Annotated[str, Field(pattern=r"^[^\r\n\"]{1,8}$")]
+TextEncoding = Literal["utf-8", "cp1252", "latin-1"]
 PACKED = (".gz", ".zip")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def separator_of(path: str | Path, separator: str | None) -> str | None:
-    """What separates the columns of a table; None: it is a Parquet file.
+    """What separates the columns of a table; None: it is a Parquet file, or a folder of them (with / at its end).
 
     >>> separator_of("shop.tsv.gz", None), separator_of("shop.csv", None), separator_of("shop.csv", ";")
     ('\\t', ',', ';')
     """
     ending = next((ending for ending in reversed(Path(path).suffixes) if ending not in PACKED), "")
-    return None if ending == ".parquet" else separator or ("\t" if ending == ".tsv" else ",")
+    return None if ending == ".parquet" or str(path).endswith("/") else separator or ("\t" if ending == ".tsv" else ",")
 
 
 def form_of(table: "TableSettings | ItemTableSettings") -> list[str | None]:
@@ -143,23 +144,36 @@ class SimulationSettings(Settings):
         return self
 
 
+def identity_of_table(table: "TableSettings | ItemTableSettings") -> dict[str, Any]:
+    """A table's settings as an id names them: without its place; those that came later only if not their default."""
+    found = table.model_dump(exclude={"path", "sha256", "items"})
+    later = ("time_format", "encoding", "columns", "missing")
+    return {key: value for key, value in found.items() if key not in later or value != _default(table, key)}
+
+
+def _default(table: "TableSettings | ItemTableSettings", key: str) -> Any:
+    return type(table).model_fields[key].default
+
+
 class ItemTableSettings(Settings):
     """A table of your own with the items' attributes, one item per row."""
 
-    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped; a folder/ of Parquet parts")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
     attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
     parted_by: str | None = Field(
         "|", min_length=1, description="text between several values of one cell; null: a cell is one value"
     )
     separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    encoding: TextEncoding = Field("utf-8", description="encoding of a text; cp1252: older programs on Windows")
+    columns: list[str] | None = Field(None, description="names of the columns of a text without a header")
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
 
 
 class TableSettings(Settings):
     """A table of your own, one review per row. Columns are found by name; others are ignored."""
 
-    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped")
+    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped; a folder/ of Parquet parts")
     user: str = Field("user_id", min_length=1, description="column of the user's id")
     item: str = Field("item_id", min_length=1, description="column of the item's id")
     time: str | None = Field("timestamp", description="column of the time; null: no times, only the order of the rows")
@@ -169,7 +183,14 @@ class TableSettings(Settings):
     time_format: str | None = Field(
         None, pattern="%", description="how times are written otherwise, such as '%m/%d/%Y %H:%M' (Python's strptime)"
     )
-    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
+    separator: Separator | None = Field(
+        None, description="between columns, such as ; or ::; default: tab for .tsv, else comma"
+    )
+    encoding: TextEncoding = Field("utf-8", description="encoding of a text; cp1252: older programs on Windows")
+    columns: list[str] | None = Field(None, description="names of the columns of a text without a header")
+    missing: Literal["error", "drop"] = Field(
+        "error", description="rows with an empty user or item: an error, or leave them out (and count)"
+    )
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
     items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
 
@@ -253,12 +274,10 @@ class DatasetSettings(Settings):
         Without what changes no byte of the data, and without a table's place: it is known by its content.
         """
         without = dict.fromkeys(("model", "training", "expect", "source"), True)
-        found = self.model_dump(exclude={**without, "table": {"path", "sha256", "items"}})
+        found = self.model_dump(exclude=without)
         if self.duplicates == "drop":
             del found["duplicates"]
-        if found["table"] and found["table"]["time_format"] is None:
-            del found["table"]["time_format"]
-        return found
+        return {**found, "table": self.table and identity_of_table(self.table)}
 
 
 class ExpectedCounts(Settings):
@@ -356,7 +375,9 @@ class TrainingSettings(Settings):
         60, ge=1, description="ceiling: patience ends a training; an epoch has every training user once"
     )
     patience: int = Field(
-        2, ge=1, description="validations without improvement before the rate falls (`schedule: plateau`) or training ends"
+        2,
+        ge=1,
+        description="validations without improvement before the rate falls (`schedule: plateau`) or training ends",
     )
     validate_every: int = Field(1, ge=1, description="epochs between two validations")
     validation_users: int = Field(5000, ge=1, description="size of the fixed sample of validation users")

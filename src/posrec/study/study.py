@@ -16,6 +16,7 @@ from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.protocols import Protocol, TrainingSwitches, parse
 from posrec.study.reading import SettingsType, check_size, nearest, read_yaml, validated
+from posrec.study.resolved import is_resolved, read_resolved
 
 MIN_SEEDS = 3  # the smallest number that can show a spread
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
@@ -66,7 +67,7 @@ class Study:
 
 def load(path: str | Path) -> Study:
     """Read the study file `path`. Raises StudyError naming the file and key."""
-    return from_dict(read_yaml(path), str(path))
+    return from_dict(read_resolved(path) if is_resolved(path) else read_yaml(path), str(path))
 
 
 def from_dict(raw: Any, where: str = "study") -> Study:

@@ -105,7 +105,7 @@ def test_saved_candidates(toy: Callable[..., Study]) -> None:
     content = read_npz(path)
     for key, other in (("test", content["validation"]), ("identity", np.array("{}")), ("more", np.zeros(1))):
         write_npz(copies[1], {**content, key: other})
-        with pytest.raises(DataError, match=r"the checksum does not match|holds .*, not candidates of this version"):
+        with pytest.raises(DataError, match=r"the checksum does not match|holds .*: it is foreign or from an older"):
             Candidates.load(copies[1])
     other = toy(negatives=20, candidates_seed=1)
     draw_candidates(other, "toy")

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posrec import cli
 from posrec.data.prepare import candidates
 from posrec.errors import DataError
+from posrec.files import write_json
 from posrec.model.runs import run as run_module
 from posrec.plan import ids
 from posrec.store import places, results
@@ -130,7 +132,7 @@ def test_what_a_run_file_holds(place: Path) -> None:
     content, arrays = results.read_result(first.path)
     keys = (
         "study_schema run_id training_version dataset dataset_id encoding settings protocol seed streams epochs_trained"
-        " still_rising diagnostics"
+        " still_rising diagnostics inputs"
     )
     assert set(content) == {*keys.split(), "evaluation_id", "evaluations", "collapsed", "status", "failure"}
     evaluation = content["evaluations"]["sound"]
@@ -165,3 +167,14 @@ def test_a_run_file_of_another_evaluation_is_no_result(place: Path) -> None:
     assert mine.status() is None
     assert mine.bring()
     assert results.read_content(mine.path)["evaluation_id"] == ids.evaluation_id(make_study())
+
+
+@pytest.mark.parametrize("seeds", [["99"], ["1", "99"]])
+def test_a_seed_that_the_study_lacks_is_an_error(
+    place: Path, seeds: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It said "0 runs" and ended well."""
+    write_json("params.yaml", RAW)
+    assert cli.main(["train", *(word for seed in seeds for word in ("--seed", seed))]) == 2
+    assert "--seed 99: the selected cells have the seeds 1, 2, 3" in capsys.readouterr().err
+    assert not list(Path("results/studies").rglob("seed=*.json"))

@@ -30,11 +30,12 @@ def render(tables: Tables) -> str:
 def write_report(study: Study) -> None:
     """Write report.html from run files and figures, and last the marker with the analysis id.
 
-    Raises DataError where the figures are missing or not current.
+    Raises DataError where the figures are missing, not current or drawn from other results.
     """
     files = analysis_files(study)
     *figures, drawn = files["figures"]
-    marker.check_marker(drawn, figures, "posrec figures")
+    tables = build_tables(study)
+    marker.check_marker(drawn, figures, "posrec figures", tables.inputs.checksum)
     page, last = files["report"]
-    write_text(page, render(build_tables(study)))
-    marker.write_marker(last, [page])
+    with marker.marked(last, [page], tables.inputs.checksum):
+        write_text(page, render(tables))

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from posrec.analysis.stats.stability import ALPHA, LEVEL, Interval, Values
+from posrec.analysis.stats.stability import ALPHA, LEVEL, Interval, Values, variance
 
 EXACT_UP_TO = 20_000  # splits into two groups that are all counted
 DRAWS = 9_999  # random splits beyond that, beside the observed one
@@ -175,8 +175,9 @@ def variance_share(part: Values, whole: Values, level: float = LEVEL) -> Share |
     >>> found.share, [round(bound, 3) for bound in found.interval]
     (0.25, [0.006, 9.75])
     """
-    if min(len(part), len(whole)) < 2 or np.ptp(whole) == 0:
+    of_part, of_whole = variance(part), variance(whole)
+    if of_part is None or not of_whole:
         return None
-    ratio = float(np.var(part, ddof=1) / np.var(whole, ddof=1))
+    ratio = of_part / of_whole
     quantiles = stats.f.ppf([(1 + level) / 2, (1 - level) / 2], len(part) - 1, len(whole) - 1)
     return Share(ratio, (ratio / float(quantiles[0]), ratio / float(quantiles[1])))

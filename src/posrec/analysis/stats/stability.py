@@ -24,7 +24,20 @@ def standard_deviation(values: Values) -> float | None:
     >>> standard_deviation([2.0, 4.0, 6.0])
     2.0
     """
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    found = variance(values)
+    return None if found is None else found**0.5
+
+
+def variance(values: Values) -> float | None:
+    """Sample variance (n - 1) of (n,) scores, exactly 0 where all are equal; None below two scores.
+
+    Without the shift by the first score, the mean of equal scores may be rounded, and their variance is not 0.
+
+    >>> variance([0.8132702392002724] * 3), variance([2.0, 4.0, 6.0])
+    (0.0, 4.0)
+    """
+    shifted = np.asarray(values, float)
+    return float(np.var(shifted - shifted[0], ddof=1)) if len(shifted) > 1 else None
 
 
 def deviation_factors(n: int, level: float = LEVEL) -> Interval:

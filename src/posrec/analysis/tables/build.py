@@ -68,10 +68,10 @@ def write_tables(study: Study) -> None:
     """Write the tables as CSV, then metrics.json, and last the marker with the analysis id."""
     tables = build_tables(study)
     *paths, last = analysis_files(study)["tables"]
-    for path in paths:
-        if path.suffix == ".csv":
-            write_text(path, csv_text(tables[path.stem]))
-        else:
-            write_json(path, metrics(tables["cells"]))
-    marker.write_marker(last, paths)
+    with marker.marked(last, paths, tables.inputs.checksum):
+        for path in paths:
+            if path.suffix == ".csv":
+                write_text(path, csv_text(tables[path.stem]))
+            else:
+                write_json(path, metrics(tables["cells"]))
     looks.record(study)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from posrec.data.prepare.prepared import identity_of
 from posrec.errors import DataError
-from posrec.files import REMEDY, read_checked_json
+from posrec.files import REMEDY, digest, read_checked_json, sha256
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, planned_runs, run_files
 from posrec.store import results
@@ -39,6 +39,11 @@ class Inputs:
     runs: pd.DataFrame
     baselines: dict[str, dict[str, Any]]
     cards: dict[str, dict[str, Any]]
+
+    @property
+    def checksum(self) -> str:
+        """The checksum of the files that these results were read from."""
+        return inputs_checksum(self.study)
 
     @property
     def spread(self) -> bool:
@@ -89,6 +94,17 @@ def load_inputs(study: Study) -> Inputs:
     runs = pd.DataFrame(rows, columns=KEPT).astype({"selected_epoch": "Int64", "epochs_trained": "Int64"})
     baselines = {name: _baselines(entry.baselines) for name, entry in files.items()}
     return Inputs(study, runs, baselines, {name: _card(entry.card) for name, entry in files.items()})
+
+
+def inputs_checksum(study: Study) -> str:
+    """The checksum of all that tables, figures and report are made from. Raises DataError where a file is missing."""
+    files = [ids.dataset_files(study, name) for name in study.settings.datasets]
+    read = [path for entry in files for path in (entry.manifest, entry.card, entry.baselines)]
+    paths = [*read, *(run.path for run in planned_runs(study))]  # an npz is covered by the checksum in its json
+    try:
+        return digest([sha256(path) for path in paths], length=64)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); make it with `{COMMAND}`") from None
 
 
 def _check_present(paths: Iterable[Path]) -> None:

@@ -1,11 +1,12 @@
 """The figures of a study, each as svg and png, with its numbers and its caption."""
 
 import re
+from pathlib import Path
 
 from posrec.analysis import registry
 from posrec.analysis.places import analysis_files
 from posrec.analysis.tables import marker
-from posrec.analysis.tables.build import build_tables
+from posrec.analysis.tables.build import Tables, build_tables
 from posrec.analysis.topics import style, wording
 from posrec.files import write_text
 from posrec.study.study import Study
@@ -15,12 +16,16 @@ def write_figures(study: Study) -> None:
     """Draw the figures that apply to a study, and last write the marker with the analysis id."""
     tables = build_tables(study)
     *paths, last = analysis_files(study)["figures"]
-    for entry in registry.figures(study):
-        with style.house_style():
-            figure, data = registry.module_of(entry).draw(tables)
-            style.save(figure, paths[0].parent / entry.name, data)
-        write_text(paths[0].parent / f"{entry.name}.rst", _plain(wording.caption(entry, tables)))
-    marker.write_marker(last, paths)
+    with marker.marked(last, paths, tables.inputs.checksum):
+        for entry in registry.figures(study):
+            _write_figure(entry, tables, last.parent)
+
+
+def _write_figure(entry: registry.Figure, tables: Tables, folder: Path) -> None:
+    with style.house_style():
+        figure, data = registry.module_of(entry).draw(tables)
+        style.save(figure, folder / entry.name, data)
+    write_text(folder / f"{entry.name}.rst", _plain(wording.caption(entry, tables)))
 
 
 def _plain(text: str) -> str:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from posrec.data.prepare.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared, inputs_of, read_manifest
 from posrec.data.prepare.sequentiality import sequentiality
-from posrec.files import read_json, write_checked_json
+from posrec.files import write_checked_json
 from posrec.plan import ids
 from posrec.study.study import Study
 
@@ -19,9 +19,9 @@ def describe_dataset(study: Study, name: str) -> None:
     """Write the card of the data set `name` of a study. Raises DataError for damaged data."""
     files = ids.dataset_files(study, name)
     dataset = study.settings.datasets[name]
-    manifest = read_json(files.manifest)
+    manifest = read_manifest(files.manifest, files.arrays)
     about = {key: manifest[key] for key in ("dataset_id", "title", "simulated")} | manifest["read"]
-    settings = {"k_core": dataset.k_core, "tied_times": dataset.tied_times}
+    settings = {"k_core": dataset.k_core, "tied_times": dataset.tied_times, "inputs": inputs_of(files.manifest)}
     write_checked_json(
         files.card, {"dataset": name, **about, **settings, **summary(Prepared.load(files.arrays, files.manifest))}
     )

@@ -12,11 +12,10 @@ from posrec.data.prepare.context import context_features
 from posrec.data.prepare.controls import change_context, shuffle_histories
 from posrec.data.prepare.filters import filter_interactions, first_of_duplicates
 from posrec.data.prepare.interactions import Interactions, code
-from posrec.data.prepare.prepared import Prepared
+from posrec.data.prepare.prepared import Prepared, read_manifest
 from posrec.data.raw import formats
 from posrec.data.raw.sources import check_raw_files, simulated_checksums
 from posrec.errors import DataError
-from posrec.files import read_json
 from posrec.plan import expected, ids
 from posrec.study.settings import DatasetSettings
 from posrec.study.study import Study
@@ -210,6 +209,6 @@ def _load_stored(folder: Path) -> tuple[Prepared, dict[str, int]] | None:
     """The store's data and what was read for them; None where they are absent or damaged, and are prepared again."""
     try:
         prepared = Prepared.load(folder / "dataset.npz", folder / "dataset.json")
-        return prepared, read_json(folder / "dataset.json")["read"]
+        return prepared, read_manifest(folder / "dataset.json")["read"]
     except (DataError, KeyError):
         return None

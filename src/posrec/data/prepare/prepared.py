@@ -1,23 +1,20 @@
 """The prepared data set: what `data` writes and `model` reads."""
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posrec.errors import DataError
 from posrec.files import (
-    REMEDY,
-    check_identity,
-    npz_bytes,
-    read_json,
+    FILES,
+    check_files,
+    checksum_of,
+    read_checked_json,
+    read_checked_npz,
     read_npz,
-    sha256,
-    write_bytes,
-    write_json,
+    write_checked_json,
+    write_checked_npz,
     write_npz,
 )
 
@@ -89,9 +86,9 @@ class Prepared:
         return int(self.attribute_ids.max()) + 1 if len(self.attribute_ids) else 0
 
     def save(self, arrays: Path, manifest: Path, about: dict[str, Any]) -> None:
-        """Write the arrays, then the manifest: `about`, what is counted in the arrays, and their checksum."""
+        """Write the arrays, then the manifest: `about`, what is counted in the arrays, and the envelope of both."""
         write_npz(arrays, {name: array for name, array in vars(self).items() if name != "features" or array.size})
-        write_json(manifest, {**about, **self.counted(), "checksum": sha256(arrays)})
+        write_checked_json(manifest, {**about, **self.counted()}, [arrays])
 
     def counted(self) -> dict[str, Any]:
         """What the manifest says of the arrays."""
@@ -104,14 +101,22 @@ class Prepared:
 
         Raises ForeignError when the manifest is of another data set than the folder, whose name is the dataset id.
         """
-        about = read_json(manifest)
-        expected = about.get("checksum") if isinstance(about, dict) else None
-        if not arrays.exists() or sha256(arrays) != expected:
-            raise DataError(
-                f"{arrays}: missing or damaged (its manifest names another checksum); delete {manifest} and run again"
-            )
-        check_identity(manifest, about, {"dataset_id": manifest.parent.name})
+        read_manifest(manifest, arrays)
         return Prepared(**read_npz(arrays, mapped=("features",)))
+
+
+def read_manifest(manifest: Path, arrays: Path | None = None) -> dict[str, Any]:
+    """What the manifest says, without its checksum; with `arrays` only if it names these. Raises as `Prepared.load`."""
+    about = read_checked_json(manifest, dataset_id=manifest.parent.name)
+    if arrays is not None:
+        check_files(manifest, about, [arrays.name])
+    return about
+
+
+def inputs_of(manifest: Path, candidates: Path | None = None) -> dict[str, str]:
+    """Checksums of prepared data and candidates, which name what was computed from them. Raises as `Prepared.load`."""
+    named = {"dataset": str(next(iter(read_manifest(manifest)[FILES].values())))}
+    return named | ({} if candidates is None else {"candidates": Candidates.load(candidates).checksum(candidates)})
 
 
 @dataclass(frozen=True)
@@ -127,22 +132,13 @@ class Candidates:
 
     def save(self, path: Path) -> None:
         """Write the candidates with the identity that their path says, and a checksum of both."""
-        identity = json.dumps(identity_of(path), sort_keys=True)
-        content = {"test": self.test, "validation": self.validation, "identity": np.array(identity)}
-        write_bytes(path, npz_bytes({**content, "checksum": np.array(self._checksum(identity))}))
+        write_checked_npz(path, vars(self), identity_of(path))
 
     @staticmethod
     def load(path: Path) -> "Candidates":
         """Read frozen candidates. Raises DataError for changed ones, ForeignError for those of another data set."""
-        content = read_npz(path)
-        if set(content) != {"test", "validation", "identity", "checksum"}:
-            raise DataError(f"{path}: holds {', '.join(content)}, not candidates of this version; {REMEDY}")
-        candidates, identity = Candidates(content["test"], content["validation"]), str(content["identity"])
-        if str(content["checksum"]) != candidates._checksum(identity):
-            raise DataError(f"{path}: the checksum does not match: the file was damaged or edited; {REMEDY}")
-        check_identity(path, json.loads(identity), identity_of(path))
-        return candidates
+        return Candidates(**read_checked_npz(path, ("test", "validation"), identity_of(path)))
 
-    def _checksum(self, identity: str) -> str:
-        parts = (self.test.tobytes(), self.validation.tobytes(), identity.encode())
-        return hashlib.sha256(b"/".join(parts)).hexdigest()
+    def checksum(self, path: Path) -> str:
+        """The checksum of these candidates in the file at `path`."""
+        return checksum_of(vars(self), identity_of(path))

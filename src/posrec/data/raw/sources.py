@@ -77,7 +77,7 @@ def check_raw_files(folder: Path, files: Mapping[str, str | None], remedy: str) 
     """Raise DataError unless `folder` holds `files` with their sha256 (None: any); `remedy` says what to do."""
     for file, expected in files.items():
         path = folder / file
-        if not path.is_file():
+        if not path.exists():
             raise DataError(f"{path}: missing; {remedy} first")
         if expected is not None and (found := sha256_of(path)) != expected:
             raise DataError(f"{path}: sha256 is {found}, not {expected}: it was changed; {remedy}")

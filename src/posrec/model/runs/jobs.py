@@ -14,7 +14,7 @@ from posrec.model.engines.stacked.jobs import bring_stacked
 from posrec.model.runs import sidecars
 from posrec.model.runs.run import Run
 from posrec.model.threads import one_thread
-from posrec.plan import work
+from posrec.plan import environment, work
 from posrec.plan.run import planned_runs
 from posrec.study.study import Cell, Study, numerics_note, padded_note
 
@@ -31,7 +31,15 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
     if not cells:
         raise StudyError(f"no cell of the study matches {wanted}; see `posrec plan`")
+    _check_seeds(cells, arguments.seed or [])
     return list(cells)
+
+
+def _check_seeds(cells: Sequence[Cell], seeds: Sequence[int]) -> None:
+    """Raise StudyError where one of the seeds is that of no cell: nothing would be trained for it."""
+    known = sorted({seed for cell in cells for seed in cell.seeds})
+    if unknown := [str(seed) for seed in seeds if seed not in known]:
+        raise StudyError(f"--seed {unknown[0]}: the selected cells have the seeds {', '.join(map(str, known))}")
 
 
 @one_thread()
@@ -44,6 +52,7 @@ def train_cells(
     """
     began = time.perf_counter()
     check_devices(cells)
+    environment.check(cell.training.numerics.engine for cell in cells)
     runs = [Run(planned) for planned in planned_runs(study, cells) if only_seeds is None or planned.seed in only_seeds]
     if again_failed:
         runs = [job for job in runs if job.status() == "failed"]

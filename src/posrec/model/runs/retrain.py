@@ -17,6 +17,7 @@ from posrec.errors import PosrecError
 from posrec.files import read_json
 from posrec.model.machine import machine_facts
 from posrec.model.runs.run import Run
+from posrec.plan import environment
 from posrec.plan.run import planned_runs
 from posrec.plan.work import on_gpu
 from posrec.store import results
@@ -66,6 +67,7 @@ def retrain(study: Study, number: int, choice: int | None = None) -> int:
     """
     choice = int(np.random.SeedSequence().generate_state(1)[0]) if choice is None else choice
     chosen = choose(study, number, choice)
+    environment.check(run.cell.training.numerics.engine for run in chosen)
     print(f"posrec verify: {len(chosen)} runs are trained again (the same ones with --choice {choice})")
     found = [compare(run) for run in chosen]
     print_table(found)

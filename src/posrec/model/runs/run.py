@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.prepare.prepared import Candidates, Prepared, inputs_of
 from posrec.errors import PosrecError
 from posrec.model import streams
 from posrec.model.carca import Carca
@@ -86,7 +86,7 @@ class Run:
             self.planned.progress.unlink(missing_ok=True)  # of a kill between the run file and its end
             return None
         must_say = self.planned.block_must_say
-        return [name for name, path in self.blocks.items() if results.status_of(path, must_say) not in wanted]
+        return [name for name, path in self.blocks.items() if results.status_of(path, must_say(name)) not in wanted]
 
     def complete(self, computed: bool) -> None:
         """The run file from the store's blocks, and a record of how they were computed."""
@@ -105,7 +105,8 @@ class Run:
 
     def _assemble(self) -> None:
         """The run file of the study from the store's blocks."""
-        blocks = {name: results.read_result(path) for name, path in self.blocks.items()}
+        must_say = self.planned.block_must_say
+        blocks = {name: results.read_result(path, **must_say(name)) for name, path in self.blocks.items()}
         first, curve = next(iter(blocks.values()))
         content = {**first, **_outcome([block for block, _ in blocks.values()])}
         content["evaluations"] = {n: b["evaluation"] for n, (b, _) in blocks.items() if b["evaluation"] is not None}
@@ -113,7 +114,7 @@ class Run:
         for name, (_, block) in blocks.items():
             arrays |= {f"{name}.{key}": value for key, value in block.items() if not key.startswith("curve_")}
         content |= self.planned.must_say  # a block may come from a study with other names
-        del content["evaluation"]
+        del content["evaluation"], content["block_id"]
         self.failed = content["status"] == "failed"
         results.write_result(self.path, content, arrays)
         self.planned.checkpoint.unlink(missing_ok=True)
@@ -149,11 +150,13 @@ class Run:
         reason = None if failure is None else {"step": failure.step, "reason": failure.reason}
         for name, one in scores.items():
             failed = reason or one.failure
-            self._write_block(self.blocks[name], curve, None if failed else one.result(), failed)
+            self._write_block(name, curve, None if failed else one.result(), failed)
 
     def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
         """Read the test with the weights that were kept; None where those needed aren't there."""
-        kept = kept_weights(self.stored, any(one.every_epoch for one in scores))
+        every_epoch = any(one.every_epoch for one in scores)
+        identity = {**self.planned.training_must_say, "inputs": inputs_of(self.planned.data.manifest)}
+        kept = kept_weights(self.stored, every_epoch, **identity)
         if kept is None:
             return None
         curve, paths = kept
@@ -186,7 +189,7 @@ class Run:
 
         The checkpoints of the two ways are not compatible.
         """
-        identity = {**self.planned.block_must_say, "blocks": [self.blocks[name].name for name in scores]}
+        identity = {**self.planned.training_must_say, "blocks": [self.blocks[name].name for name in scores]}
         checkpoint = Checkpoint(self.planned.checkpoint, {**identity, "stacked": True} if stacked else identity)
         live = LiveProgress(self.cell, self.seed, self.planned.label, self.planned.progress)
         return Attempt(scores, checkpoint, live)
@@ -194,7 +197,7 @@ class Run:
     def read_selected(self, trained: Trained, data: Prepared, scores: Sequence[Scores]) -> None:
         """Read the test with the selected epoch's weights, and keep them where the study says so."""
         if self.cell.training.keep_weights:
-            save_weights(self.stored, trained.curve, trained.weights)
+            save_weights(self.planned, trained.curve, trained.weights)
         epoch = trained.curve.best()[0]
         once = [one for one in scores if not one.every_epoch]
         self._diagnose(self._read(once, data, trained.weights[epoch], epoch), data, trained.curve)
@@ -221,12 +224,13 @@ class Run:
         for total, then, now in zip((self.seconds, self.cpu_seconds), began, clocks(), strict=True):
             total[part] = total.get(part, 0.0) + (now - then) / runs
 
-    def _write_block(self, path: Path, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
+    def _write_block(self, name: str, curve: Curve, block: Result | None, failure: dict[str, Any] | None) -> None:
         cell = self.cell
         evaluation, ranks = block if block else (None, {})
         content = {
-            **self.planned.block_must_say,
+            **self.planned.block_must_say(name),
             **self.planned.described,
+            "inputs": inputs_of(self.planned.data.manifest, self.planned.data.candidates),
             "settings": {
                 "model": cell.model.identity(),
                 "training": cell.training.model_dump(exclude={"keep_weights"}),
@@ -241,7 +245,7 @@ class Run:
             "status": "finished" if evaluation is not None else "failed",
             "failure": failure,
         }
-        results.write_result(path, content, {**ranks, **curve_arrays(curve)})
+        results.write_result(self.blocks[name], content, {**ranks, **curve_arrays(curve)})
 
 
 def _outcome(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:

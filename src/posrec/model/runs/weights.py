@@ -2,36 +2,39 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from posrec.data.prepare.prepared import inputs_of
 from posrec.errors import DataError, PosrecError
 from posrec.files import sha256, write_bytes
 from posrec.model.train import Curve, Weights
-from posrec.plan.run import curve_file, weights_file
+from posrec.plan.run import PlannedRun, curve_file, weights_file
 from posrec.store import results
 
 
-def save_weights(folder: Path, curve: Curve, weights: dict[int, Weights]) -> None:
-    """Keep the weights of all evaluated epochs, then the curve and checksums that make them usable."""
+def save_weights(run: PlannedRun, curve: Curve, weights: dict[int, Weights]) -> None:
+    """Keep the weights of all evaluated epochs, then the curve: it says whose they are, and names their checksums."""
     checksums = {}
     for epoch, state in weights.items():
-        path = weights_file(folder, epoch)
+        path = weights_file(run.stored, epoch)
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_bytes(path, buffer.getvalue())
         checksums[path.name] = sha256(path)
-    results.write_result(curve_file(folder), {"weights": checksums}, curve_arrays(curve))
+    content = {**run.training_must_say, "inputs": inputs_of(run.data.manifest), "weights": checksums}
+    results.write_result(curve_file(run.stored), content, curve_arrays(curve))
 
 
-def kept_weights(folder: Path, every_epoch: bool) -> tuple[Curve, dict[int, Path]] | None:
+def kept_weights(folder: Path, every_epoch: bool, **identity: Any) -> tuple[Curve, dict[int, Path]] | None:
     """The curve and the files of the selected epoch's weights, or of all epochs that were read.
 
-    None where they weren't kept, or are damaged or foreign.
+    None where they weren't kept, or are damaged, or not of the training that `identity` says.
     """
     try:
-        about, arrays = results.read_result(curve_file(folder))
+        about, arrays = results.read_result(curve_file(folder), **identity)
         curve = Curve(
             arrays["curve_epoch"].astype(int).tolist(),
             arrays["curve_loss"].tolist(),

@@ -62,6 +62,9 @@ def own(time: str, **more: Any) -> dict[str, Any]:
         "time_unit": "seconds",
         "time_format": None,
         "separator": None,
+        "encoding": "utf-8",
+        "columns": None,
+        "missing": "error",
     }
     return {"options": {"table": {**table, **more}, "items": None}}
 
@@ -223,7 +226,15 @@ META_2023 = [
     {"parent_asin": "A1", "categories": ["Toys", "Games"], "store": "Acme", "price": 3.5, "title": "x"},
     {"parent_asin": "B2", "categories": [], "store": None, "price": "from 14.99"},
 ]
-OWN_ITEMS = {"path": "items.csv", "item": "sku", "attributes": ["brand", "tags"], "parted_by": "|", "separator": None}
+OWN_ITEMS = {
+    "path": "items.csv",
+    "item": "sku",
+    "attributes": ["brand", "tags"],
+    "parted_by": "|",
+    "separator": None,
+    "encoding": "utf-8",
+    "columns": None,
+}
 
 
 def lines(texts: list[str]) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from posrec.data.raw import formats
-from posrec.errors import DataError
+from posrec.errors import DataError, StudyError
 from posrec.plan import ids
 from posrec.study.settings import DatasetSettings
 
@@ -91,13 +91,25 @@ def test_texts_that_are_no_date(text: str) -> None:
     [
         (b"customer;product;bought\nU;A;1\n", {}, """line 1: .*; they are separated by ';': set separator: ";";"""),
         (b"customer\tproduct\tbought\n", {}, r"""line 1: .*; they are separated by '\\t': set separator: "\\t";"""),
-        (b"U1,A1,1000000000\nU2,A2,1000000000\n", {}, "line 1: .* this looks like data: the first line must name the"),
-        ("customer,product,bought\nJosé,A,1000000000\n".encode("cp1252"), {}, "line 2: not UTF-8 .*: save it as UTF-8"),
-        (b"customer,product,bought\n,A,1000000000\n", {}, "line 2: customer is empty: bad_lines leaves out so many"),
+        (
+            b"U1,A1,1000000000\nU2,A2,1000000000\n",
+            {},
+            "line 1: .* this looks like data: .* columns, or columns:",
+        ),
+        (
+            "customer,product,bought\nJosé,A,1000000000\n".encode("cp1252"),
+            {},
+            "line 2: not UTF-8 .*: set encoding: cp1252".replace(": set", ", or set"),
+        ),
+        ("customer,product,bought\nU,A,1".encode("utf-16"), {}, "line 1: UTF-16: save it as UTF-8"),
+        (b"customer::product::bought\n", {}, """line 1: .*; they are separated by '::': set separator: "::";"""),
+        (b"customer,product,bought\nU,A,2009-12-14 10:03\n", {}, "line 2: .* of seconds: set time_unit: iso;"),
+        (b"customer,product,bought\nU,A,31/12/2010\n", {}, "line 2: .* time_format, such as '%d/%m/%Y';"),
+        (b"customer,product,bought\n,A,1000000000\n", {}, "line 2: customer is empty: missing: drop leaves out"),
         (
             b"customer,product,bought\nU,A,12/1/2010 10:03\n",
             {},
-            "line 2: .* dates need time_unit: iso, or their own tim",
+            "line 2: .* time_format, such as '%m/%d/%Y %H:%M' or '%d/%m/%Y %H:%M';",
         ),
         (b"customer,product,bought\nU,A,12/1/2010\n", {"time_unit": "iso"}, "line 2: .* time_format reads other ways"),
         (
@@ -139,6 +151,45 @@ def test_what_editors_and_excel_write_at_the_ends(end: str, ending: str) -> None
     text = "\ufeff" + "\n".join(lines) + end
     Path(f"a.{ending}").write_text(text if ending == "csv" else text.replace(",", "\t"), encoding="utf-8", newline="")
     assert read(f"a.{ending}") == ROWS
+
+
+def test_the_settings_that_errors_name_read_such_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ratings.dat").write_text("U1::A1::5::1000000000\nU2::A2::3::1000086400\n")  # as MovieLens has them
+    columns = ["customer", "product", "rating", "bought"]
+    assert read("ratings.dat", separator="::", columns=columns) == ROWS
+    Path("old.csv").write_bytes("customer,product,bought\nJosé,Café,1000000000\n".encode("cp1252"))
+    assert read("old.csv", encoding="cp1252") == [["José", "Café", T]]
+    Path("shop.csv").write_text("customer,product,bought\nU1,A1,1000000000\n,A3,1000000000\nU2,A2,1000086400\nU3, ,5\n")
+    assert read("shop.csv", missing="drop") == ROWS
+    assert "shop.csv: rows without customer or product left out: 2" in capsys.readouterr().err
+
+
+def test_settings_that_are_not_used_are_in_no_id() -> None:
+    Path("a.csv").write_text("customer,product,bought\nU,A,1000000000\n")
+    plain = dataset_of("a.csv")
+    assert not {"encoding", "columns", "missing", "time_format"} & set(plain.identity()["table"])
+    changes: list[dict[str, Any]] = [{"encoding": "cp1252"}, {"columns": ["customer"]}, {"missing": "drop"}]
+    others = {ids.dataset_id("shop", dataset_of("a.csv", **change)) for change in changes}
+    assert len(others | {ids.dataset_id("shop", plain)}) == 4
+
+
+def test_a_folder_of_parquet_parts() -> None:
+    """As Spark writes them; their names and content are in the id, and a text beside them is none."""
+    Path("parts").mkdir()
+    Path("parts/_SUCCESS").touch()
+    frames = [pl.DataFrame([row], schema=["customer", "product", "bought"], orient="row") for row in ROWS]
+    for number, frame in enumerate(frames):
+        frame.write_parquet(f"parts/part-{number}.parquet")
+    assert read("parts/") == ROWS
+    first = ids.dataset_id("shop", dataset_of("parts/"))
+    Path("parts/part-1.parquet").rename("parts/part-2.parquet")
+    assert ids.dataset_id("shop", dataset_of("parts/")) != first
+    frames[1].select("customer").write_parquet("parts/part-3.parquet")
+    with pytest.raises(DataError, match=r"^parts/part-3.parquet: the column product, bought is missing"):
+        read("parts/")
+    Path("empty").mkdir()
+    with pytest.raises(StudyError, match=r"empty: a folder without \*.parquet"):
+        read("empty/")
 
 
 def test_times_in_a_format_of_their_own() -> None:

@@ -7,6 +7,7 @@ without times is read in the order of its rows.
 import csv
 import datetime
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
@@ -35,7 +36,9 @@ from posrec.study.settings import separator_of
 
 ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?)?")
 FIRST = 31_536_000  # seconds to 1971: a number below it counts something else than seconds since 1970
-SEPARATORS = (",", ";", "\t", "|", " ")
+SEPARATORS = (",", ";", "\t", "|", "::", " ")
+DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%m/%d/%y", "%d %b %Y", "%b %d, %Y")
+COMMON_FORMATS = [day + clock for day in DAYS for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p")]
 Row = TypeVar("Row")
 Fields = list[Any]  # texts of a text table, values of Parquet
 Numbered = Iterator[tuple[int, list[str]]]  # the number of the first line of each row, and its fields
@@ -46,7 +49,11 @@ def read_reviews(raw: Raw) -> pd.DataFrame:
     table: Mapping[str, Any] = raw.options["table"]
     columns = [table["user"], table["item"], *([table["time"]] if table["time"] else [])]
     path = raw.folder / table["path"]
-    return review_table(path, _rows(path, table, columns, _Reviews(columns, table), raw.bad_lines))
+    reviews = _Reviews(columns, table)
+    found = review_table(path, filter(None, _rows(path, table, columns, reviews, raw.bad_lines)))
+    if reviews.without:
+        print(f"posrec: {path}: rows without {columns[0]} or {columns[1]} left out: {reviews.without}", file=sys.stderr)
+    return found
 
 
 def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
@@ -85,13 +92,13 @@ def _rows(
 ) -> Iterator[Row]:
     """What `parse` makes of the fields of `columns` in each row. Raises DataError."""
     tolerance = Tolerance(path, bad_lines)
-    separator = separator_of(path, table["separator"])
+    separator = separator_of(table["path"], table["separator"])
     if separator is None:
         from posrec.data.raw.formats.parquet import read_columns  # polars is loaded only where it is needed
 
         rows: Iterator[tuple[int, Fields]] = ((n, list(row)) for n, row in enumerate(read_columns(path, columns), 1))
     else:
-        rows = _text_rows(path, separator, columns, tolerance)
+        rows = _text_rows(path, separator, table, columns, tolerance)
     for number, fields in rows:
         try:
             row = parse(fields)
@@ -102,10 +109,13 @@ def _rows(
     tolerance.report()
 
 
-def _text_rows(path: Path, separator: str, columns: list[str], tolerance: Tolerance) -> Numbered:
+def _text_rows(
+    path: Path, separator: str, table: Mapping[str, Any], columns: list[str], tolerance: Tolerance
+) -> Numbered:
     """The fields of `columns` in each row of a text table. Raises DataError."""
-    rows = _quoted(path, separator, tolerance) if separator != "\t" else _unquoted(path, separator, tolerance)
-    header = next(rows, (1, []))[1]
+    plain = separator == "\t" or len(separator) > 1
+    rows = (_unquoted if plain else _quoted)(path, separator, table["encoding"], tolerance)
+    header: list[str] = table["columns"] or next(rows, (1, []))[1]
     check_header(path, header)
     places = find_columns(path, header, columns, _hint(header, columns, separator))
     for number, fields in rows:
@@ -125,15 +135,16 @@ def _hint(header: list[str], columns: list[str], separator: str) -> str:
     if {f'"{column}"' for column in columns} & set(header):
         return "; its fields are quoted, which those of a TSV are not: remove the quotes, or save the table as CSV"
     if any(re.fullmatch(r"[\d.,:/ -]+", field) for field in header):
-        return "; this looks like data: the first line must name the columns"
+        return "; this looks like data: the first line must name the columns, or columns: [...] does"
     return ""
 
 
-def _lines(path: Path, tolerance: Tolerance) -> Iterator[tuple[int, str]]:
-    """The lines of a text that are not blank, as text. Raises DataError."""
+def _lines(path: Path, encoding: str, tolerance: Tolerance) -> Iterator[tuple[int, str]]:
+    """The lines of a text, as text. Raises DataError."""
+    hint = ", or set encoding: cp1252 (older programs on Windows)" if encoding == "utf-8" else ""
     for number, line, _ in read_lines(path):
         try:
-            text = decode(line)
+            text = decode(line, encoding=encoding, hint=hint)
         except BadValueError as error:
             if number == 1:
                 raise BadLineError(path, 1, str(error)) from None
@@ -142,18 +153,18 @@ def _lines(path: Path, tolerance: Tolerance) -> Iterator[tuple[int, str]]:
         yield number, text
 
 
-def _unquoted(path: Path, separator: str, tolerance: Tolerance) -> Numbered:
-    for number, text in _lines(path, tolerance):
+def _unquoted(path: Path, separator: str, encoding: str, tolerance: Tolerance) -> Numbered:
+    for number, text in _lines(path, encoding, tolerance):
         if text:
             yield number, text.split(separator)
 
 
-def _quoted(path: Path, separator: str, tolerance: Tolerance) -> Numbered:
+def _quoted(path: Path, separator: str, encoding: str, tolerance: Tolerance) -> Numbered:
     """Rows of a CSV, whose quoted fields may extend over several lines."""
     numbers: list[int] = []  # of the lines of the row that is being read
 
     def lines() -> Iterator[str]:
-        for number, text in _lines(path, tolerance):
+        for number, text in _lines(path, encoding, tolerance):
             numbers.append(number)
             yield text + "\n"
 
@@ -176,7 +187,7 @@ def _quoted(path: Path, separator: str, tolerance: Tolerance) -> Numbered:
 def _id(column: str, value: object) -> str:
     """An id; whole numbers of a Parquet file are ids too. Raises BadValueError."""
     if isinstance(value, str) and not value.strip():
-        raise BadValueError(f"{column} is empty: bad_lines leaves out so many such rows")
+        raise BadValueError(f"{column} is empty: missing: drop leaves out such rows")
     number = _plain(value)
     text = check_id(column, str(number) if isinstance(number, int) and not isinstance(number, bool) else value)
     if len(text) > 1 and text[0] == text[-1] == '"':
@@ -193,6 +204,11 @@ def _plain(value: object) -> object:
     return value
 
 
+def _is_missing(value: object) -> bool:
+    """An empty cell: of a text, a null or a NaN of Parquet."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
 class _Reviews:
     """Parses the fields of a row; without times, the time is the number of the row."""
 
@@ -201,9 +217,13 @@ class _Reviews:
         self.read_time: Callable[[str, object], int] = TIMES[table["time_unit"]]
         if table["time_format"]:
             self.read_time = partial(_formatted, table["time_format"])
-        self.rows = 0
+        self.rows = self.without = 0
+        self.drops = table["missing"] == "drop"
 
-    def __call__(self, fields: Fields) -> Review:
+    def __call__(self, fields: Fields) -> Review | None:
+        if self.drops and any(_is_missing(value) for value in fields[:2]):
+            self.without += 1
+            return None
         user, item = (_id(column, value) for column, value in zip(self.columns, fields[:2], strict=False))
         time = self._time(fields[2]) if len(fields) > 2 else self.rows
         self.rows += 1
@@ -219,7 +239,7 @@ class _Reviews:
 def _seconds(column: str, value: object, in_a_second: int = 1, unit: str = "seconds") -> int:
     number = whole_seconds(value) if isinstance(value, str) else value
     if not isinstance(number, int) or isinstance(number, bool):
-        hint = ": dates need time_unit: iso, or their own time_format" if isinstance(value, str) and value else ""
+        hint = _way_to_read(value) if isinstance(value, str) and value else ""
         raise BadValueError(f"{column} is {shown(value)}, not a whole number of {unit}{hint}")
     seconds = number // in_a_second
     if 0 <= seconds < FIRST:
@@ -230,6 +250,23 @@ def _seconds(column: str, value: object, in_a_second: int = 1, unit: str = "seco
     if seconds >= END_OF_TIME:
         raise BadValueError(f"{column} is {number}, after the year 9999 as {unit}: set time_unit to what it counts")
     return check_time(column, seconds)
+
+
+def _way_to_read(text: str) -> str:
+    """The setting that reads a date; where day and month could be either, both ways."""
+    if ISO_TIME.fullmatch(text):
+        return ": set time_unit: iso"
+    fitting = [pattern for pattern in COMMON_FORMATS if _fits(pattern, text)]
+    shown_ = " or ".join(f"'{pattern}'" for pattern in fitting) or "'%d.%m.%Y %H:%M'"
+    return f": a date needs time_unit: iso or its own time_format, such as {shown_}"
+
+
+def _fits(pattern: str, text: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, pattern)
+    except ValueError:
+        return False
+    return True
 
 
 def _iso(column: str, value: object) -> int:

@@ -9,12 +9,21 @@ from polars.exceptions import PanicException
 
 from posrec.data.raw.archives import MAX_RATIO
 from posrec.errors import DataError
+from posrec.plan.hashes import parts_of
 
 BATCH = 200_000  # rows
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The values of `columns` in each row. Raises DataError: no Parquet, a column missing, too many rows."""
+    """The values of `columns` in each row; of a folder, in those of its parts, in the order of their names.
+
+    Raises DataError: no Parquet, a column missing, too many rows.
+    """
+    for part in parts_of(path) if path.is_dir() else [path]:
+        yield from _read_part(part, columns)
+
+
+def _read_part(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     names = list(dict.fromkeys(columns))
     places = [names.index(name) for name in columns]
     try:

@@ -21,6 +21,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # tabs, line ends and 
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHOWN = 5  # bad lines that a report names
 BOM = b"\xef\xbb\xbf"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # which UTF-8 never contains
 Row = TypeVar("Row")
 Review = tuple[str, str, int]  # user, item, seconds since 1970 UTC
 
@@ -94,15 +95,17 @@ def _split(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
         yield rest, False
 
 
-def decode(line: bytes, whole: bool = True) -> str:
-    """A line as text, without a carriage return at its end. Raises BadValueError."""
+def decode(line: bytes, whole: bool = True, encoding: str = "utf-8", hint: str = "") -> str:
+    """A line as text, without a carriage return at its end. Raises BadValueError, which ends with `hint`."""
     if not whole:
         raise BadValueError("the last line has no line end, so it may have been cut off")
+    if line.startswith(UTF16):
+        raise BadValueError("UTF-16: save it as UTF-8, as Excel does with 'CSV UTF-8'")
     try:
-        return line.decode("utf-8").removesuffix("\r")
+        return line.decode(encoding).removesuffix("\r")
     except UnicodeDecodeError as error:
-        reason = f"{error.reason} at byte {error.start + 1}"
-        raise BadValueError(f"not UTF-8 ({reason}): save it as UTF-8, as Excel does with 'CSV UTF-8'") from None
+        reason = f"not {encoding.upper()} ({error.reason} at byte {error.start + 1})"
+        raise BadValueError(f"{reason}: save it as UTF-8, as Excel does with 'CSV UTF-8'{hint}") from None
 
 
 def parse_lines(path: Path, parse: Callable[[str], Row], bad_lines: int = 0, first: int = 1) -> Iterator[Row]:
