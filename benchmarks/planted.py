@@ -52,6 +52,7 @@ TRAINING = {
     "validate_every": 5,
     "validation_users": 200,
     "loss": "bce",
+    "schedule": "constant",
     "negatives": 4,
 }
 CELLS = (

@@ -65,8 +65,8 @@ def dataset(**settings: Any) -> dict[str, Any]:
         (dataset(duplicates="keep"), {"dataset", "run", "analysis"}),
         (dataset(expect={"users": 1, "items": 1, "interactions": 1}), set()),
         ({"encodings": ["none"]}, {"analysis"}),
-        ({"model": {"dimension": 16, "blocks": 2}}, set()),  # the default, written out
-        ({"training": {"epochs": 1, "learning_rate": "1e-3"}}, set()),
+        ({"model": {"dimension": 16, "blocks": 1}}, set()),  # the default, written out
+        ({"training": {"epochs": 1, "learning_rate": "3e-3"}}, set()),
     ],
 )
 def test_ids_change_with_what_they_name(changes: dict[str, Any], expected: set[str]) -> None:

@@ -65,9 +65,13 @@ def test_the_parts_of_a_cell_share_its_run_id() -> None:
     assert sorted(files) == sorted(run_files(loaded))
 
 
+TIMED = {"head": "carca", "context": True, "candidate_context": "request_time"}
+
+
 def test_work_of_an_epoch_by_hand() -> None:
     """100 users of 2 + 3 interactions: 300 history slots, 600 candidates of 10 items, width 4, 2 blocks, carca head."""
-    cell = small(model={"dimension": 4, "blocks": 2}, training={"epochs": 1, "batch_size": 50}).cells[0]
+    training = {"epochs": 1, "batch_size": 50, "loss": "bce"}
+    cell = small(model={"dimension": 4, "blocks": 2, **TIMED}, training=training).cells[0]
     load = work.epoch_load(cell, Counts(100, 10, 500))
     layers = 16 * (300 * (10 + 2) + 600 + 20)
     context, attention = 6 * 4 * 900, 2 * 4 * 3 * (600 + 600)
@@ -75,9 +79,19 @@ def test_work_of_an_epoch_by_hand() -> None:
     assert load == Load(steps=2, elements=elements, products=3 * (layers + context + attention))
 
 
+def test_work_of_shared_negatives_by_hand() -> None:
+    """300 targets in 2 batches, the dot head: each target's own item and 7 negatives per batch are encoded."""
+    training = {"epochs": 1, "batch_size": 50, "loss": "shared_softmax", "negatives": 7}
+    cell = small(model={"dimension": 4, "blocks": 2}, training=training).cells[0]
+    layers, attention = 16 * (300 * 10 + 20), 2 * 4 * 3 * 600 + 300 * 7 * 4
+    elements = 4 * (300 * 18 + (300 + 14) * 6) + 2 * 10 * 4
+    products = 3 * (layers + 6 * 4 * (300 + 314) + attention)
+    assert work.epoch_load(cell, Counts(100, 10, 500)) == Load(steps=2, elements=elements, products=products)
+
+
 def test_work_of_a_reading_by_hand() -> None:
     """100 users of 2 + 3 interactions rank 10 items of width 4, at 100 times of request, at 20, or without times."""
-    counts, wide = Counts(100, 10, 500), {"dimension": 4}
+    counts, wide = Counts(100, 10, 500), {"dimension": 4, **TIMED}
     cell, timeless, dot = (small(model={**wide, **more}).cells[0] for more in ({}, {"context": False}, {"head": "dot"}))
     of_items = 10 * 4
     assert work.reading_load(cell, counts, 100) == Load(requests=200, tables=101 * of_items, scores=300 * of_items)
@@ -88,11 +102,12 @@ def test_work_of_a_reading_by_hand() -> None:
 
 def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time() -> None:
     counts = Counts(1000, 100, 9000)
-    cell = small(training={"epochs": 4}).cells[0]
+    cell = small(model={"dimension": 16, **TIMED}, training={"epochs": 4}).cells[0]
     one, two = (work.run_load(cell, counts, epochs) for epochs in (1, 2))
     assert two.steps == 2 * one.steps
     protocol = {"name": "mine", "base": "sound", "selection": "released"}
-    released = small(training={"epochs": 4}, protocols=[protocol]).cells[0]
+    changes = {"model": {"dimension": 16, **TIMED}, "protocols": [protocol]}
+    released = small(training={"epochs": 4}, **changes).cells[0]
     assert work.run_load(released, counts).scores - work.run_load(cell, counts).scores == (
         3 * 1000 * 100 * 7 * cell.model.dimension
     )

@@ -162,7 +162,7 @@ def test_data_without_times_have_no_context_and_suggest_the_dot_head() -> None:
         "mine": {"table": {"path": "a.tsv", "time": None}},
         **raw()["datasets"],
     }
-    loaded = study.from_dict(raw(datasets=datasets, model={"dimension": 16, "context": [True, False]}))
+    loaded = study.from_dict(raw(datasets=datasets, model={"dimension": 16, "head": "carca", "context": [True, False]}))
     context = {name: {cell.model.context for cell in loaded.cells if cell.dataset == name} for name in datasets}
     assert context == {"games": {False}, "mine": {False}, "toy": {True, False}}
     assert len([cell for cell in loaded.cells if cell.dataset == "games"]) == 2  # not twice for the two contexts
@@ -170,7 +170,9 @@ def test_data_without_times_have_no_context_and_suggest_the_dot_head() -> None:
     for name, warning in zip(("games", "mine"), loaded.warnings, strict=True):
         assert warning.startswith(f"datasets.{name}: the data have no times, so context is switched off; there are")
         assert warning.endswith(f"datasets.{name}.model: {{head: dot}}")
-    dot = study.from_dict(raw(datasets={"games": {"source": "carca-games", "model": {"head": "dot"}}}))
+    games = {"source": "carca-games", "model": {"head": "dot"}}
+    assert study.from_dict(raw(datasets={"games": games})).warnings == ()  # no context is asked for
+    dot = study.from_dict(raw(datasets={"games": games}, model={"dimension": 16, "context": True}))
     assert dot.warnings == ("datasets.games: the data have no times, so context is switched off",)
     text = complaint(datasets={"games": {"source": "carca-games", "model": {"context": True}}})
     assert text.startswith("my.yaml: datasets.games.model.context: the data have no times")

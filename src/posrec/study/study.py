@@ -294,7 +294,7 @@ def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterat
                 f"datasets.{name}: source '{dataset.source}' is not recorded yet, so this is only a plan, and its ids "
                 f"will change: run `posrec fetch {dataset.source} --record` once, and commit {sources.LOCK.name}"
             )
-        if not sources.has_times(dataset):
+        if not sources.has_times(dataset) and settings.model.get("context", False) is not False:
             bare = not sources.has_attributes(dataset) and any(
                 c.dataset == name and c.model.head == "carca" for c in cells
             )
