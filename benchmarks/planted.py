@@ -43,7 +43,11 @@ PLANTED = {
 }
 ORDER = {**PLANTED, "order": 0.6}
 TIME = {**PLANTED, "order": 0.0, "season": 1.0, "seasons": 2}
-MODEL = {"dimension": 24, "blocks": 1, "heads": 2, "max_length": 8, "dropout": 0.1, "head": "carca", "context": True}
+PUBLISHED = {
+    **{"head": "carca", "upper_bound": None, "context": True, "candidate_context": "request_time"},
+    "position_scale": "unit",
+}
+MODEL = {"dimension": 24, "blocks": 1, "heads": 2, "max_length": 8, "dropout": 0.1, **PUBLISHED}
 TRAINING = {
     "learning_rate": 0.01,
     "epochs": 24,

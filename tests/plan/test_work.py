@@ -92,7 +92,8 @@ def test_work_of_shared_negatives_by_hand() -> None:
 def test_work_of_a_reading_by_hand() -> None:
     """100 users of 2 + 3 interactions rank 10 items of width 4, at 100 times of request, at 20, or without times."""
     counts, wide = Counts(100, 10, 500), {"dimension": 4, **TIMED}
-    cell, timeless, dot = (small(model={**wide, **more}).cells[0] for more in ({}, {"context": False}, {"head": "dot"}))
+    forms, bce = ({}, {"context": False}, {"head": "dot"}), {"epochs": 1, "loss": "bce"}
+    cell, timeless, dot = (small(model={**wide, **more}, training=bce).cells[0] for more in forms)
     of_items = 10 * 4
     assert work.reading_load(cell, counts, 100) == Load(requests=200, tables=101 * of_items, scores=300 * of_items)
     assert work.reading_load(cell, counts, 100, times=20).tables == 21 * of_items
@@ -102,12 +103,13 @@ def test_work_of_a_reading_by_hand() -> None:
 
 def test_work_grows_with_epochs_and_released_selection_reads_the_test_each_time() -> None:
     counts = Counts(1000, 100, 9000)
-    cell = small(model={"dimension": 16, **TIMED}, training={"epochs": 4}).cells[0]
+    training = {"epochs": 4, "loss": "bce"}
+    cell = small(model={"dimension": 16, **TIMED}, training=training).cells[0]
     one, two = (work.run_load(cell, counts, epochs) for epochs in (1, 2))
     assert two.steps == 2 * one.steps
     protocol = {"name": "mine", "base": "sound", "selection": "released"}
     changes = {"model": {"dimension": 16, **TIMED}, "protocols": [protocol]}
-    released = small(training={"epochs": 4}, **changes).cells[0]
+    released = small(training=training, **changes).cells[0]
     assert work.run_load(released, counts).scores - work.run_load(cell, counts).scores == (
         3 * 1000 * 100 * 7 * cell.model.dimension
     )
