@@ -126,7 +126,8 @@ def test_rotatory_where_the_deviation_is_low(here: Path) -> None:
 
 def test_position_beside_time_needs_a_protocol_that_is_blind_to_order(here: Path) -> None:
     score = _scores(lambda cell: 0.25 if cell.encoding == "rope" else 0.2, lambda cell: 0.01)
-    built = _built(score, protocols=["sound", "sound_last"])
+    model = {"dimension": 8, "heads": 2, "context": True}  # the claim is about position beside time
+    built = _built(score, protocols=["sound", "sound_last"], model=model)
     claims = built["claims"][built["claims"]["claim"] == "C7"].set_index("protocol")
     assert claims.loc["sound", "verdict"] == OPEN
     assert "blind to order" in claims.loc["sound", "reason"]

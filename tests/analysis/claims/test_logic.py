@@ -18,6 +18,7 @@ from tests.analysis import made_up
 
 Level = Callable[[Cell], float]
 SEEDS = list(range(100, 125))
+WITH_TIME = {"dimension": 8, "heads": 2, "context": True}  # C7 asks what position adds to the context
 
 
 def _study(number: int = 1, seeds: list[int] = SEEDS, **changes: Any) -> Study:
@@ -43,7 +44,7 @@ def _claims(study: Study) -> pd.DataFrame:
 def test_a_raised_control_supports_nothing(here: Path, control: float) -> None:
     """Controls and encodings of time aren't positions: raised by a point they support neither C1 nor C7."""
     encodings = ["none", "abs", "con_control", "rmha_control", "time_interval"]
-    study = _study(encodings=encodings, protocols=["sound_last"])
+    study = _study(encodings=encodings, protocols=["sound_last"], model=WITH_TIME)
     raised = {"con_control": control, "time_interval": control}
     _write(study, lambda cell: 0.2 + raised.get(cell.encoding, 0.0), lambda cell: 0.0005)
     claims = _claims(study)
@@ -52,7 +53,7 @@ def test_a_raised_control_supports_nothing(here: Path, control: float) -> None:
 
 
 def test_what_the_capacity_control_does_as_well_isnt_the_positions(here: Path) -> None:
-    study = _study(encodings=["none", "abs_con", "con_control"], protocols=["sound_last"])
+    study = _study(encodings=["none", "abs_con", "con_control"], protocols=["sound_last"], model=WITH_TIME)
     _write(study, lambda cell: 0.2 + 0.02 * (cell.encoding != "none"), lambda cell: 0.001)
     claims = _claims(study)
     assert claims.loc["C7", "verdict"] == claims.loc["C1", "verdict"] == OPEN
