@@ -148,7 +148,7 @@ def test_a_damaged_prepared_data_set_is_named_not_used(built: Project) -> None:
     built.study(seeds=[1, 2, 3, 4])
     done = built.run("snakemake", "--cores", "1", "all", check=False)
     assert done.returncode != 0
-    assert "missing or damaged" in done.stdout
+    assert "dataset.npz: the checksum does not match" in done.stdout
     assert "run the same command again" in done.stdout
 
 
