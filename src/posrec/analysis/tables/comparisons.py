@@ -9,7 +9,7 @@ import pandas as pd
 from posrec.analysis.stats.paired import probability_of_improvement
 from posrec.analysis.tables import duels
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.duels import STEADINESS, Design, Duel, Found, Side
+from posrec.analysis.tables.duels import Design, Duel, Found, Side, spread_columns
 from posrec.analysis.tables.load import GROUP, IDENTITY, Inputs
 from posrec.analysis.tables.reading import MOST_ROWS, Row, Shown, between, number
 
@@ -115,12 +115,7 @@ def _level(found: Found, duel: Duel) -> dict[str, Any]:
 def _spread(found: Found, duel: Duel) -> dict[str, Any]:
     return {
         "seeds": min(len(duel.first.scores), len(duel.second.scores)),
-        "spread_ratio": found.estimate,
-        "spread_ratio_low": found.low,
-        "spread_ratio_high": found.high if found.high < float("inf") else None,
-        "spread": STEADINESS[found.word],
-        "spread_why": found.why,
-        "spread_p": found.p,
+        **spread_columns(found),
     }
 
 

@@ -266,3 +266,15 @@ def _converged(word: Word, duel: Duel, limit: float, spread: bool) -> tuple[Word
         if one.health.rising > limit * one.health.healthy:
             return OPEN, f"{one.health.rising} of {one.health.healthy} runs of {one.name} are still rising"
     return word, ""
+
+
+def spread_columns(found: Found) -> dict[str, Any]:
+    """What a table says of a comparison of spreads."""
+    return {
+        "spread_ratio": found.estimate,
+        "spread_ratio_low": found.low,
+        "spread_ratio_high": found.high if found.high < float("inf") else None,
+        "spread": STEADINESS[found.word],
+        "spread_why": found.why,
+        "spread_p": found.p,
+    }

@@ -12,7 +12,7 @@ import pandas as pd
 from posrec.analysis.stats.interactions import CHANGES
 from posrec.analysis.tables import duels
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.duels import STEADINESS, Duel, Found, Health, Side
+from posrec.analysis.tables.duels import Duel, Found, Health, Side, spread_columns
 from posrec.analysis.tables.load import IDENTITY, PRIMARY, Inputs
 from posrec.study.protocols import single_switches
 
@@ -70,7 +70,7 @@ def _metric_rows(inputs: Inputs, metric: str) -> list[dict[str, Any]]:
     compared = [duel for _, duel, _ in turned]
     found = zip(duels.levels(compared, of), duels.spread_ratios(compared, of), strict=True)
     rows = [
-        {**names, "metric": metric, **_effect(level, duel), **_spread(spread)}
+        {**names, "metric": metric, **_effect(level, duel), **spread_columns(spread)}
         for (names, duel, _), (level, spread) in zip(turned, found, strict=True)
     ]
     with_lead = [(row, lead) for row, (_, _, lead) in zip(rows, turned, strict=True) if lead is not None]
@@ -128,17 +128,6 @@ def _effect(found: Found, duel: Duel) -> dict[str, Any]:
         "p": found.p,
         "smallest_p": found.smallest_p if found.pairs else None,
         "tests": found.comparisons,
-    }
-
-
-def _spread(found: Found) -> dict[str, Any]:
-    return {
-        "spread_ratio": found.estimate,
-        "spread_ratio_low": found.low,
-        "spread_ratio_high": found.high if found.high < float("inf") else None,
-        "spread": STEADINESS[found.word],
-        "spread_why": found.why,
-        "spread_p": found.p,
     }
 
 

@@ -96,7 +96,7 @@ class SampledScorer(Scorer):
 
     def _shares(self, part: Requests, length: np.ndarray) -> Tensor:
         """What each request's time adds to the encodings of its candidates, and to their queries: (B, 2, D)."""
-        rows, encode = torch.from_numpy(self._rows(length)).to(self.device), self.model.encoding.encode
+        rows, encode = torch.from_numpy(self._rows(length)).to(self.device), self.model.encoding.place
         times = torch.from_numpy(self._context(part)).to(self.device)
         context = self.model.context_parts(times, self.context_weight)  # (B, D)
         shift = encode(context, rows) - encode(torch.zeros_like(context), rows)

@@ -18,7 +18,7 @@ def log_sums(logits: Tensor, correction: Tensor, index: Tensor, targets: Tensor)
 
 
 def fast_log_sums(logits: Tensor, correction: Tensor, index: Tensor, targets: Tensor) -> Tensor:
-    """As `log_sums`, in half of its time."""
+    """As `log_sums` up to rounding, in fewer passes over the logits."""
     found: Tensor = _LogSums.apply(logits, correction.to(logits.dtype), index, targets)
     return found
 
