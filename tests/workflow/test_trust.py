@@ -56,7 +56,12 @@ def test_damage_that_snakemake_does_not_see_is_repaired_to_the_same_bytes(built:
     assert "Nothing to be done" in built.snakemake("all")
     found = built.run("posrec", "verify", check=False)
     assert found.returncode == 1
-    assert found.stdout.count("\ndamaged ") + found.stdout.startswith("damaged ") == 3
+    said = [line.split(": ")[0:2] for line in found.stdout.splitlines() if line.startswith("damaged ")]
+    assert [Path(place).name for place, _ in said[:2]] == [baselines.name, run.name]
+    of_tables, *made_from_it = [reason for _, reason in said[2:]]  # of the markers of tables, figures and report
+    assert of_tables.endswith("tables/runs.csv")
+    assert len(made_from_it) == 2
+    assert all(reason.startswith("the files beside it were made from other results") for reason in made_from_it)
     built.run("posrec", "verify", "--repair")
     built.snakemake("all")
     assert built.hashes() == before

@@ -280,7 +280,11 @@ def check_analysis(study: Study) -> Iterator[Finding]:
         except DataError as error:
             kind = "damaged" if last.exists() else "missing"
             remedy = "the workflow makes them" if kind == "missing" else "after a repair it is made again"
-            text = f"{step} of the current state do not exist" if kind == "missing" else str(error).split("; ")[0]
+            text = (
+                f"{step} of the current state do not exist"
+                if kind == "missing"
+                else str(error).split("; ")[0].removeprefix(f"{last}: ")
+            )
             yield Finding(kind, last, text, remedy, there(last))
 
 

@@ -67,9 +67,9 @@ def check_marker(marker: Path, files: list[Path], command: str, inputs: str | No
     if not marker.exists():
         raise DataError(f"{marker}: missing, so the files beside it are not current; run `{command}`")
     content = read_checked_json(marker, **_identity(marker))
-    if inputs is not None and content.get(INPUTS) != inputs:
-        raise DataError(f"{marker}: the files beside it were made from other results; run `{command}`")
     known = content.get(FILES, {})
     changed = [path for path in files if not path.exists() or sha256(path) != known.get(path.name)]
     if changed:
         raise DataError(f"{changed[0]}: missing or changed since it was written; run `{command}`")
+    if inputs is not None and content.get(INPUTS) != inputs:
+        raise DataError(f"{marker}: the files beside it were made from other results; run `{command}`")
