@@ -14,6 +14,7 @@ from posrec.analysis import places, registry
 from posrec.errors import PosrecError
 from posrec.files import write_text
 from posrec.plan import checkout, cluster, expected, ids, work
+from posrec.plan.hashes import dependencies_of
 from posrec.plan.run import run_files
 from posrec.store import lock
 from posrec.study.reading import read_yaml
@@ -116,10 +117,10 @@ TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "rep
 
 
 def raw_marker(name: str) -> str:
-    """The file written last into a data set's raw folder; for a user's own table, the table."""
+    """The file written last into a data set's raw folder; for a user's own table, that or its folder."""
     dataset = STUDY.settings.datasets[name]
     if dataset.table is not None:
-        return dataset.table.path.rstrip("/")
+        return dependencies_of(Path(dataset.table.path))[0]
     marker = "source.json" if dataset.source else "simulation.json"
     return str(ids.raw_folder(name, dataset) / marker)
 

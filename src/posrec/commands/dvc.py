@@ -8,6 +8,7 @@ import yaml
 
 from posrec.errors import StudyError
 from posrec.files import write_text
+from posrec.plan.hashes import dependencies_of
 from posrec.study.encodings import find
 from posrec.study.study import Study, load
 
@@ -58,7 +59,7 @@ def _tables(study: Study) -> list[str]:
     """The user's own tables: the data set id includes their content, which the study file does not."""
     tables = [dataset.table for dataset in study.settings.datasets.values() if dataset.table]
     paths = [table.path for table in tables] + [table.items.path for table in tables if table.items]
-    return list(dict.fromkeys(path.rstrip("/") for path in paths))
+    return list(dict.fromkeys(dep for path in paths for dep in dependencies_of(Path(path))))
 
 
 def _own_encodings(study: Study) -> list[str]:

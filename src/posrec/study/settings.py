@@ -5,8 +5,10 @@ turns these classes into workflow/schemas/study.schema.json.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -24,6 +26,7 @@ from pydantic import (
 
 from posrec.study.encodings import built_in_families
 from posrec.study.twins import TWINS, calibrate
+from posrec.study.where import parse_where
 
 # Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
 # The built-in ones as they are named without parameters; `catalogue.family_of` knows every name.
@@ -42,13 +45,23 @@ def _read_number(value: Any) -> Any:
     return value
 
 
+def _read_share(value: Any) -> Any:
+    """A share as a number, or in per cent: 0.02 or "2 %"."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value.strip()) if isinstance(value, str) else None
+    return float(match[1]) / 100 if match else _read_number(value)
+
+
 Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_read_share), Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}*?\[\]\"'`$;|&<>\\]{1,400}$")]
+TablePath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f{}\[\]\"'`$;|&<>\\]{1,400}$")]
+Column = Annotated[str, Field(min_length=1)]
+Columns = Column | Annotated[list[Column], Field(min_length=2, max_length=8)]
 Separator = Annotated[str, Field(pattern=r"^[^\r\n\"]{1,8}$")]
-TextEncoding = Literal["utf-8", "cp1252", "latin-1"]
+TextEncoding = Literal["utf-8", "cp1252", "latin-1", "utf-16", "utf-16-le", "utf-16-be"]
+TableKind = Literal["text", "sequences", "json_lines", "parquet"]
 PACKED = (".gz", ".zip")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -144,55 +157,132 @@ class SimulationSettings(Settings):
         return self
 
 
+# What every table's id has named from the start. `time_unit` was seconds, and `encoding` utf-8, before they were
+# recognised; where they are, the content decides, which is in the id too.
+ALWAYS_NAMED = ("user", "item", "time", "time_unit", "separator", "attributes", "parted_by")
+BEFORE_RECOGNISED = {"time_unit": "seconds", "encoding": "utf-8"}
+
+
 def identity_of_table(table: "TableSettings | ItemTableSettings") -> dict[str, Any]:
     """A table's settings as an id names them: without its place; those that came later only if not their default."""
     found = table.model_dump(exclude={"path", "sha256", "items"})
-    later = ("time_format", "encoding", "columns", "missing")
-    return {key: value for key, value in found.items() if key not in later or value != _default(table, key)}
+    if "time_unit" in found:
+        found["time_unit"] = found["time_unit"] or BEFORE_RECOGNISED["time_unit"]
+    return {key: value for key, value in found.items() if key in ALWAYS_NAMED or not _is_default(table, key)}
 
 
-def _default(table: "TableSettings | ItemTableSettings", key: str) -> Any:
-    return type(table).model_fields[key].default
+def _is_default(table: "TableSettings | ItemTableSettings", key: str) -> bool:
+    field, value = type(table).model_fields[key], getattr(table, key)
+    return bool(value == field.get_default(call_default_factory=True) or value == BEFORE_RECOGNISED.get(key))
+
+
+RECOGNISED = "default: as the content says"
+PATH = (
+    "a file, a pattern such as data/*.csv, or a folder of parts: CSV, TSV or other text, JSON lines, Parquet, RecBole"
+)
+SEPARATOR = "between columns, such as ; or ::; default: recognised, tab for .tsv, else comma"
+ENCODING = "encoding of a text; " + RECOGNISED
+COLUMNS = "names of the columns of a text without a header"
+HEADER = "with `columns`: whether the first line is a header all the same, to be left out; " + RECOGNISED
+QUOTED = "whether fields may be in double quotes; default: yes, but for tabs without a quoted header and for ::"
+DECIMAL = "what is before the fraction of a number; " + RECOGNISED
 
 
 class ItemTableSettings(Settings):
     """A table of your own with the items' attributes, one item per row."""
 
-    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped; a folder/ of Parquet parts")
-    item: str = Field("item_id", min_length=1, description="column of the item's id")
-    attributes: list[str] = Field(min_length=1, description="columns of attributes: words, not quantities")
+    path: TablePath = Field(description=PATH)
+    item: Columns = Field("item_id", description="column of the item's id; a list: the id is composed of them")
+    attributes: list[Column] = Field(default_factory=list, description="columns of attributes: words, not quantities")
+    binned: list[Column] = Field(default_factory=list, description="columns of numbers: attributes by bins of `bins`")
+    bins: int = Field(10, ge=2, le=100, description="number of those bins, with equally many items in each")
+    standardised: list[Column] = Field(
+        default_factory=list,
+        description="columns of numbers: features with mean 0 and standard deviation 1 (needs dense_features: true)",
+    )
     parted_by: str | None = Field(
         "|", min_length=1, description="text between several values of one cell; null: a cell is one value"
     )
-    separator: Separator | None = Field(None, description="between columns; default: tab for .tsv, else comma")
-    encoding: TextEncoding = Field("utf-8", description="encoding of a text; cp1252: older programs on Windows")
-    columns: list[str] | None = Field(None, description="names of the columns of a text without a header")
+    separator: Separator | None = Field(None, description=SEPARATOR)
+    encoding: TextEncoding | None = Field(None, description=ENCODING)
+    columns: list[Column] | None = Field(None, min_length=1, description=COLUMNS)
+    header: bool | None = Field(None, description=HEADER)
+    quoted: bool | None = Field(None, description=QUOTED)
+    decimal: Literal[".", ","] | None = Field(None, description=DECIMAL)
+    kind: Literal["text", "json_lines", "parquet"] | None = Field(None, description="what the file is; " + RECOGNISED)
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
+
+    @model_validator(mode="after")
+    def _something(self) -> "ItemTableSettings":
+        if not (self.attributes or self.binned or self.standardised):
+            raise ValueError("name the columns to use: attributes (words), binned or standardised (numbers)")
+        return self
 
 
 class TableSettings(Settings):
     """A table of your own, one review per row. Columns are found by name; others are ignored."""
 
-    path: TablePath = Field(description="TSV, CSV or Parquet; text may be gzipped; a folder/ of Parquet parts")
-    user: str = Field("user_id", min_length=1, description="column of the user's id")
-    item: str = Field("item_id", min_length=1, description="column of the item's id")
-    time: str | None = Field("timestamp", description="column of the time; null: no times, only the order of the rows")
-    time_unit: Literal["seconds", "milliseconds", "iso"] = Field(
-        "seconds", description="how times are written: seconds or milliseconds since 1970 UTC, or ISO 8601 dates"
+    path: TablePath = Field(description=PATH)
+    user: Columns = Field("user_id", description="column of the user's id; a list: the id is composed of them")
+    item: Columns = Field("item_id", description="column of the item's id; a list: the id is composed of them")
+    time: Columns | None = Field(
+        "timestamp",
+        description="column of the time, or columns of its parts, joined by spaces; null: only the order of the rows",
+    )
+    time_unit: Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "iso"] | None = Field(
+        None, description="how times are written: numbers since 1970 UTC, or ISO 8601 dates; " + RECOGNISED
     )
     time_format: str | None = Field(
-        None, pattern="%", description="how times are written otherwise, such as '%m/%d/%Y %H:%M' (Python's strptime)"
+        None,
+        pattern="%",
+        description="how times are written otherwise, such as '%m/%d/%Y %H:%M' (Python's strptime); " + RECOGNISED,
     )
-    separator: Separator | None = Field(
-        None, description="between columns, such as ; or ::; default: tab for .tsv, else comma"
+    time_zone: str | None = Field(None, description="zone of times that name none, such as Europe/Berlin; default: UTC")
+    separator: Separator | None = Field(None, description=SEPARATOR)
+    encoding: TextEncoding | None = Field(None, description=ENCODING)
+    columns: list[Column] | None = Field(None, min_length=1, description=COLUMNS)
+    header: bool | None = Field(None, description=HEADER)
+    quoted: bool | None = Field(None, description=QUOTED)
+    decimal: Literal[".", ","] | None = Field(None, description=DECIMAL)
+    kind: TableKind | None = Field(
+        None, description="what the file is; sequences: lines of a user and its items in order; else " + RECOGNISED
     )
-    encoding: TextEncoding = Field("utf-8", description="encoding of a text; cp1252: older programs on Windows")
-    columns: list[str] | None = Field(None, description="names of the columns of a text without a header")
+    where: str | None = Field(
+        None, max_length=1000, description="the rows that count, such as event = 'purchase' and rating >= 4"
+    )
     missing: Literal["error", "drop"] = Field(
-        "error", description="rows with an empty user or item: an error, or leave them out (and count)"
+        "error", description="rows with an empty user, item or time: an error, or leave them out (and count)"
+    )
+    tolerate: Share = Field(
+        0.0, ge=0, lt=1, description="share of rows that may be left out because they cannot be read, such as 2 %"
     )
     sha256: Sha256 | None = Field(None, description="checksum of the file; default: that of the file as it is")
     items: ItemTableSettings | None = Field(None, description="a second table, of the items' attributes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sequences_have_no_times(cls, given: Any) -> Any:
+        """Columns of sequences have the names user_id and item_id, whatever the study calls them."""
+        if isinstance(given, dict) and given.get("kind") == "sequences":
+            if given.get("time") is not None or given.get("where") is not None:
+                raise ValueError("kind: sequences has a user and its items in order: remove time and where")
+            return {**given, "time": None}
+        return given
+
+    @field_validator("where")
+    @classmethod
+    def _is_a_condition(cls, where: str | None) -> str | None:
+        if where is not None:
+            parse_where(where)
+        return where
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, zone: str | None) -> str | None:
+        try:
+            return None if zone is None else ZoneInfo(zone).key
+        except (ValueError, OSError, KeyError):  # a path, a folder, or unknown
+            raise ValueError(f"{zone!r} is not a zone such as Europe/Berlin, America/New_York or UTC") from None
 
 
 class SubsetSettings(Settings):

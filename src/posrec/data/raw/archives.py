@@ -4,6 +4,7 @@ import gzip
 import stat
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -15,6 +16,7 @@ from posrec.errors import DataError
 CHUNK = 2**20  # bytes
 MAX_RATIO = 250  # unpacked bytes a packed one: real reviews have 3 to 10, a decompression bomb 1,000
 ALWAYS_ALLOWED = 2**26  # unpacked bytes that are fine whatever the ratio
+DAMAGED = (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error)  # reading such a file
 GZIP, ZIP = b"\x1f\x8b", b"PK"  # how such a file begins; no UTF-8 table of reviews does
 
 

@@ -89,14 +89,20 @@ def recbole(content: bytes) -> Rows:
 
 
 def own_records(content: bytes, separator: str, columns: set[str]) -> list[dict[str, str]]:
-    """The rows of a user's own text: blank lines are skipped, the last needs no line end, all but TSV may be quoted."""
+    """The rows of a user's own text: blank lines are skipped, the last needs no line end.
+
+    All but TSV may be quoted; a TSV with a name in quotes in its header too. Lines may all end in a carriage return.
+    """
     if not content:
         raise ValueError("empty")
+    content = content if b"\n" in content or b"\r" not in content[:-1] else content.replace(b"\r", b"\n")
     whole = lines_of(content if content.endswith(b"\n") else content + b"\n")
     try:
         # Not of a StringIO, which ends lines at a bare carriage return as well.
         read = csv.reader((line + "\n" for line in whole), strict=True, delimiter=separator)
-        rows = [line.split(separator) for line in whole if line] if separator == "\t" else [row for row in read if row]
+        first = next((line for line in whole if line), "").split("\t")
+        plain = separator == "\t" and not any(len(name) > 1 and name[0] == name[-1] == '"' for name in first)
+        rows = [row for row in ([line.split(separator) for line in whole] if plain else read) if any(row)]
     except csv.Error as error:
         raise ValueError(error) from None
     if not rows or len(set(rows[0])) < len(rows[0]) or any(len(row) != len(rows[0]) for row in rows):
@@ -114,10 +120,12 @@ def an_own_id(text: str) -> str:
 
 
 def an_own_time(text: str) -> int:
-    """Seconds, from 1971 on: smaller numbers count something else."""
-    if 0 <= a_whole_float(text) < 31_536_000:
+    """Seconds, from 1971 on: smaller numbers count something else; a fraction is left out."""
+    number, _, fraction = text.partition(".")
+    seconds = a_number(number)
+    if 0 <= seconds < 31_536_000 or (fraction and not set(fraction) <= set("0123456789")) or text.endswith("."):
         raise ValueError(text)
-    return a_time(a_whole_float(text))
+    return a_time(seconds)
 
 
 def own(separator: str) -> Callable[[bytes], Rows]:

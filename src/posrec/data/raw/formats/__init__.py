@@ -55,7 +55,8 @@ def read_features(folder: Path, source: dict[str, Any]) -> tuple[list[str], np.n
     with reviews may be missing. Raises DataError: damaged file, an item twice, a number that is not finite.
     """
     raw = _raw(folder, source)
-    return carca.read_features(raw) if source["format"] == "carca" else images.read_features(raw)
+    own_features = {"carca": carca.read_features, "own": own.read_features}
+    return own_features.get(source["format"], images.read_features)(raw)
 
 
 def _raw(folder: Path, source: dict[str, Any]) -> Raw:

@@ -16,20 +16,20 @@ Record = dict[str, Any]
 
 def read_json_lines(path: Path, parse: Callable[[Record], Row], bad_lines: int = 0) -> Iterator[Row]:
     """What `parse` makes of each line's JSON object. Raises DataError: not such an object, a key twice, NaN."""
-    decoder = json.JSONDecoder(parse_int=_whole, parse_constant=_reject, object_pairs_hook=_unique)
+    return parse_lines(path, lambda line: parse(parse_record(line)), bad_lines)
 
-    def parse_line(line: str) -> Row:
-        try:
-            record = decoder.decode(line)
-        except BadValueError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise BadValueError(f"not valid JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise BadValueError("not a JSON object")
-        return parse(record)
 
-    return parse_lines(path, parse_line, bad_lines)
+def parse_record(line: str) -> Record:
+    """The JSON object of a line. Raises BadValueError: not such an object, a key twice, NaN."""
+    try:
+        record = DECODER.decode(line)
+    except BadValueError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadValueError(f"not valid JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise BadValueError("not a JSON object")
+    return record
 
 
 def read_literal_lines(path: Path, parse: Callable[[Record], Row], bad_lines: int = 0) -> Iterator[Row]:
@@ -99,3 +99,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> Record:
     if len(record) != len(pairs):
         raise BadValueError("a key is there twice")
     return record
+
+
+DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_reject, object_pairs_hook=_unique)

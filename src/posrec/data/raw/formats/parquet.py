@@ -1,6 +1,6 @@
 """Columns of a Parquet file, batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +9,24 @@ from polars.exceptions import PanicException
 
 from posrec.data.raw.archives import MAX_RATIO
 from posrec.errors import DataError
-from posrec.plan.hashes import parts_of
 
 BATCH = 200_000  # rows
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The values of `columns` in each row; of a folder, in those of its parts, in the order of their names.
+def read_columns(path: Path, columns: Sequence[str], constant: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    """The values of `columns` in each row; `constant` gives those of columns that the file lacks.
 
     Raises DataError: no Parquet, a column missing, too many rows.
     """
-    for part in parts_of(path) if path.is_dir() else [path]:
-        yield from _read_part(part, columns)
-
-
-def _read_part(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     names = list(dict.fromkeys(columns))
     places = [names.index(name) for name in columns]
     try:
         header = list(pl.read_parquet_schema(path))
-        missing = [name for name in names if name not in header]
+        missing = [name for name in names if name not in header and name not in constant]
         if missing:
             raise DataError(f"{path}: the column {', '.join(missing)} is missing; its columns are: {', '.join(header)}")
-        table = pl.scan_parquet(path, glob=False).select(names)
+        lacking = [pl.lit(constant[name]).alias(name) for name in names if name not in header]
+        table = pl.scan_parquet(path, glob=False, hive_partitioning=False).with_columns(lacking).select(names)
         rows = int(table.select(pl.len()).collect().item())
         _check_size(path, rows)
         for start in range(0, rows, BATCH):

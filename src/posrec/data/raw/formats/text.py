@@ -23,6 +23,7 @@ SHOWN = 5  # bad lines that a report names
 BOM = b"\xef\xbb\xbf"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # which UTF-8 never contains
 Row = TypeVar("Row")
+Convert = Callable[[Iterable[bytes]], Iterator[bytes]]
 Review = tuple[str, str, int]  # user, item, seconds since 1970 UTC
 
 
@@ -60,14 +61,15 @@ class Tolerance:
             print(f"posrec: {self.path}: {count}: {shown}{more}", file=sys.stderr)
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+def read_lines(path: Path, convert: Convert = iter) -> Iterator[tuple[int, bytes, bool]]:
     """Line numbers (from 1), lines without their ends, and whether the line had an end. Raises DataError.
 
-    A byte order mark (BOM), with which Excel begins a file, is left out.
+    convert: changes the chunks of bytes first, from UTF-16 for example. A byte order mark (BOM), with which Excel
+    begins a file, is left out.
     """
     number = 0
     try:
-        for number, (line, whole) in enumerate(_split(read_chunks(path)), 1):
+        for number, (line, whole) in enumerate(_split(convert(read_chunks(path))), 1):
             if len(line) > MAX_LINE:
                 raise BadLineError(path, number, f"longer than {MAX_LINE:,} bytes")
             yield number, line.removeprefix(BOM) if number == 1 else line, whole
