@@ -60,6 +60,17 @@ def _add_data_verbs(verb: Verb) -> None:
     fetch.add_argument("--study", default=DEFAULT, help=f"study file (default: {DEFAULT})")
     fetch.add_argument("--list", action="store_true", help="list the known sources")
     fetch.add_argument("--record", action="store_true", help="record the checksums of files fetched for the first time")
+    look = verb(
+        "look",
+        "show what is in a file, and the `table:` block of a study that reads it",
+        "data/ratings.csv",
+        "data/ratings.csv --items data/movies.csv --write studies/movies.yaml",
+        "'data/events/*.parquet'",
+    )
+    look.add_argument("file", metavar="FILE", help="a file, a pattern in quotes, or a folder of parts")
+    look.add_argument("--items", metavar="FILE", help="a table of the items, for their attributes")
+    look.add_argument("--write", type=Path, metavar="STUDY", help="write a study of this table to a new file")
+    look.add_argument("--name", help="name of the data set and study (default: that of the file)")
     example = "studies/beauty.yaml --dataset beauty"
     for each in (
         verb("simulate", "simulate Amazon-like reviews", "--dataset beauty_twin"),

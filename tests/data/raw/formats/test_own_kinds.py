@@ -211,7 +211,7 @@ def test_recbole_files_by_their_plain_names() -> None:
     Path("a.inter").write_text("user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t4\t1000000000.0\n")
     Path("items.csv").write_text("sku:token\tgenre:token_seq\tyear:float\n2\tsci fi\t1999.0\n")
     assert read("a.inter", user="user_id", item="item_id", time="timestamp") == [["1", "2", T]]
-    found = attributes(["2"], attributes=["genre"], parted_by=" ")
+    found = attributes(["2"], attributes=["genre"])
     assert found == {"2": ["genre=fi", "genre=sci"]}
 
 

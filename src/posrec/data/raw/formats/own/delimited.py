@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from posrec.data.raw.formats.own.bad_rows import BadRows
 from posrec.data.raw.formats.own.seen import Seen
@@ -16,7 +17,7 @@ from posrec.study.settings import ItemTableSettings, TableSettings, separator_of
 SEPARATORS = (",", ";", "\t", "|", "::", " ")
 LOOKED_AT = 20  # lines from which the separator is recognised
 Table = TableSettings | ItemTableSettings
-Numbered = Iterator[tuple[int, list[str]]]  # the number of the first line of each row, and its fields
+Numbered = Iterator[tuple[int, list[Any]]]  # the number of the first line of each row, and its fields
 Lines = Iterable[tuple[int, str]]
 
 
@@ -33,11 +34,12 @@ def cells(part: Path, lines: Lines, table: Table, columns: Sequence[str], seen: 
         tabs = any(len(name) > 1 and name[0] == name[-1] == '"' for name in first.split("\t"))
         quoted = tabs if separator == "\t" else len(separator) == 1
     rows = (quoted_rows if quoted else plain_rows)(part, chain(start, lines), separator, seen, bad)
-    header, rows = _header(part, rows, table, columns, seen)
+    header, several, rows = _header(part, rows, table, columns, seen)
     places = find_columns(part, header, columns, _hint(part, header, columns, separator))
+    lists = {place for place in places if place in several}
     for number, fields in rows:
         if len(fields) == len(header):
-            yield number, [fields[place] for place in places]
+            yield number, [fields[place].split() if place in lists else fields[place] for place in places]
         else:
             bad.take(part, number, f"{len(fields)} columns, but the header has {len(header)}")
 
@@ -90,12 +92,15 @@ def untyped(header: Sequence[str]) -> list[str]:
 
 def _header(
     part: Path, rows: Numbered, table: Table, columns: Sequence[str], seen: Seen
-) -> tuple[Sequence[str], Numbered]:
-    """The names of the columns, and the rows after the header."""
+) -> tuple[Sequence[str], set[int], Numbered]:
+    """The names of the columns, which of them hold several words by RecBole's types, and the rows after the header."""
     first = next(rows, None)
     found = first[1] if first else []
+    several: set[int] = set()
     if table.columns is None:
-        header: Sequence[str] = found if set(columns) <= set(found) else untyped(found)
+        header: Sequence[str] = found
+        if not set(columns) <= set(found) and (header := untyped(found)) != found:
+            several = {place for place, name in enumerate(found) if name.endswith(":token_seq")}
         seen.note("with a header")
     else:
         header = table.columns
@@ -103,7 +108,7 @@ def _header(
         seen.note("with a header that is not used" if named else "without a header")
         rows = rows if named or first is None else chain([first], rows)
     check_header(part, header)
-    return header, rows
+    return header, several, rows
 
 
 def _hint(part: Path, header: Sequence[str], columns: Sequence[str], separator: str) -> str:

@@ -84,7 +84,7 @@ def _records(
     part: Path, lines: Iterable[tuple[int, str]], columns: Sequence[str], seen: Seen, bad: BadRows
 ) -> Iterator[tuple[int, Fields]]:
     """The values of `columns` in each JSON object; a.b is the key b of the object a; a key that is missing is null."""
-    records = _parsed(part, lines, seen, bad)
+    records = parsed_records(part, lines, seen, bad)
     first = list(islice(records, LOOKED_AT))
     keys = dict.fromkeys(key for _, record in first for key in record)
     missing = [name for name in columns if name not in keys and name.partition(".")[0] not in keys]
@@ -96,9 +96,10 @@ def _records(
         yield number, [_value(record, name) for name in columns]
 
 
-def _parsed(
+def parsed_records(
     part: Path, lines: Iterable[tuple[int, str]], seen: Seen, bad: BadRows
 ) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of the lines, with their numbers."""
     for number, text in lines:
         if not text.strip():
             seen.blank_lines += 1
