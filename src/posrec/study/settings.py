@@ -19,6 +19,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     Tag,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
@@ -52,7 +53,8 @@ def _read_share(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_read_number), Field(allow_inf_nan=False)]
-Share = Annotated[float, BeforeValidator(_read_share), Field(allow_inf_nan=False)]
+PERCENT = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$"}]}
+Share = Annotated[float, BeforeValidator(_read_share), Field(allow_inf_nan=False), WithJsonSchema(PERCENT)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PaperDataset = Literal["Beauty", "Fashion", "Games", "Men", "Subfashion", "Subgames", "Submen", "Submen2"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

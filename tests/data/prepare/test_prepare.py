@@ -356,10 +356,13 @@ def test_a_table_read_in_another_way_is_not_taken_from_the_store(
     text = "\n".join(["user_id\titem_id\ttimestamp", *lines, "c\tv\t1000000000", ""])
     Path("shop.tsv").write_text(text)
     prepare.prepare_dataset(make_study(table={"path": "shop.tsv"}, k_core=1), "toy")
-    for name in ("shop.csv", "shop.tsv.gz", "shop.parquet"):
+    for name in ("shop.tsv.gz", "shop.parquet"):
         Path(name).write_text(text)
         with pytest.raises(DataError, match=name):
             prepare.prepare_dataset(make_study(table={"path": name}, k_core=1), "toy")
+    Path("shop.csv").write_text(text)
+    with pytest.raises(DataError, match=r"shop.csv, line 1: .*; they are separated by '\\t'"):
+        prepare.prepare_dataset(make_study(table={"path": "shop.csv", "separator": ","}, k_core=1), "toy")
 
 
 def test_missing_raw_files_name_the_command(workplace: Path, make_study: Callable[..., Study]) -> None:

@@ -97,7 +97,7 @@ def holds_times(values: Sequence[Any]) -> bool:
     """Whether values can only be times: counts since 1970 from 1990 on, or dates."""
     sample = [value for value in values[:SAMPLE] if str(value).strip()]
     try:
-        clock = clock_of(TableSettings(path="x"), "time", sample, lambda: iter(sample))
+        clock = clock_of(TableSettings.model_validate({"path": "x"}), "time", sample, lambda: iter(sample))
         return bool(sample) and min(clock.read("time", value) for value in sample) > 631_152_000
     except BadValueError as error:
         return "in several ways" in str(error)
