@@ -65,6 +65,14 @@ def test_the_block_of_the_page_reads_the_export(title: str, data: Path) -> None:
         assert card["first_day"] == "2023-11-20"
 
 
+def test_a_pattern_reads_what_the_folder_does(data: Path) -> None:
+    exports.parts(data)
+    content = yaml.safe_load(block("A folder of Parquet parts"))
+    content["orders"]["table"]["path"] = "data/*/part-*.parquet"
+    write_text("study.yaml", yaml.safe_dump({"study": "mine", "datasets": content, **REST}))
+    assert counts("study.yaml")["reviews"] == len(list(exports.buys()))
+
+
 @pytest.mark.parametrize("title", exports.EXPORTS)
 def test_look_writes_a_study_that_reads_the_export(title: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exports.EXPORTS[title](data)

@@ -13,6 +13,7 @@ from posrec.files import sha256
 from posrec.plan import ids as planned
 from posrec.plan.run import run_files
 from posrec.study import sources, study
+from posrec.study.settings import ItemTableSettings, TableSettings
 
 SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
 
@@ -160,6 +161,34 @@ def test_a_source_that_was_never_recorded_is_planned_but_never_read(monkeypatch:
 ENDINGS = ("tsv", "csv", "parquet", "tsv.gz")
 
 
+# Keys of a table that came after the first ids: one at its default is in no id, any other value changes it.
+LATER: dict[str, Any] = {
+    "time_unit": "microseconds",
+    "time_zone": "Europe/Berlin",
+    "encoding": "utf-16",
+    "columns": ["user_id"],
+    "header": True,
+    "quoted": False,
+    "decimal": ",",
+    "kind": "json_lines",
+    "where": "a = 1",
+    "missing": "drop",
+    "tolerate": "2 %",
+}
+LATER_OF_ITEMS: dict[str, Any] = {
+    "binned": ["price"],
+    "bins": 5,
+    **{key: LATER[key] for key in ("encoding", "columns", "header", "quoted", "decimal", "kind")},
+}
+
+
+def test_every_key_of_a_table_is_tried() -> None:
+    first = {"path", "user", "item", "time", "separator", "sha256", "items", "attributes", "parted_by", "time_format"}
+    assert set(TableSettings.model_fields) == {*LATER, *first} - {"attributes", "parted_by"}
+    others = set(ItemTableSettings.model_fields) - first
+    assert others == {*LATER_OF_ITEMS, "standardised"}
+
+
 def own_table_id(**table: Any) -> str:
     dataset = small(datasets={"toy": {"table": table}}).settings.datasets["toy"]
     return planned.dataset_id("toy", dataset)
@@ -185,6 +214,8 @@ def test_a_table_is_known_by_its_content_and_columns(tmp_path: Path, monkeypatch
         own_table_id(path="a.tsv", separator=";"),
         own_table_id(path="a.tsv", items={**items, "path": "a.csv"}),
         own_table_id(path="a.tsv", time_format="%Y"),
+        *(own_table_id(path="a.tsv", **{key: value}) for key, value in LATER.items()),
+        *(own_table_id(path="a.tsv", items={**items, key: value}) for key, value in LATER_OF_ITEMS.items()),
     ]
     assert len({own_table_id(path="a.tsv"), *others}) == 1 + len(others)
     assert own_table_id(path="a.tsv", items=items) == own_table_id(path="b.tsv", items={**items, "path": "b.tsv"})

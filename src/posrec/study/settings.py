@@ -360,6 +360,13 @@ class DatasetSettings(Settings):
     model: dict[str, Any] = Field(default_factory=dict, description="model settings for this data set only")
     training: dict[str, Any] = Field(default_factory=dict, description="training settings for this data set only")
 
+    @model_validator(mode="after")
+    def _numbers_are_used(self) -> "DatasetSettings":
+        items = self.table and self.table.items
+        if items and items.standardised and not self.dense_features:
+            raise ValueError("table.items.standardised makes dense features: set dense_features: true as well")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """The settings as the data set's id names them: one that came later only where it is not its default.
 

@@ -15,7 +15,7 @@ from posrec.data.raw.archives import CHUNK
 from posrec.errors import DataError, StudyError
 from posrec.files import read_checked_json, write_json, write_stream
 from posrec.plan import ids
-from posrec.plan.hashes import sha256_of
+from posrec.plan.hashes import root_of, sha256_of
 from posrec.study import sources
 from posrec.study.reading import nearest
 from posrec.study.settings import SimulationSettings
@@ -77,7 +77,7 @@ def check_raw_files(folder: Path, files: Mapping[str, str | None], remedy: str) 
     """Raise DataError unless `folder` holds `files` with their sha256 (None: any); `remedy` says what to do."""
     for file, expected in files.items():
         path = folder / file
-        if not path.exists():
+        if root_of(path) == path and not path.exists():
             raise DataError(f"{path}: missing; {remedy} first")
         if expected is not None and (found := sha256_of(path)) != expected:
             raise DataError(f"{path}: sha256 is {found}, not {expected}: it was changed; {remedy}")

@@ -291,7 +291,11 @@ def test_numbers_as_bins_and_as_features() -> None:
     items = [f"A{number}" for number in range(5)]
     found = attributes(items, binned=["price"], bins=2)
     assert found == {"A0": ["price=0"], "A1": ["price=0"], "A2": ["price=1"], "A3": ["price=1"], "A4": []}
-    dataset = dataset_of("buys.csv", items={"path": "items.csv", "item": "sku", "standardised": ["price", "weight"]})
+    table = {"path": "items.csv", "item": "sku", "standardised": ["price", "weight"]}
+    with pytest.raises(ValueError, match="set dense_features: true as well"):
+        dataset_of("buys.csv", items=table)
+    block = {"path": "buys.csv", "items": table}
+    dataset = DatasetSettings.model_validate({"table": block, "dense_features": True})
     names, numbers = formats.read_features(Path(), ids.source_of("shop", dataset)) or ([], [])
     assert names == items
     spread = 1.25**0.5  # of 1.5, 2.5, 3.5, 4.5

@@ -47,12 +47,27 @@ def ids_of(columns: Sequence[str]) -> Callable[[Sequence[object]], str]:
     'north|7'
     """
     if len(columns) == 1:
-        (column,) = columns
-        return lambda cells: read_id(column, cells[0])
+        return _one_id(columns[0])
 
     def read(cells: Sequence[object]) -> str:
         parts = [read_id(column, cell) for column, cell in zip(columns, cells, strict=True)]
         return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+    return read
+
+
+def _one_id(column: str) -> Callable[[Sequence[object]], str]:
+    """Reads the id of one column; texts that were read before are known."""
+    known: dict[str, str] = {}
+
+    def read(cells: Sequence[object]) -> str:
+        value = cells[0]
+        if not isinstance(value, str):
+            return read_id(column, value)
+        found = known.get(value)
+        if found is None:
+            found = known[value] = read_id(column, value)
+        return found
 
     return read
 
