@@ -44,7 +44,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> study.Study:
 
 def planned(loaded: study.Study) -> list[Path]:
     files = ids.dataset_files(loaded, "toy")
-    data = [files.arrays, files.manifest, files.candidates, files.card, files.baselines]
+    data = [files.arrays, files.manifest, files.id_map, files.candidates, files.card, files.baselines]
     return data + list(run_files(loaded))
 
 

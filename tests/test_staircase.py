@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = (
     ("posrec.cli", "posrec.commands"),
     ("posrec.analysis",),
+    ("posrec.serve",),
     ("posrec.model",),
     ("posrec.data",),
     ("posrec.store",),

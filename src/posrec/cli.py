@@ -14,7 +14,7 @@ from posrec.errors import PosrecError
 
 Verb = Callable[..., argparse.ArgumentParser]  # (name, help, *examples) -> parser
 DEFAULT = "params.yaml"
-ANYWHERE = ("doctor", "unlock")  # verbs that compute nothing: they run whatever the checkout of the working folder
+ANYWHERE = ("doctor", "unlock", "recommend")  # verbs that write no result of a study: they run in any checkout
 EXAMPLES = """examples:
   posrec plan                                  what the study in params.yaml trains, and what it costs
   posrec train --batch beauty_twin-1           train one batch of it
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_data_verbs(verb)
     _add_result_verbs(verb)
+    _add_serving_verbs(verb)
     _add_upkeep_verbs(verb)
     return main_parser
 
@@ -111,6 +112,47 @@ def _add_result_verbs(verb: Verb) -> None:
     _add_study(snapshot)
     snapshot.add_argument("--command", help="the command that ran the study, to be shown")
     snapshot.add_argument("--to", type=Path, default=Path("docs/results"), help="folder (default: docs/results)")
+
+
+def _add_serving_verbs(verb: Verb) -> None:
+    text = "write a trained model into a folder that recommends without the study"
+    example = "studies/beauty.yaml --encoding rope --dataset beauty --out rope-model"
+    out = verb("export", text, example, f"{example} --seeds 5", f"{example} --with-histories")
+    _add_study(out)
+    out.add_argument("--encoding", required=True, help="encoding of the model")
+    out.add_argument("--dataset", help="data set in the study (needed where it has several)")
+    out.add_argument("--settings", help="which cell, where settings vary (an error lists them)")
+    out.add_argument("--protocol", help="which protocol, where the study has several")
+    number = out.add_mutually_exclusive_group()
+    number.add_argument("--best", dest="seeds", action="store_const", const=1, help="the best seed by validation")
+    number.add_argument(
+        "--seeds", type=_positive, metavar="K", help="the mean of the scores of the best K seeds (default: 1)"
+    )
+    out.set_defaults(seeds=1)
+    out.add_argument("--with-histories", action="store_true", help="also write the users' interactions")
+    out.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder (an earlier export is replaced)")
+    text = "recommend items to the users of a table, by an exported model"
+    given = "rope-model --histories histories.parquet --top 20 --out recommendations.parquet"
+    asked = verb("recommend", text, given, "rope-model --histories clicks.csv --repeat --out next.csv")
+    asked.add_argument("folder", type=Path, metavar="FOLDER", help="folder that `posrec export` wrote")
+    asked.add_argument(
+        "--histories",
+        type=Path,
+        metavar="FILE",
+        help="table with the columns user, item and (where the model reads times) time: .parquet, .csv or .tsv "
+        "(default: the histories in FOLDER)",
+    )
+    asked.add_argument("--top", type=_positive, default=20, metavar="N", help="items per user (default: 20)")
+    asked.add_argument("--repeat", action="store_true", help="recommend items of the user's own history, too")
+    asked.add_argument("--at", metavar="TIME", help="when all users ask, for models that read it (default: now)")
+    asked.add_argument("--out", type=Path, required=True, metavar="FILE", help=".parquet or .csv")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _add_upkeep_verbs(verb: Verb) -> None:

@@ -231,6 +231,17 @@ def test_the_stores_other_data_under_the_same_id_are_found(toy: Study) -> None:
     assert only(toy).kind == "disagrees"
 
 
+def test_damaged_ids_and_those_of_other_data_are_found(toy: Study) -> None:
+    path = ids.dataset_files(toy, "toy").id_map
+    whole = path.read_bytes()
+    flip_a_bit(path)
+    assert (only(toy).kind, only(toy).path) == ("damaged", path)
+    path.write_bytes(whole)
+    named = verify.IdMap.load(path)
+    verify.IdMap(named.users[1:], named.items).save(path)
+    assert (only(toy).kind, only(toy).path) == ("foreign", path)
+
+
 def test_missing_files_are_told_by_folder(toy: Study) -> None:
     job = run(toy, "learnt")
     shutil.rmtree(job.path.parent)

@@ -132,6 +132,7 @@ DATA = [
     for path in (
         files.arrays,
         files.manifest,
+        files.id_map,
         files.candidates,
         files.card,
         files.baselines,

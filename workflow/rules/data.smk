@@ -47,6 +47,7 @@ rule prepare_dataset:
     output:
         arrays="results/studies/{study}/data/{dataset}/{dataset_id}/dataset.npz",
         manifest="results/studies/{study}/data/{dataset}/{dataset_id}/dataset.json",
+        id_map="results/studies/{study}/data/{dataset}/{dataset_id}/ids.npz",
     log:
         "logs/{study}/prepare_dataset/{dataset}/{dataset_id}.log",
     conda:

@@ -16,6 +16,7 @@ from posrec.analysis.places import analysis_files, left_over
 from posrec.analysis.tables import marker
 from posrec.analysis.tables.load import inputs_checksum
 from posrec.data.prepare import candidates, prepare
+from posrec.data.prepare.id_map import IdMap
 from posrec.data.prepare.prepared import Candidates, Prepared, identity_of, inputs_of, read_manifest
 from posrec.data.raw import sources
 from posrec.errors import DataError, ForeignError
@@ -110,7 +111,8 @@ def examine_dataset(study: Study, name: str) -> Examined:
     card = {**identity_of(files.card), "title": about["title"], **about["counts"], INPUTS: inputs}
     found += _check_candidates(study, files, planned)
     found += _check_json(files.card, card)
-    found += _check_stored_data(files.folder.name, files.arrays)
+    found += _check_id_map(files.id_map, prepared)
+    found += _check_stored_data(files.folder.name, files)
     return Examined(found, {**inputs, "candidates": planned.checksum(files.candidates)})
 
 
@@ -176,7 +178,21 @@ def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:
     yield from differing(path, content, wanted, (path,))
 
 
-def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
+def _check_id_map(path: Path, prepared: Prepared) -> Iterator[Finding]:
+    """The original ids, as many as the data have users and items."""
+    if not path.exists():
+        return
+    try:
+        found = IdMap.load(path)
+    except DataError as error:
+        yield unusable(error, path)
+        return
+    if (len(found.users), len(found.items)) != (prepared.n_users, prepared.n_items):
+        text = f"names {len(found.users)} users and {len(found.items)} items"
+        yield foreign(path, f"{text}, the data have {prepared.n_users} and {prepared.n_items}", path)
+
+
+def _check_stored_data(dataset_id: str, files: ids.DatasetFiles) -> Iterator[Finding]:
     folder = ids.store() / "data" / dataset_id
     stored = folder / "dataset.npz", folder / "dataset.json"
     if not folder.is_dir():
@@ -184,9 +200,11 @@ def _check_stored_data(dataset_id: str, arrays: Path) -> Iterator[Finding]:
     found = _read_prepared(*stored)
     if isinstance(found, Finding):
         yield found
-    elif stored[0].read_bytes() != arrays.read_bytes():
-        text = f"has other data than {arrays} under the same id; it is unknown which is right"
-        yield Finding("disagrees", stored[0], text, "a repair prepares both again", (*there(*stored), arrays))
+    elif stored[0].read_bytes() != files.arrays.read_bytes():
+        text = f"has other data than {files.arrays} under the same id; it is unknown which is right"
+        yield Finding("disagrees", stored[0], text, "a repair prepares both again", (*there(*stored), files.arrays))
+    else:
+        yield from _check_id_map(folder / files.id_map.name, found)
 
 
 def check_run(run: PlannedRun, inputs: Mapping[str, str] = MappingProxyType({})) -> Iterator[Finding]:

@@ -41,11 +41,15 @@ class Tokens:
 
 
 class Clock:
-    """The times of a data set's interactions as encodings read them: float64 days since the first one for training."""
+    """The times of a data set's interactions as encodings read them: float64 days since the first one for training.
 
-    def __init__(self, data: Prepared) -> None:
+    start: the second that counts as day 0, where it is not that of these data.
+    """
+
+    def __init__(self, data: Prepared, start: int | None = None) -> None:
         first = data.offsets[:-1][data.train_length > 0]
-        self.times, self.start = data.times, int(data.times[first].min(initial=np.iinfo(np.int64).max))
+        self.times = data.times
+        self.start = int(data.times[first].min(initial=np.iinfo(np.int64).max)) if start is None else start
 
     def days(self, interactions: np.ndarray) -> np.ndarray:
         """Of interactions, any shape."""

@@ -168,6 +168,7 @@ class DatasetFiles:
     folder: Path
     arrays: Path
     manifest: Path
+    id_map: Path
     candidates: Path
     card: Path
     baselines: Path
@@ -180,6 +181,7 @@ def dataset_files(study: Study, name: str) -> DatasetFiles:
         folder,
         arrays=folder / "dataset.npz",
         manifest=folder / "dataset.json",
+        id_map=folder / "ids.npz",
         candidates=folder / f"candidates={candidates_id(study)}.npz",
         card=folder / "card.json",
         baselines=folder / f"baselines={evaluation_id(study)}.json",

@@ -18,7 +18,7 @@ def planned_files(study: Study, part: str) -> list[Path]:
     if part == "runs":
         return list(run_files(study))
     folders = [ids.dataset_files(study, name) for name in study.settings.datasets]
-    return [path for f in folders for path in (f.arrays, f.manifest, f.candidates, f.card, f.baselines)]
+    return [path for f in folders for path in (f.arrays, f.manifest, f.id_map, f.candidates, f.card, f.baselines)]
 
 
 def unplanned_files(study: Study, part: str) -> list[Path]:

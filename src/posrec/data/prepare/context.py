@@ -13,8 +13,18 @@ def context_features(times: np.ndarray, training: np.ndarray, kind: str = "calen
     6) / 7; day of year (1-366) / 365; week of the month ((day - 1) // 7, 0-4) / 4. Or, `cyclic` (C = 9): sine and
     cosine of the time since the begin of the year, the month, the week and the day, as shares of 366, 31, 7 and 1 days.
     """
-    chosen = times[training]
-    first, last = (_years(np.array([edge]))[0] for edge in (chosen.min(), chosen.max()))
+    return features_between(times, year_span(times[training]), kind)
+
+
+def year_span(times: np.ndarray) -> tuple[int, int]:
+    """The first and the last year of times (N,)."""
+    first, last = _years(np.array([times.min(), times.max()])).tolist()
+    return first, last
+
+
+def features_between(times: np.ndarray, years: tuple[int, int], kind: str = "calendar") -> np.ndarray:
+    """As `context_features`, where the first and the last year of the training interactions are known."""
+    first, last = years
     features = _calendar if kind == "calendar" else _cyclic
     blocks = []
     for start in range(0, len(times), BLOCK):

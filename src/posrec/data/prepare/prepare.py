@@ -11,6 +11,7 @@ from posrec.data.prepare.attributes import attribute_table, choose_names, featur
 from posrec.data.prepare.context import context_features
 from posrec.data.prepare.controls import change_context, shuffle_histories
 from posrec.data.prepare.filters import filter_interactions, first_of_duplicates
+from posrec.data.prepare.id_map import IdMap
 from posrec.data.prepare.interactions import Interactions, code
 from posrec.data.prepare.prepared import Prepared, read_manifest
 from posrec.data.raw import formats
@@ -41,13 +42,15 @@ def prepare_dataset(study: Study, name: str) -> None:
     kept = store_folder(about["dataset_id"])
     stored = _load_stored(kept)
     if stored is None:
-        prepared, about["read"] = build(name, dataset)
+        prepared, id_map, about["read"] = build(name, dataset)
         if ids.dataset_id(name, dataset) != about["dataset_id"]:
             raise DataError(f"datasets.{name}.table: was changed while it was read; run the same command again")
+        id_map.save(kept / files.id_map.name)
         prepared.save(kept / files.arrays.name, kept / files.manifest.name, about)
     else:
-        prepared, about["read"] = stored
+        prepared, id_map, about["read"] = stored
     expected.check_counts(name, prepared.counted()["counts"], dataset.expect)
+    id_map.save(files.id_map)
     prepared.save(files.arrays, files.manifest, about)
 
 
@@ -56,8 +59,8 @@ def store_folder(dataset_id: str) -> Path:
     return ids.store() / "data" / dataset_id
 
 
-def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, dict[str, int]]:
-    """Prepare a data set from its raw files; and how many reviews were read, and how many duplicates dropped of them.
+def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, IdMap, dict[str, int]]:
+    """Prepare a data set from its raw files; with its ids, and how many reviews were read and duplicates dropped.
 
     Raises DataError.
     """
@@ -81,7 +84,8 @@ def build(name: str, dataset: DatasetSettings) -> tuple[Prepared, dict[str, int]
     check_raw_files(folder, files, source["remedy"])  # they did not change while they were read
     prepared = arrange(interactions, dataset, attributes, features, name)
     check_negatives(name, prepared, interactions.user_ids)
-    return prepared, {"reviews": len(reviews), "duplicates_dropped": len(reviews) - len(different)}
+    id_map = IdMap(interactions.user_ids.tolist(), items)
+    return prepared, id_map, {"reviews": len(reviews), "duplicates_dropped": len(reviews) - len(different)}
 
 
 def arrange(
@@ -205,10 +209,10 @@ def describe(name: str, dataset: DatasetSettings) -> dict[str, Any]:
     }
 
 
-def _load_stored(folder: Path) -> tuple[Prepared, dict[str, int]] | None:
-    """The store's data and what was read for them; None where they are absent or damaged, and are prepared again."""
+def _load_stored(folder: Path) -> tuple[Prepared, IdMap, dict[str, int]] | None:
+    """The store's data, their ids and what was read for them; None where one is absent or damaged: prepared again."""
     try:
         prepared = Prepared.load(folder / "dataset.npz", folder / "dataset.json")
-        return prepared, read_manifest(folder / "dataset.json")["read"]
+        return prepared, IdMap.load(folder / "ids.npz"), read_manifest(folder / "dataset.json")["read"]
     except (DataError, KeyError):
         return None

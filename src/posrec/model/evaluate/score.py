@@ -129,10 +129,12 @@ def equal_runs(rows: np.ndarray, context: np.ndarray, first: int = 0) -> list[np
 
 
 @torch.no_grad()
-def model_scores(model: Carca, data: Prepared, requests: Requests) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Logits of all items for every request, in blocks of users that ask at similar times."""
+def model_scores(
+    model: Carca, data: Prepared, requests: Requests, clock: Clock | None = None
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Logits of all items for every request, in blocks of users that ask at similar times. clock: see `Scorer`."""
     with evaluating(model):
-        scorer = Scorer(model, data)
+        scorer = Scorer(model, data, clock)
         if model.settings.head == "dot" and not model.released_dot:
             yield from scorer.score_products(requests)
         else:
@@ -155,12 +157,13 @@ class Scorer:
     """Scores requests against all items; what depends on the items alone is computed once.
 
     Everything before the query's activation is affine in the encoded item, so a candidate's encoding and query are sums
-    of an item's share (one table a position row) and the request's share (its time and position).
+    of an item's share (one table a position row) and the request's share (its time and position). clock: of the data
+    that the model was trained on, where these are others.
     """
 
     parts_block = 16_384  # items whose attributes and dense features are in memory at once
 
-    def __init__(self, model: Carca, data: Prepared) -> None:
+    def __init__(self, model: Carca, data: Prepared, clock: Clock | None = None) -> None:
         self.model, self.data = model, data
         ids, embedding = np.arange(data.n_items + 1), model.bounded_embedding()
         blocks = np.array_split(ids, -(-len(ids) // self.parts_block))  # nearly equal sizes: none has few rows
@@ -174,7 +177,7 @@ class Scorer:
         self.context_weight = model.context_weight()
         self.zeros: dict[tuple[int, float], Tensor] = {}  # a candidate of nothing but its position row and time
         self.shared_queries = model.settings.head == "carca" and not model.decoder_positions  # of all items at once
-        self.clock, self.timed = Clock(data), is_timed(model)
+        self.clock, self.timed = clock or Clock(data), is_timed(model)
         self.row, self.asked, self.context = -1, 0.0, np.full(data.context.shape[1], np.nan, np.float32)
 
     def request_order(self, requests: Requests) -> np.ndarray:

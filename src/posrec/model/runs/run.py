@@ -154,9 +154,7 @@ class Run:
 
     def _from_weights(self, scores: Sequence[Scores]) -> Curve | None:
         """Read the test with the weights that were kept; None where those needed aren't there."""
-        every_epoch = any(one.every_epoch for one in scores)
-        identity = {**self.planned.training_must_say, "inputs": inputs_of(self.planned.data.manifest)}
-        kept = kept_weights(self.stored, every_epoch, **identity)
+        kept = self._kept(any(one.every_epoch for one in scores))
         if kept is None:
             return None
         curve, paths = kept
@@ -169,6 +167,11 @@ class Run:
 
     def _train(self, data: Prepared, named: Mapping[str, Scores]) -> Curve:
         """Train, or go on from a checkpoint, and read the test under each of the named protocols."""
+        trained = self._trained(data, named)
+        self.read_selected(trained, data, list(named.values()))
+        return trained.curve
+
+    def _trained(self, data: Prepared, named: Mapping[str, Scores]) -> Trained:
         began = clocks()
         attempt = self.attempt(named)
         with attempt.checkpoint, attempt.live:
@@ -181,8 +184,33 @@ class Run:
             on_epoch = attempt.live.after_epoch
             trained = train_run(self.cell, data, self.seed, on_epoch, attempt.at_reading, after_step, saved)
         self.spent("training", began)
-        self.read_selected(trained, data, list(named.values()))
-        return trained.curve
+        return trained
+
+    @one_thread()
+    def selected_weights(self) -> tuple[Curve, Weights]:
+        """The curve and the weights of the selected epoch: those that were kept, else trained again, and then kept.
+
+        Raises TrainingFailed where the training fails.
+        """
+        kept = self._kept()
+        if kept is None:
+            data, _ = self.load()
+            with planned_version(self.version):
+                trained = self._trained(data, {})
+            save_weights(self.planned, trained.curve, trained.weights)
+            for path in (self.planned.checkpoint, self.planned.progress):
+                path.unlink(missing_ok=True)
+            return trained.curve, trained.weights[trained.curve.best()[0]]
+        curve, paths = kept
+        return curve, read_weights(paths[curve.best()[0]])
+
+    def has_weights(self) -> bool:
+        """Whether the selected epoch's weights were kept."""
+        return self._kept() is not None
+
+    def _kept(self, every_epoch: bool = False) -> tuple[Curve, dict[int, Path]] | None:
+        identity = {**self.planned.training_must_say, "inputs": inputs_of(self.planned.data.manifest)}
+        return kept_weights(self.stored, every_epoch, **identity)
 
     def attempt(self, scores: Mapping[str, Scores], stacked: bool = False) -> Attempt:
         """A training of this run, whose checkpoint holds these scores; stacked: beside other seeds.
