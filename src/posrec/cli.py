@@ -146,6 +146,24 @@ def _add_serving_verbs(verb: Verb) -> None:
     asked.add_argument("--repeat", action="store_true", help="recommend items of the user's own history, too")
     asked.add_argument("--at", metavar="TIME", help="when all users ask, for models that read it (default: now)")
     asked.add_argument("--out", type=Path, required=True, metavar="FILE", help=".parquet or .csv")
+    text = "put a system of your own into a study's comparison, on the same users and candidates"
+    study = "studies/beauty.yaml --dataset beauty"
+    examples = f"{study} --write-candidates candidates.parquet", f"{study} --ranks mine.parquet --out compare.csv"
+    beside = verb("compare", text, *examples)
+    _add_study(beside)
+    beside.add_argument("--dataset", help="data set in the study (needed where it has several)")
+    step = beside.add_mutually_exclusive_group(required=True)
+    step.add_argument(
+        "--write-candidates", type=Path, metavar="FILE", help="write what is to be scored: user, item (.parquet, .csv)"
+    )
+    step.add_argument(
+        "--ranks",
+        type=Path,
+        metavar="FILE",
+        help="user, item, and score (higher is better) or rank (1 is best) of these candidates",
+    )
+    beside.add_argument("--name", default="own system", help="what the table calls it")
+    beside.add_argument("--out", type=Path, metavar="FILE", help="also write the table as CSV")
 
 
 def _positive(text: str) -> int:
