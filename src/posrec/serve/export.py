@@ -118,7 +118,8 @@ def columns_of(dataset: DatasetSettings) -> dict[str, Any]:
     found: dict[str, Any] = {"tied_times": dataset.tied_times}
     if dataset.table is not None:
         table = dataset.table.model_dump(mode="json")
-        found |= {key: table[key] for key in ("user", "item", "time", "time_unit", "time_format") if table.get(key)}
+        keys = ("user", "item", "time", "time_unit", "time_format", "time_zone")
+        found |= {key: table[key] for key in keys if isinstance(table[key], str)}  # composed ids come as one column
     return found
 
 

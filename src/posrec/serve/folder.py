@@ -89,7 +89,7 @@ def _read(folder: Path) -> Exported:
     config = read_checked_json(folder / CONFIG)
     if config.get("layout") != LAYOUT:
         raise DataError(f"{folder / CONFIG}: layout {config.get('layout')!r}, this version of posrec reads {LAYOUT}")
-    weights = {seed: folder / f"seed={seed}.safetensors" for seed in config["seeds"]}
+    weights = {seed: folder / f"seed={seed:d}.safetensors" for seed in config["seeds"]}
     names = [path.name for path in weights.values()] + [ATTRIBUTES, ITEMS, USERS]
     check_files(folder / CONFIG, config, names)
     del config[FILES]

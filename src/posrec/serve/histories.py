@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from posrec.data.raw.formats.own.times import BOUNDS, UNITS
 from posrec.errors import DataError
 
 KINDS = ("user", "item", "time")
 Moment = str | float | datetime.datetime  # ISO 8601, seconds since 1970, or a datetime; without a zone: UTC
-UNITS = {"seconds": 1, "milliseconds": 1_000}
-END_OF_TIME = 253_402_300_800  # seconds to the year 10000
 
 
 @dataclass(frozen=True)
@@ -116,37 +115,41 @@ def text(value: Any) -> str:
 
 
 def seconds(column: np.ndarray | Sequence[Any], columns: Mapping[str, Any], where: str = "histories") -> np.ndarray:
-    """Times as whole seconds since 1970 UTC, int64: numbers in the training's unit, dates, or texts of either.
+    """Times as whole seconds since 1970 UTC, int64: numbers, dates, or texts of either, as the training's are written.
 
     Raises DataError for a time that cannot be read.
     """
-    values = pd.Series(column)
+    values = pd.Series(column).infer_objects()
     if values.isna().any():
         raise DataError(f"{where}: {int(values.isna().sum())} rows have no time; remove them")
     if not pd.api.types.is_datetime64_any_dtype(values):
-        numbers = pd.to_numeric(values, errors="coerce") if values.dtype == object else values
+        is_text = pd.api.types.infer_dtype(values) == "string"
+        numbers = pd.to_numeric(values, errors="coerce") if is_text else values
         if pd.api.types.is_numeric_dtype(numbers) and not numbers.isna().any():
             return _of_numbers(numbers.to_numpy(), columns, where)
         written = columns.get("time_format") or "ISO8601"
         try:
-            values = pd.to_datetime(values, format=written, utc=True)
+            values = pd.to_datetime(values, format=written, utc=not columns.get("time_zone"))
         except (ValueError, TypeError) as error:
             raise DataError(
                 f"{where}: time: {error}; write times as seconds since 1970 or as 2024-05-31T18:00:00Z"
             ) from None
-    moments = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
-    return moments.to_numpy("datetime64[s]").astype(np.int64)
+    if values.dt.tz is None:
+        values = values.dt.tz_localize(columns.get("time_zone") or "UTC", ambiguous=True, nonexistent="shift_forward")
+    return values.dt.tz_convert("UTC").to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _of_numbers(numbers: np.ndarray, columns: Mapping[str, Any], where: str) -> np.ndarray:
-    unit = columns.get("time_unit", "seconds")
-    found = np.floor_divide(numbers, UNITS.get(unit, 1)).astype(np.int64)
-    if len(found) and (found.min() < 0 or found.max() >= END_OF_TIME):
+    """Numbers since 1970 in the training's unit, or where it names none in the one that their size says."""
+    largest = numbers.max(initial=0)
+    unit = columns.get("time_unit")
+    if unit not in UNITS:
+        unit = next((name for name, bound in BOUNDS.items() if largest < bound), "seconds")
+    if numbers.min(initial=0) < 0 or largest >= BOUNDS[unit]:
         raise DataError(
-            f"{where}: time: {numbers[np.argmax(found)]:g} as {unit} since 1970 is no time of this millennium; the "
-            "model's data count in that unit: write times in it, or as dates"
+            f"{where}: time: {largest:g} {unit} since 1970 are no time of today; write times in {unit}, or as dates"
         )
-    return found
+    return np.floor_divide(numbers, UNITS[unit]).astype(np.int64)
 
 
 def moment(value: Moment) -> int:

@@ -91,6 +91,12 @@ class Recommender:
 
     def scores(self, histories: Histories, at: At = None) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Logits of all items in blocks of users: places of the users (B,), scores (B, I + 1), those of item 0 void."""
+        for where, block in self._blocks(histories, at):
+            check_finite(block[:, 1 : len(self.items) + 1])
+            yield where, block[:, : len(self.items) + 1]
+
+    def _blocks(self, histories: Histories, at: At) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """As `scores`, with what pads the items to equal blocks: (B, P)."""
         data, asking = self.prepared(histories, at)
         requests = Requests(asking, data.offsets[asking + 1] - REQUEST)
         clock = Clock(data, self.config["clock_start"])
@@ -98,9 +104,7 @@ class Recommender:
             where, scores = blocks[0]
             for _, more in blocks[1:]:
                 scores = scores + more
-            scores = (scores / len(blocks) if len(blocks) > 1 else scores)[:, : len(self.items) + 1]
-            check_finite(scores[:, 1:])
-            yield asking[where], scores
+            yield asking[where], scores / len(blocks) if len(blocks) > 1 else scores
 
     def prepared(self, histories: Histories, at: At = None) -> tuple[Prepared, np.ndarray]:
         """Histories as the model reads them, each followed by a slot with the time of its request; who has any (R,)."""
@@ -151,14 +155,24 @@ class Recommender:
         places[np.diff(histories.offsets) == 0] = popular
         users = int((np.diff(histories.offsets) > 0).sum())
         with one_thread(), torch.inference_mode(), _bar(users, progress) as bar:
-            for where, block in self.scores(histories, at):
-                block = _without_seen(block, histories, where, repeat)
+            for where, block in self._blocks(histories, at):
+                self._leave_out(block, histories, where, repeat)
                 best, values = top_items(block, count)
+                check_finite(values[:, :1].clamp(min=0))  # NaN and infinity are the largest; -inf: nothing is left
                 fits = values > -torch.inf
                 places[where] = torch.where(fits, best, 0).numpy()
                 scores[where] = torch.where(fits, values.float(), torch.nan).numpy()
                 bar.update(len(where))
         return places, scores
+
+    def _leave_out(self, scores: Tensor, histories: Histories, users: np.ndarray, repeat: bool) -> None:
+        """Give -inf to what is no item and, unless they may repeat, to the items of each history. scores: (B, P)."""
+        scores[:, 0] = scores[:, len(self.items) + 1 :] = -torch.inf
+        if not repeat:
+            start, length = histories.offsets[users], np.diff(histories.offsets)[users]
+            items = histories.items[ragged_arange(start, length)].astype(np.int64)
+            rows = np.repeat(np.arange(len(users)), length)
+            scores[torch.from_numpy(rows), torch.from_numpy(items)] = -torch.inf
 
     def _table(self, histories: Histories, places: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
         ids: np.ndarray = np.array([None, *self.items], dtype=object)
@@ -202,18 +216,6 @@ def build(exported: Exported, weights: Weights) -> Carca:
                 "the model again with this version of posrec"
             ) from None
     return model.eval()
-
-
-def _without_seen(scores: Tensor, histories: Histories, users: np.ndarray, repeat: bool) -> Tensor:
-    """Scores (B, I + 1) with -inf for item 0 and, unless they may repeat, for the items of each history."""
-    scores = scores.clone()
-    scores[:, 0] = -torch.inf
-    if not repeat:
-        start, length = histories.offsets[users], np.diff(histories.offsets)[users]
-        items = histories.items[ragged_arange(start, length)].astype(np.int64)
-        rows = np.repeat(np.arange(len(users)), length)
-        scores[torch.from_numpy(rows), torch.from_numpy(items)] = -torch.inf
-    return scores
 
 
 def _bar(users: int, progress: bool) -> "tqdm[Any]":
