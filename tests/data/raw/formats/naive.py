@@ -105,6 +105,8 @@ def own_records(content: bytes, separator: str, columns: set[str]) -> list[dict[
         rows = [row for row in ([line.split(separator) for line in whole] if plain else read) if any(row)]
     except csv.Error as error:
         raise ValueError(error) from None
+    if rows and not columns <= set(rows[0]):
+        rows[0] = [name.strip() for name in rows[0]]
     if not rows or len(set(rows[0])) < len(rows[0]) or any(len(row) != len(rows[0]) for row in rows):
         raise ValueError("columns")
     if not columns <= set(rows[0]):
