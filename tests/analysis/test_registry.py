@@ -48,3 +48,18 @@ def test_a_varied_number_is_found_and_a_switch_is_not_one() -> None:
     held = make_study(training={"held_streams": [{}, {"order": 1}]})
     assert registry.holds_streams(held)
     assert registry.varied_numbers(held) == []
+
+
+def test_no_figure_has_more_than_twelve_panels_and_larger_ones_have_pages() -> None:
+    study = make_study(13, protocols=["sound", "sound_last"])
+    pages = {entry.name: list(entry.pages(study)) for entry in registry.figures(study)}
+    assert [name for name, _ in pages["stability"]] == ["stability", "stability-2", "stability-3"]  # 26 cases
+    assert pages["stability"][1][1] == slice(12, 24)
+    assert len(pages["data"]) == 7  # two data sets of five panels each
+    assert len(pages["protocols"]) == 3  # 13 data sets of two panels each
+    assert pages["leads"][0][0] == "leads"
+    assert all(
+        entry.panels * (part.stop - part.start) <= 12
+        for entry in registry.figures(study)
+        for _, part in entry.pages(study)
+    )

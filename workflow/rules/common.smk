@@ -112,7 +112,11 @@ ANALYSIS = {
     for step, paths in places.analysis_files(STUDY).items()
 }
 PROVENANCE = [str(path) for path in places.provenance_files(STUDY)]
-FIGURE_TITLES = {figure.name: figure.title for figure in registry.figures(STUDY)}
+FIGURE_TITLES = {
+    name: figure.title
+    for figure in registry.figures(STUDY)
+    for name, _ in figure.pages(STUDY)
+}
 TABLES, FIGURES, REPORT = (ANALYSIS[step] for step in ("tables", "figures", "report"))
 
 

@@ -28,8 +28,8 @@ def analysis_files(study: Study) -> dict[str, list[Path]]:
     """Outputs of the analysis rules; the last of each is the marker, named after the analysis id and written last."""
     folder = ids.STUDIES / study.name
     marker = f"analysis={analysis_id(study)}.json"
-    drawn = registry.figures(study)
-    figures = [folder / "figures" / f"{figure.name}.{kind}" for figure in drawn for kind in FIGURE_FILES]
+    drawn = [name for figure in registry.figures(study) for name, _ in figure.pages(study)]
+    figures = [folder / "figures" / f"{name}.{kind}" for name in drawn for kind in FIGURE_FILES]
     tables = [*(f"{table.name}.csv" for table in registry.tables(study)), "metrics.json"]
     return {
         "tables": [*(folder / "tables" / name for name in tables), folder / "tables" / marker],

@@ -3,8 +3,10 @@
 To add a figure NAME:
 
 1. Write `analysis/topics/NAME.py` with two functions of the tables: `draw(tables) -> Drawn` returns the figure and the
-   numbers behind it; `caption(tables) -> str` returns one takeaway computed from the tables, then how to read it.
-2. Add `Figure("NAME", "Its title")` to FIGURES; `applies=` limits it to the studies that it makes sense for.
+   numbers behind it; `caption(tables) -> str` returns one takeaway computed from the tables. READING says what the
+   marks are; the report folds it.
+2. Add `Figure("NAME", "Its title")` to FIGURES; `applies=` limits it to the studies that it makes sense for, `section=`
+   is the part of the report that shows it.
 
 To add a table NAME:
 
@@ -20,7 +22,7 @@ Snakemake imports this module when it parses the Snakefile, so entries name thei
 pandas or matplotlib.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -28,9 +30,10 @@ from typing import Any
 from posrec.study.protocols import single_switches
 from posrec.study.settings import DatasetSettings
 from posrec.study.study import Study
-from posrec.study.variation import settings_of, varied_settings
+from posrec.study.variation import settings_label, settings_of, varied_settings
 
 Applies = Callable[[Study], bool]
+MOST_PANELS = 12  # of a figure; a figure of more is drawn as several
 
 
 def always(study: Study) -> bool:
@@ -88,18 +91,58 @@ def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+def one(study: Study) -> int:
+    """A figure whose panels don't grow with the study."""
+    return 1
+
+
+def cases(study: Study) -> int:
+    """The groups of cells that differ in their encoding alone: data set, protocol and settings."""
+    varied = varied_settings(study.cells)
+    labels = [(cell.dataset, settings_label(cell, varied), cell.protocols) for cell in study.cells]
+    return len({(name, label, protocol.name) for name, label, protocols in labels for protocol in protocols})
+
+
+def variants(study: Study) -> int:
+    """Data sets and settings, whatever the protocol."""
+    varied = varied_settings(study.cells)
+    return len({(cell.dataset, settings_label(cell, varied)) for cell in study.cells})
+
+
+def datasets(study: Study) -> int:
+    """The data sets."""
+    return len(study.settings.datasets)
+
+
+def others(study: Study) -> int:
+    """The encodings beside none."""
+    return max(1, len([name for name in study.settings.encodings if name != "none"]))
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A figure, made by `posrec.analysis.topics.NAME`; section: the page of the report that shows it."""
+    """A figure, made by `posrec.analysis.topics.NAME`; section: the part of the report that shows it.
+
+    parts: how many times the study has its `panels`; beyond MOST_PANELS panels the figure has several pages, and `draw`
+    gets the parts of a page as a slice.
+    """
 
     name: str
     title: str
     applies: Applies = always
-    section: str = "figures"
+    section: str = "details"
+    parts: Callable[[Study], int] = one
+    panels: int = 1
+
+    def pages(self, study: Study) -> Iterator[tuple[str, slice]]:
+        """The name and the parts of each page: NAME, NAME-2, ..."""
+        each = MOST_PANELS // self.panels
+        for page, first in enumerate(range(0, self.parts(study), each), 1):
+            yield self.name + (f"-{page}" if page > 1 else ""), slice(first, first + each)
 
     @property
     def module(self) -> str:
-        """The module with its `draw` and `caption`."""
+        """The module with its `draw`, `caption` and, where the marks need words, `READING`."""
         return f"topics.{self.name}"
 
 
@@ -123,22 +166,27 @@ class Table:
 
 
 FIGURES = (
-    Figure("claims", "Which claims of the paper hold"),
-    Figure("leads", "Leads over none against the margin"),
-    Figure("stability", "Scores of the seeds by encoding"),
-    Figure("spread", "How much the seeds differ"),
-    Figure("choice", "How safe each encoding is as a choice"),
+    Figure("leads", "Leads over none against the margin", section="answer", parts=cases),
+    Figure("stability", "Scores of the seeds by encoding", section="levels", parts=cases),
+    Figure("levels", "Mean scores at a glance", section="levels"),
+    Figure("spread", "How much the seeds differ", section="stability", parts=cases),
+    Figure("choice", "How safe each encoding is as a choice", section="stability"),
+    Figure("components", "Where the spread comes from", holds_streams, section="stability"),
+    Figure("learning_curves", "Learning curves against none", section="cost", parts=others),
+    Figure("data", "What the data sets are like", section="data", parts=datasets, panels=5),
     Figure("ranks", "Which encodings can be distinguished over all data sets", several_datasets),
-    Figure("correlation", "Does what works follow from deviation or from sparsity?", several_datasets),
+    Figure(
+        "correlation",
+        "Does what works follow from deviation or from sparsity?",
+        several_datasets,
+        parts=others,
+        panels=4,
+    ),
     Figure("settings", "Level and spread against what the study varies", varies_a_number),
-    Figure("protocols", "The protocols side by side", several_protocols),
-    Figure("components", "Where the spread comes from", holds_streams),
-    Figure("levels", "Mean scores at a glance"),
-    Figure("learning_curves", "Learning curves"),
-    Figure("diagnostics", "What the trained models do with positions"),
-    Figure("ties", "How often scores tie"),
+    Figure("protocols", "The protocols side by side", several_protocols, parts=variants, panels=2),
+    Figure("diagnostics", "What the trained models do with positions", parts=cases, panels=3),
+    Figure("ties", "How often scores tie", parts=cases),
     Figure("switches", "What each switch of the released code does", turns_a_switch),
-    Figure("data", "What the data sets are like", section="data"),
 )
 TABLES = (
     Table("cells", "Cells (NDCG@10 on the full catalogue unless another metric is named)", folded=False),

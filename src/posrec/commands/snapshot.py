@@ -84,15 +84,18 @@ def page(tables: Tables, command: str, spent: dict[str, Any], notes: str = "") -
         *(f"**{title}**\n\n{_bullets(sentences)}" for title, sentences in answers(tables)),
         "## Means and spreads, in points",
         _cells(tables),
-        *(
-            f"## {entry.title}\n\n![{entry.title}]({entry.name}.png)\n\n{caption(entry, tables)}"
-            for entry in registry.figures(study)
-        ),
+        *(_figure(entry, tables) for entry in registry.figures(study)),
         "## Cost",
         _cost(spent),
         "The tables in full: " + ", ".join(f"[{name}]({name})" for name in COPIED) + ".",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _figure(entry: registry.Figure, tables: Tables) -> str:
+    """A figure's pages under its title, with its caption below."""
+    pages = "\n\n".join(f"![{entry.title}]({name}.png)" for name, _ in entry.pages(tables.inputs.study))
+    return f"## {entry.title}\n\n{pages}\n\n{caption(entry, tables)}"
 
 
 def _bullets(sentences: list[str]) -> str:

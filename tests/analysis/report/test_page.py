@@ -37,10 +37,40 @@ def test_no_complaint_and_nothing_from_the_network(page: Browser) -> None:
 
 
 def test_every_figure_is_shown(page: Browser, rendered: Rendered) -> None:
-    shown = page.evaluate(
-        "Promise.all([...document.images].map(i => i.decode().then(() => [i.naturalWidth > 100, i.width > 100])))"
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    widths = page.evaluate("[...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().width)")
+    assert len(widths) == len([name for entry in registry.figures(rendered[1]) for name in entry.pages(rendered[1])])
+    assert min(widths) > 300
+
+
+def test_a_table_sorts_and_filters(page: Browser) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    table = "[...document.querySelectorAll('.table')].find(t => t.innerText.includes('learnt parameters'))"
+    column = f"[...{table}.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => r.cells[0].textContent)"
+    before = page.evaluate(column)
+    page.evaluate(f"{table}.querySelector('th').click()")
+    assert page.evaluate(column) == sorted(before)
+    page.evaluate(f"{table}.querySelector('th').click()")
+    assert page.evaluate(column) == sorted(before, reverse=True)
+    page.evaluate(
+        f"(b => {{ b.value = 'ROPE'; b.dispatchEvent(new Event('input')); }})({table}.querySelector('input'))"
     )
-    assert shown == [[True, True]] * len(registry.figures(rendered[1]))
+    assert page.evaluate(column) == ["rope"]
+
+
+def test_late_columns_open_with_more(page: Browser) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    wide = "[...document.querySelectorAll('.table')].find(t => t.querySelector('th.more'))"
+    shown = f"[...{wide}.querySelectorAll('th')].filter(h => getComputedStyle(h).display != 'none').length"
+    assert page.evaluate(shown) == 9
+    page.evaluate(f"{wide}.querySelector('[type=checkbox]').click()")
+    assert page.evaluate(shown) > 9
+
+
+def test_a_link_to_a_folded_section_opens_it(page: Browser) -> None:
+    page.evaluate("location.hash = '#tables'")
+    assert page.evaluate("new Promise(done => setTimeout(done, 50)).then(() => 0)") == 0
+    assert page.evaluate("document.querySelector('#tables details').open")
 
 
 def test_links_lead_somewhere(page: Browser) -> None:
@@ -48,7 +78,7 @@ def test_links_lead_somewhere(page: Browser) -> None:
     inside = [link for link in links if link.startswith("#")]
     assert len(inside) > 5
     for link in inside:
-        assert page.evaluate(f"(document.querySelector('{link}')?.innerText ?? '').length > 20"), link
+        assert page.evaluate(f"(document.querySelector('{link}')?.textContent ?? '').length > 20"), link
 
 
 def test_the_numbers_behind_a_figure_are_in_the_page(page: Browser, rendered: Rendered) -> None:
@@ -63,6 +93,7 @@ def test_the_page_is_no_wider_than_its_window(page: Browser) -> None:
     """Tables, figures, code and the navigation scroll inside themselves; nothing else reaches beyond the window."""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     beyond = "e.getBoundingClientRect().right > document.documentElement.clientWidth + 1"
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     inside = "e.closest('.wide, pre, nav')"
     found = f"[...document.querySelectorAll('body *')].filter(e => !{inside} && {beyond}).map(e => e.outerHTML)"
     assert page.evaluate(found) == []
@@ -74,7 +105,7 @@ def test_text_is_large_enough_to_read(page: Browser) -> None:
 
 
 def test_a_figure_can_be_enlarged(page: Browser) -> None:
-    width = "document.querySelector('#figure-levels img').getBoundingClientRect().width"
+    width = "document.querySelector('#figure-levels svg').getBoundingClientRect().width"
     before = page.evaluate(width)
     page.evaluate("document.querySelector('#figure-levels input').click()")
     assert page.evaluate(width) > 1.5 * before

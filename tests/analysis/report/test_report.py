@@ -1,6 +1,5 @@
 """Figures and report, drawn once for all tests of this file."""
 
-import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -51,6 +50,10 @@ def _names(study: Study) -> list[str]:
     return [entry.name for entry in registry.figures(study)]
 
 
+def _pages(study: Study) -> list[str]:
+    return [name for entry in registry.figures(study) for name, _ in entry.pages(study)]
+
+
 def _figure(name: str) -> registry.Figure:
     return next(entry for entry in registry.FIGURES if entry.name == name)
 
@@ -87,27 +90,57 @@ def test_figures_name_no_date_or_program(rendered: Rendered) -> None:
         assert "matplotlib.org" not in svg
 
 
-def test_report_loads_nothing_from_outside(page: str) -> None:
+def test_report_loads_nothing_from_outside(rendered: Rendered, page: str) -> None:
     parsed = _parsed(page)
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in parsed.sources)
+    assert parsed.sources == []  # of scripts and images
     inside = [link for link in parsed.links if not link.startswith("data:text/csv;base64,")]
-    assert len(parsed.links) - len(inside) == len(parsed.sources)
+    assert len(parsed.links) - len(inside) == len(_pages(rendered[1]))
     assert all(link.startswith("#") and link[1:] in parsed.ids for link in inside)
-    assert not parsed.tags & {"script", "link", "iframe", "object"}
-    outside = re.sub(r"data:(image/svg\+xml|text/csv);base64,[A-Za-z0-9+/=]+", "", page)
+    assert len(parsed.ids) == len(set(parsed.ids))  # the drawings' ids don't clash
+    assert not parsed.tags & {"link", "iframe", "object", "img"}
+    assert page.count("<script") == 1
+    outside = re.sub(r'xmlns(:xlink)?="[^"]+"', "", page)
     assert "http:" not in outside
     assert "https:" not in outside
     assert "@import" not in outside
-    assert "url(" not in outside
+    assert re.findall(r"url\((?!#)", outside) == []
 
 
 def test_report_holds_every_figure_with_its_caption(rendered: Rendered, page: str) -> None:
-    folder, study = rendered
-    for name in _names(study):
-        content = (folder / ids.STUDIES / study.name / "figures" / f"{name}.svg").read_bytes()
-        assert base64.b64encode(content).decode() in page
-        assert f'id="figure-{name}"' in page
-    assert page.count("<figcaption>") == len(_names(study))
+    study = rendered[1]
+    for name in _pages(study):
+        drawn = page[page.index(f'id="figure-{name}"') :]
+        assert f'<title id="{name}-title">' in drawn
+        assert f'<desc id="{name}-desc">' in drawn
+    assert page.count("<figcaption>") == len(_pages(study)) > len(_names(study))  # two pages of data
+    assert ">rope</text>" in page  # text of the drawings can be searched
+
+
+def test_the_first_screen_answers_five_questions(page: str) -> None:
+    first = page[page.index('id="answer"') : page.index('id="levels"')]
+    asked = re.findall(r"<dt>([^<]*\?)</dt><dd>([^<]*)</dd>", first)
+    assert [question for question, _ in asked] == [
+        *("Which is best?", "How sure is that?", "What does it cost?", "Can I trust it?", "What next?")
+    ]
+    said = dict(asked)
+    assert said["Which is best?"].startswith(
+        "Take rope: within 2 % of the best on a new data set with probability 0.99"
+    )
+    assert said["How sure is that?"].startswith("6 of 8 comparisons with none are decided, with 3 seeds per cell")
+    assert said["Can I trust it?"].startswith(
+        "47 of 48 runs finished, 1 of them at chance level; none was still rising."
+    )
+    assert said["What next?"].startswith("51 seeds per cell (seeds in the study file) would decide")
+    assert "<dd>Ahead of none by 2.3 to 4.5 points: abs, rope.</dd>" in first
+    assert first.count("<dt>twin") == 4
+    assert first.index('id="figure-leads"') > first.rindex("<dt>twin")
+
+
+def test_claims_that_the_study_cannot_ask_are_named_only(page: str) -> None:
+    claims = page[page.index('id="claims"') : page.index('id="failures"')]
+    assert "can&#39;t ask C3, C4, C5, C7, C8 and C9" in claims
+    assert "<td>C8</td>" not in claims[: claims.index("When a claim counts")]
+    assert re.search(r"<td[^>]*>C2</td>.*?would take 121 seeds", claims, re.DOTALL)
 
 
 def test_report_says_what_three_seeds_cannot_do(page: str) -> None:
@@ -116,8 +149,8 @@ def test_report_says_what_three_seeds_cannot_do(page: str) -> None:
 
 
 def test_report_says_simulated_wherever_twins_stand(page: str) -> None:
-    for caption in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL):
-        assert "simulated twins" in caption
+    assert "simulated twins" in page[: page.index("<nav")]
+    assert page.count("All data here are simulated twins") == 1  # what repeats is said once
     for row in re.findall(r"<tr><td>(twin\d[^<]*)</td>", page):
         assert row.endswith("(simulated)")
     for title in re.findall(r"<h3>(twin[^<]*)</h3>", page):
@@ -140,7 +173,7 @@ def test_report_tables_hold_the_numbers_in_points(page: str) -> None:
     assert '<th scope="col">settings</th>' not in page[: page.index("Columns of runs.csv")]  # nothing varies
     row = re.search(r"<tr><td>twin1 \(simulated\)</td><td>markov</td><td>baseline</td>(.*?)</tr>", page)
     assert row is not None
-    assert "<td>5.00</td>" in row.group(1)
+    assert '<td class="number">5.00</td>' in row.group(1)
 
 
 def test_report_refuses_figures_of_another_state(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +304,7 @@ def test_a_study_without_any_finished_run_still_reports(here: Path) -> None:
     write.write_report(study)
     page = analysis_files(study)["report"][0].read_text()
     assert "No run finished: there is nothing to compare" in page
-    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", page))
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+|<script>.*</script>", "", page, flags=re.DOTALL))
 
 
 def test_levels_only(here: Path) -> None:

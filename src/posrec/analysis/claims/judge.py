@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from posrec.analysis.claims import levels, settings, spread
+from posrec.analysis.claims import levels, reach, settings, spread
 from posrec.analysis.claims.evidence import Evidence
 from posrec.analysis.claims.verdict import CONTRADICTED, OPEN, SUPPORTED, Verdict
 from posrec.analysis.tables.build import Tables
@@ -113,6 +113,8 @@ CLAIMS = (
     ),
 )
 
+NAMES = frozenset(claim.name for claim in CLAIMS)
+
 
 def build(tables: Tables) -> pd.DataFrame:
     """The verdicts of a study; columns: COLUMNS."""
@@ -138,17 +140,36 @@ def claim_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"tests": "Int64"})
 
 
-def shown(tables: Tables) -> Shown:
-    """The verdicts, one row per claim and protocol; the protocol only where there are several."""
-    header = ("claim", "statement", "protocol", "verdict", "estimate", "p", "why")
+def asked(tables: Tables) -> tuple[Shown, list[str]]:
+    """The verdicts on the claims that the study has comparisons for, and the names of the other claims.
+
+    One row per claim and protocol. Where a claim is open, `takes` says how many seeds would give a power of 80 %.
+    """
+    study = tables.inputs.study
+    relative = reach.deviation(study)[0]
+    known = {one.family.name.split()[0]: one for one in reach.reaches(study, relative, lambda name: name[:2] in NAMES)}
+    header = ("claim", "statement", "protocol", "verdict", "takes", "estimate", "p", "why")
     ordered = tables["claims"].sort_values("claim", kind="stable")
-    rows = tuple(_shown_row(row) for _, row in ordered.iterrows())
-    return without_idle((header, rows), len(tables.inputs.study.settings.protocols) > 1)
+    rows = tuple(_asked_row(row, known[row["claim"]]) for _, row in ordered.iterrows() if row["claim"] in known)
+    shown = without_idle((header, rows), len(study.settings.protocols) > 1)
+    return shown, [claim.name for claim in CLAIMS if claim.name not in known]
 
 
-def _shown_row(row: Row) -> tuple[str, ...]:
+def _asked_row(row: Row, found: reach.Reach) -> tuple[str, ...]:
     said = (row[name] for name in ("claim", "statement", "protocol", "verdict"))
-    return (*said, _estimate(row), number(row["p"], 3), row["reason"])
+    takes = _takes(found) if row["verdict"] == OPEN else ""
+    return (*said, takes, _estimate(row), number(row["p"], 3), row["reason"])
+
+
+def _takes(found: reach.Reach) -> str:
+    """What an open claim would take, in words."""
+    if found.power is None:
+        return "other or more data sets"
+    if found.seeds_needed is None:
+        return "more than a thousand seeds"
+    if found.seeds_needed <= found.family.seeds:
+        return "a larger effect: the seeds are enough for twice the margin"
+    return f"would take {found.seeds_needed} seeds"
 
 
 def _estimate(row: Row) -> str:

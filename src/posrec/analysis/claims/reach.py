@@ -29,6 +29,7 @@ from posrec.study.variation import settings_of
 ASSUMED = 0.08  # sd of paired differences over the mean of none: the median of docs/results/beauty
 ENOUGH = 0.8
 MOST_SEEDS = 400
+AGAINST_NONE = "level of each against none, per data set"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def families(study: Study) -> list[Family]:
     positions = [name for name in names if family_of(name) in POSITIONS]
     others, against_none = len(names) - 1, "none" in names
     found = [
-        Family("level of each against none, per data set", others if against_none else 0, seeds, "level"),
+        Family(AGAINST_NONE, others if against_none else 0, seeds, "level"),
         Family("level of two encodings, per data set", math.comb(others, 2) if against_none else 0, seeds, "level"),
         Family("spread of each against none, per data set", others if against_none else 0, seeds, "spread"),
     ]
@@ -151,10 +152,10 @@ def _several_epochs(cells: list[Cell]) -> bool:
     )
 
 
-def reaches(study: Study, relative: float) -> Iterator[Reach]:
-    """What each family can decide. relative: sd of paired differences over the mean of none."""
+def reaches(study: Study, relative: float, wanted: Callable[[str], bool] = bool) -> Iterator[Reach]:
+    """What each family can decide. relative: sd of paired differences over the mean of none; wanted: of its name."""
     margin = study.settings.report.margin
-    for family in families(study):
+    for family in filter(lambda family: wanted(family.name), families(study)):
         if family.of == "level":
             yield _level(family, margin.relative, relative)
         elif family.of == "spread":

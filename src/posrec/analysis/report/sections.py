@@ -14,19 +14,21 @@ import yaml
 from posrec.analysis import registry
 from posrec.analysis.claims import judge
 from posrec.analysis.claims.verdict import OPEN
+from posrec.analysis.report import first, svg
 from posrec.analysis.report.answer import answers
 from posrec.analysis.report.summary import summary
 from posrec.analysis.report.terms import TERMS
 from posrec.analysis.tables import counts, reanalysis, runs
 from posrec.analysis.tables import published as published_cells
 from posrec.analysis.tables.build import UNITS, Tables, documented
-from posrec.analysis.tables.reading import MOST_ROWS, Shown, all_columns, without_idle
+from posrec.analysis.tables.reading import MOST_ROWS, Shown, all_columns, listing, without_idle
 from posrec.analysis.topics import data as data_topic
 from posrec.analysis.topics import diagnostics as diagnostics_topic
 from posrec.analysis.topics import switches as switches_topic
 from posrec.analysis.topics import wording
 from posrec.errors import DataError
 from posrec.plan import ids
+from posrec.study.encodings import find
 from posrec.study.variation import format_setting, settings_of
 
 
@@ -41,9 +43,9 @@ class Block:
     rows: tuple[tuple[str, ...], ...] = ()
     folded: bool = False
     name: str = ""
-    alt: str = ""
     source: str = ""
     numbers: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Section:
     anchor: str
     title: str
     blocks: list[Block]
+    folded: bool = False
 
 
 def _table(title: str, shown: Shown, folded: bool = False) -> Block:
@@ -79,61 +82,103 @@ def _rows_of(tables: Tables, entry: registry.Table) -> Shown:
 
 
 def answer(tables: Tables) -> Section:
-    """What the study found, in plain words."""
-    blocks = [Block("bullets", bullets=tuple(summary(tables)))]
-    for title, sentences in answers(tables):
-        blocks += [Block("heading", title), Block("bullets", bullets=tuple(sentences))]
+    """The first screen: five questions, one sentence per data set, and the leads over none."""
+    several = dict(first.sentences(tables))
+    blocks = [
+        Block("questions", rows=first.questions(tables)),
+        Block("verdicts", rows=tuple(several.items())),
+        *_figure_blocks(tables, "answer"),
+        Block("paragraph", wording.margin_note(tables.inputs.study)),
+    ]
     return Section("answer", "The answer", blocks)
 
 
-def how_to_read(tables: Tables) -> Section:
-    """The few terms that the rest of the report needs."""
-    inputs = tables.inputs
-    texts = filter(None, (wording.candidates(inputs), wording.protocols(inputs), wording.training(inputs.study)))
-    return Section("reading", "How to read this", [Block("terms", rows=TERMS), *(Block("paragraph", t) for t in texts)])
+def levels(tables: Tables) -> Section:
+    """Scores of the encodings."""
+    return Section("levels", "Levels", _figure_blocks(tables, "levels"))
+
+
+def stability(tables: Tables) -> Section:
+    """How much the seeds differ, and how safe each choice is."""
+    return Section("stability", "Stability", _figure_blocks(tables, "stability"))
+
+
+def cost(tables: Tables) -> Section:
+    """Epochs, learnt parameters and curves of training."""
+    where = ids.PROVENANCE / tables.inputs.study.name / "index.html"
+    text = f"Seconds and memory depend on the machine: they are in {where}."
+    blocks = [_table("What each encoding costs", costs(tables)), Block("paragraph", text)]
+    return Section("cost", "Cost", [*blocks, *_figure_blocks(tables, "cost")])
+
+
+def costs(tables: Tables) -> Shown:
+    """Per encoding what it learns and how long its runs train, medians over the scoring runs of all data sets."""
+    runs = tables["runs"].query("role == 'scoring' and status == 'finished'")
+    rows = []
+    for name in tables.inputs.study.settings.encodings:
+        own = runs[runs["encoding"] == name]
+        if len(own):
+            medians = (f"{own[column].astype(float).median():g}" for column in ("epochs_trained", "selected_epoch"))
+            about = find(name).kind.about.get("Learnt", "")
+            rows.append((name, about, *medians, str(int(own["still_rising"].fillna(False).astype(bool).sum()))))
+    return ("encoding", "learnt parameters", "epochs trained", "best epoch", "runs still rising"), tuple(rows)
 
 
 def claims(tables: Tables) -> Section:
-    """What the paper claims, and what these results say about it."""
+    """What the paper claims, and what these results say about it: the claims that the study can ask."""
     if tables["claims"].empty:
         return Section("claims", "Claims", [Block("paragraph", "Claims need spreads, which this study hides.")])
+    asked, unasked = judge.asked(tables)
     text = (
         f"What arXiv 2405.10436 claims, judged by these results alone. A verdict other than “{OPEN}” follows from "
-        "intervals that hold for the whole family of the claim together, against the margin. "
-        f"{wording.margin_note(tables.inputs.study)}"
+        "intervals that hold for the whole family of the claim together, against the margin."
     )
+    missing = [Block("paragraph", f"This study can't ask {listing(unasked)}.")] if unasked else []
     rows = tuple((claim.name, claim.rule) for claim in judge.CLAIMS)
     rules = _table("When a claim counts as supported or contradicted", (("claim", "rule"), rows), folded=True)
-    simulated = [Block("paragraph", note)] if (note := wording.simulated_note(tables.inputs)) else []
-    blocks = [Block("paragraph", text), *simulated, _table("Verdicts", judge.shown(tables)), rules]
-    return Section("claims", "Claims", blocks)
+    return Section("claims", "Claims", [Block("paragraph", text), _table("Verdicts", asked), *missing, rules])
+
+
+def glossary(tables: Tables) -> Section:
+    """The terms that the rest of the report uses."""
+    inputs = tables.inputs
+    texts = filter(None, (wording.candidates(inputs), wording.protocols(inputs), wording.training(inputs.study)))
+    return Section("glossary", "Glossary", [Block("terms", rows=TERMS), *(Block("paragraph", t) for t in texts)])
+
+
+def by_dataset(tables: Tables) -> Section:
+    """Every data set in more sentences: level, rivals, steadiness, baselines, gaps."""
+    blocks = [Block("bullets", bullets=tuple(summary(tables)))]
+    for title, said in answers(tables):
+        blocks += [Block("heading", title), Block("bullets", bullets=tuple(said))]
+    return Section("datasets", "Data set by data set", blocks, folded=True)
 
 
 def switches(tables: Tables) -> Section:
     """What each switch of the released code does, where the study has protocols that differ in one."""
     if not registry.turns_a_switch(tables.inputs.study) or tables["switches"].empty:
         text = "This study turns no switch of the released code alone, or hides what seeds do to it."
-        return Section("switches", "Switches", [Block("paragraph", text)])
+        return Section("switches", "Switches", [Block("paragraph", text)], folded=True)
     table = tables["switches"]
     blocks = [
         Block("bullets", bullets=tuple(switches_topic.answers(table))),
         _table("Effects of the released behaviour", switches_topic.rows(table)),
     ]
-    return Section("switches", "Switches", blocks)
+    return Section("switches", "Switches", blocks, folded=True)
 
 
 def published(tables: Tables) -> Section:
     """The paper's figures beside ours, where the study says which of its data sets are the paper's."""
     if tables["published"].empty:
         text = "This study names no data set of the paper (report.published), so there is nothing to compare."
-        return Section("published", "Published figures", [Block("paragraph", text)])
+        return Section("published", "Published figures", [Block("paragraph", text)], folded=True)
     text = (
         "The paper's cells beside ours of the same encoding, in points. Candidates, selection of the epoch and ties "
         "differ (published: the best of all looks at the test set, and ties go to the positive), so a difference "
         "is not an error of either."
     )
     blocks = [Block("paragraph", text), _table("Published cells", published_cells.shown(tables))]
-    return Section("published", "Published figures", [*blocks, *_published_again()])
+    return Section("published", "Published figures", [*blocks, *_published_again()], folded=True)
 
 
 def _published_again() -> list[Block]:
@@ -146,32 +191,28 @@ def _published_again() -> list[Block]:
     return blocks
 
 
-def figures(tables: Tables) -> Section:
-    """Every figure that has no page of its own, with its caption."""
-    return Section("figures", "Figures", _figure_blocks(tables, "figures", headings=True))
+def details(tables: Tables) -> Section:
+    """The figures that few readers need."""
+    return Section("details", "More figures", _figure_blocks(tables, "details"), folded=True)
 
 
-def _figure_blocks(tables: Tables, section: str, headings: bool = False) -> list[Block]:
-    """The figures that belong to a section."""
+def _figure_blocks(tables: Tables, section: str) -> list[Block]:
+    """The figures that belong to a section, each page with its drawing, takeaway and numbers."""
     folder = ids.STUDIES / tables.inputs.study.name / "figures"
     blocks = []
-    simulated = " (simulated data)" if tables.inputs.simulated else ""
     for entry in registry.figures(tables.inputs.study):
         if entry.section != section:
             continue
-        stem = folder / entry.name
-        if headings:
-            blocks.append(Block("heading", entry.title))
-        blocks.append(
-            Block(
-                "figure",
-                wording.caption(entry, tables),
-                name=entry.name,
-                alt=entry.title + simulated,
-                source=_embedded(stem.with_suffix(".svg"), "image/svg+xml"),
-                numbers=_embedded(stem.with_suffix(".csv"), "text/csv"),
+        blocks.append(Block("heading", entry.title))
+        takeaway, marks = wording.takeaway(entry, tables), wording.reading(entry)
+        pages = list(entry.pages(tables.inputs.study))
+        for number, (name, _) in enumerate(pages):
+            drawn = svg.inlined(folder / f"{name}.svg", name, entry.title, takeaway)
+            numbers = _embedded(folder / f"{name}.csv", "text/csv")
+            last = number == len(pages) - 1
+            blocks.append(
+                Block("figure", takeaway if last else "", name=name, source=drawn, numbers=numbers, more=marks * last)
             )
-        )
     return blocks
 
 
@@ -188,10 +229,10 @@ def diagnostics(tables: Tables) -> Section:
     """What the trained models do with positions."""
     shown = diagnostics_topic.rows(tables)
     if not shown[1]:
-        return Section("diagnostics", "Diagnostics", [Block("paragraph", diagnostics_topic.NOTHING)])
+        return Section("diagnostics", "Diagnostics", [Block("paragraph", diagnostics_topic.NOTHING)], folded=True)
     blocks = [Block("paragraph", text) for text in diagnostics_topic.INTRODUCTION]
     blocks.append(_table("Diagnostics by cell, means over seeds", shown))
-    return Section("diagnostics", "Diagnostics", blocks)
+    return Section("diagnostics", "Diagnostics", blocks, folded=True)
 
 
 def data(tables: Tables) -> Section:
@@ -218,7 +259,7 @@ def numbers(tables: Tables) -> Section:
     for name, meanings in documented(tables.inputs.study).items():
         rows = tuple(meanings.items())
         blocks.append(Block("table", f"Columns of {name}.csv", header=("column", "meaning"), rows=rows, folded=True))
-    return Section("tables", "Tables", blocks)
+    return Section("tables", "Tables", blocks, folded=True)
 
 
 def failures(tables: Tables) -> Section:
@@ -227,7 +268,9 @@ def failures(tables: Tables) -> Section:
     if not failed[1]:
         return Section("failures", "Failures", [Block("paragraph", "Every planned run finished, and none collapsed.")])
     text = f"{len(failed[1])} of {len(tables['runs'])} runs failed or collapsed to chance level."
-    return Section("failures", "Failures", [_table(text, failed)])
+    return Section(
+        "failures", "Failures", [_table(text, without_idle(failed, len(tables.inputs.study.settings.protocols) > 1))]
+    )
 
 
 def settings(tables: Tables) -> Section:
@@ -253,19 +296,23 @@ def settings(tables: Tables) -> Section:
         "This page follows from the study alone. Where, when and with which software the results were made is in "
         f"{ids.PROVENANCE / study.name / 'index.html'}, written by posrec provenance.",
     )
-    return Section("settings", "Settings of the study", [Block("code", text), shown, where])
+    return Section("settings", "Settings of the study", [Block("code", text), shown, where], folded=True)
 
 
 SECTIONS: list[Callable[[Tables], Section]] = [
     answer,
-    claims,
-    how_to_read,
-    figures,
-    diagnostics,
+    levels,
+    stability,
+    cost,
     data,
+    claims,
+    failures,
+    by_dataset,
+    details,
+    diagnostics,
     switches,
     published,
     numbers,
-    failures,
     settings,
+    glossary,
 ]

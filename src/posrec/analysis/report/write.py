@@ -1,6 +1,9 @@
 """The report: one self-contained HTML file that needs no network."""
 
+import re
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from posrec.analysis.places import analysis_files
 from posrec.analysis.report.sections import SECTIONS
@@ -9,6 +12,10 @@ from posrec.analysis.tables.build import Tables, build_tables
 from posrec.analysis.topics import wording
 from posrec.files import write_text
 from posrec.study.study import Study
+
+MOST_COLUMNS = 9  # of a table before "more"
+LONG = 40  # letters of a cell that wraps
+NUMBER = re.compile(r"[-+±]?[0-9][0-9,.e+-]*( ?%)?( \[[-+0-9., e]+\])?|-")
 
 
 def render(tables: Tables) -> str:
@@ -24,7 +31,16 @@ def render(tables: Tables) -> str:
         title=study.settings.report.title or f"Positional encodings: {study.name}",
         simulated=wording.simulated_note(tables.inputs),
         sections=[section(tables) for section in SECTIONS],
+        most_columns=MOST_COLUMNS,
+        look=_look,
     )
+
+
+def _look(value: str, column: int) -> Markup:
+    """The classes of a table's cell: numbers are aligned right, long text wraps, late columns open with "more"."""
+    classes = ["number"] * bool(NUMBER.fullmatch(value)) + ["text"] * (len(value) > LONG)
+    classes += ["more"] * (column > MOST_COLUMNS)
+    return Markup(f' class="{" ".join(classes)}"' if classes else "")
 
 
 def write_report(study: Study) -> None:

@@ -13,6 +13,12 @@ from posrec.analysis.topics.panels import NO_SPREAD, Drawn
 NOTHING = "Choices need three seeds with a healthy run of every encoding, none among them."
 DARK = 0.5  # below this probability the colour is dark and the text white
 
+READING = (
+    "Each number is the probability of being within the margin of the best, from the scatter of the seeds (a data set) "
+    "or of the sources (all, a new one). Encodings that lose too many runs are left out. Expected losses are in the "
+    "table."
+)
+
 
 def caption(tables: Tables) -> str:
     """Which encoding is the safest, and what the numbers are."""
@@ -26,9 +32,7 @@ def caption(tables: Tables) -> str:
     margin = tables.inputs.study.settings.report.margin.relative
     return (
         f"Safest on {safest['where']}: {safest['encoding']}, within the margin of the best with probability "
-        f"{number(safest['within'])}. Each number is such a probability, from the scatter of the seeds (a data set) or "
-        f"of the sources (all, a new one); the margin is {100 * margin:g} % of the mean of none. Encodings that lose "
-        "too many runs are left out. Expected losses are in the table."
+        f"{number(safest['within'])}; the margin is {100 * margin:g} % of the mean of none."
     )
 
 

@@ -75,16 +75,19 @@ def _share(own: pd.DataFrame, all_vary: pd.DataFrame, held: dict[str, int]) -> d
     return {**row, "share": found.share, "share_low": low, "share_high": high, "share_interval": name}
 
 
+READING = (
+    "The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that when all do "
+    "(dashed line: 1); the bar is its 95 % interval (F for normal scores; BCa bootstrap where some runs collapse, from "
+    "twenty seeds on). An interval from far below to above 1 says nothing yet. Shares need not add up to 1."
+)
+
+
 def caption(tables: Tables) -> str:
     """The range of the shares, and how to read one."""
     shares = tables["components"]["share"].dropna().astype(float)
-    found = f"Shares of single streams range from {shares.min():.2g} to {shares.max():.2g}. " if len(shares) else ""
-    return (
-        f"{found}The dot is the variance of NDCG@10 over seeds when only the named streams vary, as a share of that "
-        "when all do (dashed line: 1); the bar is its 95 % interval (F for normal scores; BCa bootstrap where some "
-        "runs collapse, from twenty seeds on). An interval from far below to above 1 says nothing yet. Shares need "
-        "not add up to 1."
-    )
+    if shares.empty:
+        return "No share of a single stream is known."
+    return f"Shares of single streams range from {shares.min():.2g} to {shares.max():.2g}."
 
 
 def draw(tables: Tables) -> Drawn:

@@ -11,12 +11,19 @@ from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.correlation import OUTCOMES, points
 from posrec.analysis.topics import style, wording
-from posrec.analysis.topics.panels import NO_SPREAD, Drawn, plain_log_axis
+from posrec.analysis.topics.panels import NO_SPREAD, WHOLE, Drawn, plain_log_axis
 
 SCALES = {"deviation_points": "deviation (points)", "density": "density (right: sparser)"}
 Y_TITLES = {"advantage_points": "ahead of none", "log_sd_ratio": "log spread ratio"}
 TOO_FEW = (
     "A rank correlation over data sets needs at least 3 data sets with `none` and another encoding; this study has {}."
+)
+
+READING = (
+    "Each point is a data set (hollow: simulated). Left half: against the data set's deviation, the standard deviation "
+    "of none over seeds of its own; right half: against its density, sparser to the right. Above the line: ahead of "
+    "none (points), or more spread than none (logarithm of the ratio). Titles: Spearman's rho, its permutation p, and "
+    "p after Holm over encodings."
 )
 
 
@@ -28,15 +35,10 @@ def caption(tables: Tables) -> str:
     found = wording.below(tests["p_holm"], "rank tests")
     if len(tests) and (tests["decidable"] == "no").all():
         found = f"No test here can fall below {ALPHA:g} after Holm, whatever the outcome: there are too few data sets."
-    return (
-        f"{found} Each point is a data set (hollow: simulated). Left half: against the data set's deviation, the "
-        "standard deviation of none over seeds of its own; right half: against its density, sparser to the right. "
-        "Above the line: ahead of none (points), or more spread than none (logarithm of the ratio). Titles: "
-        "Spearman's rho, its permutation p, and p after Holm over encodings."
-    )
+    return found
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Advantage over `none` and spread ratio against deviation (left) and sparsity (right), one row per encoding."""
     data = points(tables["cells"], tables["datasets"])
     if not tables.inputs.spread:
@@ -45,7 +47,9 @@ def draw(tables: Tables) -> Drawn:
     usable = shown.dropna(subset=["advantage_points"])
     if usable["dataset"].nunique() < 3:
         return style.notice(TOO_FEW.format(usable["dataset"].nunique())), data
-    encodings = list(dict.fromkeys(usable["encoding"]))
+    encodings = list(dict.fromkeys(usable["encoding"]))[part]
+    if not encodings:
+        return style.notice("The other encodings are on the pages before."), data
     figure, axes = style.panels(4 * len(encodings), 2.5, 1.6, columns=4)
     for row, encoding in enumerate(encodings):
         runs = shown[shown["encoding"] == encoding]

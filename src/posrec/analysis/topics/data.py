@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.reading import Shown, number
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import Drawn, plain_log_axis
+from posrec.analysis.topics.panels import WHOLE, Drawn, plain_log_axis
 from posrec.data.prepare.card import RUN_NAMES, run_lengths
 from posrec.data.prepare.prepared import Prepared
 from posrec.plan import ids
@@ -34,24 +34,25 @@ HEADER = ("data set", "users", "items", "interactions", "density", "mean length"
 MORE = ("one training item", "repeats", "popularity Gini", "chain Hit@10", "shuffled", "sequentiality")
 Points = list[tuple[str, Any, float]]  # series, x, y
 
+READING = (
+    "Lengths: what is right of the dashed line (max_length) is cut. Popularity: the further above the diagonal, the "
+    "more interactions fall on few items. Ties: interactions by how many share their user and time stamp; their order "
+    "is unknown. Time: interactions and, dashed, test items by month. Order: Hit@10 of a first-order chain, and what "
+    "is left of it once histories are shuffled (mean of five, two standard deviations)."
+)
+
 
 def caption(tables: Tables) -> str:
     """The range of sequentiality, and how to read the five panels."""
     known = pd.Series({name: card.get("sequentiality") for name, card in tables.inputs.cards.items()}, dtype=float)
     ordered = known.dropna().sort_values(kind="stable")
     ends = dict.fromkeys(f"{value:.2f} ({name})" for name, value in (*ordered[:1].items(), *ordered[-1:].items()))
-    found = f"Sequentiality: {' to '.join(ends)}. " if ends else ""
-    return (
-        f"{found}Lengths: what is right of the dashed line (max_length) is cut. Popularity: the further above the "
-        "diagonal, the more interactions fall on few items. Ties: interactions by how many share their user and time "
-        "stamp; their order is unknown. Time: interactions and, dashed, test items by month. Order: Hit@10 of a "
-        "first-order chain, and what is left of it once histories are shuffled (mean of five, two standard deviations)."
-    )
+    return f"Sequentiality: {' to '.join(ends)}." if ends else "No data set has a known sequentiality."
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Five panels per data set, in the order of the study; the numbers are in long form: COLUMNS."""
-    names = list(tables.inputs.cards)
+    names = list(tables.inputs.cards)[part]
     figure, axes = style.panels(len(PANELS) * len(names), 2.75, 2.45, columns=len(PANELS))
     rows = []
     for row, name in enumerate(names):

@@ -9,10 +9,9 @@ from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.diagnostics import group_of, value_of
 from posrec.analysis.tables.reading import Shown, number, without_idle
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import Drawn, encoding_axis, groups, panel_title, plain_log_axis
+from posrec.analysis.topics.panels import WHOLE, Drawn, encoding_axis, groups, panel_title, plain_log_axis
 
 NOTHING = "No run of this study has diagnostics."
-MOST_GROUPS = 12
 BLOCK_MARKERS = ("o", "s", "^", "D", "v", "P")
 INTRODUCTION = (
     "Measured on the weights of the selected epoch, on a fixed sample of test users; means over seeds. Position: R2 "
@@ -31,32 +30,33 @@ MORE = ("encoded items", "first block", "from begin: first block", "norm beside 
 SPREADS = ("spread of vectors", "spread of angles (at start)")
 LAST = ("position's weight", "halves' overlap", "scores at 0 or 1", "gradient norm", "its variation", "ties")
 
+READING = (
+    "Means over seeds. Left: entropy of the attention by encoder block. Middle: how well a linear probe reads the "
+    "steps to the end of the history from the items (cross), the encoded items (ring) and after the first block (dot); "
+    "at the grey tick nothing is read. Right: norm of the gradient of a step, on a logarithmic axis; the bar is a "
+    "factor of 1 + standard deviation / mean of the steps of an epoch."
+)
+
 
 def caption(tables: Tables) -> str:
     """With which encoding positions can be read best, and what the three panels are."""
-    return (
-        f"{_best_read(tables['diagnostics'])}Means over seeds. Left: entropy of the attention by encoder block. "
-        "Middle: how well a linear probe reads the steps to the end of the history from the items (cross), the "
-        "encoded items (ring) and after the first block (dot); at the grey tick nothing is read. Right: norm of the "
-        "gradient of a step, on a logarithmic axis; the bar is a factor of 1 + standard deviation / mean of the "
-        f"steps of an epoch. Data sets beyond the first {MOST_GROUPS} are in the numbers alone."
-    )
+    return _best_read(tables["diagnostics"])
 
 
 def _best_read(table: pd.DataFrame) -> str:
     read = table.query("measure == 'position_from_end' and place == 'first block'")
     if read.empty:
-        return ""
+        return NOTHING
     means = read.groupby("encoding", sort=False)["mean"].mean()
     none = f"; none: {means['none']:.2f}" if "none" in means else ""
     best = means.index[int(means.argmax())]
-    return f"After the first block, position is read best with {best} (mean R2 {means.max():.2f}{none}). "
+    return f"After the first block, position is read best with {best} (mean R2 {means.max():.2f}{none})."
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Attention entropy, position that can be read, and gradient norm by encoding: three panels per data set."""
     table = tables["diagnostics"]
-    found = [(key, cells) for key, cells in groups(tables) if len(group_of(table, key))][:MOST_GROUPS]
+    found = [(key, cells) for key, cells in groups(tables) if len(group_of(table, key))][part]
     if not found:
         return style.notice(NOTHING), table
     height = max(2.4, 1.1 + 0.26 * len(tables.inputs.study.settings.encodings))

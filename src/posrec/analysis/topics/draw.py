@@ -22,10 +22,13 @@ def write_figures(study: Study) -> None:
 
 
 def _write_figure(entry: registry.Figure, tables: Tables, folder: Path) -> None:
-    with style.house_style():
-        figure, data = registry.module_of(entry).draw(tables)
-        style.save(figure, folder / entry.name, data)
-    write_text(folder / f"{entry.name}.rst", _plain(wording.caption(entry, tables)))
+    """All pages of a figure; each has the numbers of the whole figure."""
+    module, text = registry.module_of(entry), _plain(wording.caption(entry, tables))
+    for name, part in entry.pages(tables.inputs.study):
+        with style.house_style():
+            figure, data = module.draw(tables, part) if entry.parts is not registry.one else module.draw(tables)
+            style.save(figure, folder / name, data)
+        write_text(folder / f"{name}.rst", text)
 
 
 def _plain(text: str) -> str:

@@ -1,5 +1,7 @@
 """Validation metric by epoch."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,50 +11,81 @@ from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP
 from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import Drawn, groups, panel_title
+from posrec.analysis.topics.panels import WHOLE, Drawn
 from posrec.files import read_npz
 from posrec.plan.run import planned_runs
 from posrec.study.variation import settings_label, varied_settings
 
+READING = (
+    "One panel per encoding: its mean validation NDCG@10 (full catalogue, a fixed sample of users) by epoch in colour "
+    "and that of none in grey, one line per data set, in percent of the best epoch of none there. A line ends where "
+    "fewer than half of its seeds still train, and can jump where one ends."
+)
+
 
 def caption(tables: Tables) -> str:
-    """How long the models trained, and what line and band are."""
+    """How long the models trained, and when they were best."""
     runs = tables["runs"].query("role == 'scoring' and status == 'finished'")
-    band = ", the band the range of the seeds" if tables.inputs.spread else ""
-    return (
-        f"{_epochs(runs)}NDCG@10 on the full catalogue over a fixed sample of validation users. The line is the mean "
-        f"over seeds{band}; a line ends where fewer than half of its seeds still train, and can jump where one ends."
-    )
-
-
-def _epochs(runs: pd.DataFrame) -> str:
     if runs.empty:
-        return ""
+        return "No run finished."
     trained, best = runs["epochs_trained"].median(), runs["selected_epoch"].median()
-    return f"The median run trained for {trained:g} epochs and scored best at epoch {best:g}. "
+    return f"The median run trained for {trained:g} epochs and scored best at epoch {best:g}."
 
 
-def draw(tables: Tables) -> Drawn:
-    """Validation metric by epoch, one panel per data set: mean over seeds and, behind it, lowest to highest seed."""
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
+    """Validation metric by epoch: every encoding against none, in panels with the same axes."""
     curves = _curves(tables)
-    found = groups(tables)
-    figure, axes = style.panels(len(found), 4.6, 3.0)
-    summary = []
-    for panel, (key, cells) in zip(axes, found, strict=True):
-        for encoding in cells["encoding"]:
-            own = [curve for name, curve in curves.get(key, []) if name == encoding]
-            band = curve_band(own)
-            _draw_band(panel, str(encoding), band, tables.inputs.spread)
-            shown = band if tables.inputs.spread else band.drop(columns=["low_points", "high_points"])
-            summary.append(shown.assign(encoding=encoding, **dict(zip(GROUP, key, strict=True))))
-        panel.set_title(panel_title(tables, key), fontsize=10)
-        panel.set_xlabel("epoch")
+    bands = {key: _bands(tables, own) for key, own in curves.items()}
+    encodings = [name for name in tables.inputs.study.settings.encodings if name != "none"] or ["none"]
+    shown = encodings[part]
+    figure, axes = style.panels(len(shown), 3.1, 2.3, columns=4, share=True)
+    for panel, encoding in zip(axes, shown, strict=True):
+        for band in bands.values():
+            scale = _scale(band)
+            for name in ("none", encoding):
+                _draw_line(panel, name, band.get(name), scale)
+        panel.set_title(encoding, fontsize=10)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.set_ylabel("validation NDCG@10 (points)")
-    encodings = tables.inputs.study.settings.encodings
-    style.legend(figure, [style.line_handle(name, style.colour(name), style.line(name)) for name in encodings])
-    data = pd.concat(summary, ignore_index=True)
-    return figure, data[[*GROUP, "encoding", *(c for c in data.columns if c not in {*GROUP, "encoding"})]]
+    for panel in axes[-4:]:
+        panel.set_xlabel("epoch")
+    for panel in axes[::4]:
+        panel.set_ylabel("% of none's best")
+    style.legend(figure, style.family_handles(["none", *shown]))
+    return figure, _numbers(tables, bands)
+
+
+def _bands(tables: Tables, curves: list[tuple[str, "pd.Series[float]"]]) -> dict[str, pd.DataFrame]:
+    """Encoding -> its band, without the range of the seeds where the study shows no spread."""
+    names = dict.fromkeys(name for name, _ in curves)
+    found = {name: curve_band([curve for of, curve in curves if of == name]) for name in names}
+    if tables.inputs.spread:
+        return found
+    return {name: band.drop(columns=["low_points", "high_points"]) for name, band in found.items()}
+
+
+def _scale(bands: dict[str, pd.DataFrame]) -> float:
+    """The best mean of none in points; without none that of all encodings."""
+    means = [band["mean_points"].astype(float).max() for name, band in bands.items() if name == "none" and len(band)]
+    means = means or [band["mean_points"].astype(float).max() for band in bands.values() if len(band)]
+    return max(means, default=1.0) or 1.0
+
+
+def _draw_line(panel: Axes, encoding: str, band: pd.DataFrame | None, scale: float) -> None:
+    if band is None or band.empty:
+        return
+    look: dict[str, Any] = {"color": style.colour(encoding), "linewidth": 0.8 if encoding == "none" else 1.2}
+    mark = style.marker(encoding) if len(band) == 1 else ""
+    panel.plot(band["epoch"], 100 * band["mean_points"].astype(float) / scale, marker=mark, alpha=0.8, **look)
+
+
+def _numbers(tables: Tables, bands: dict[tuple[str, ...], dict[str, pd.DataFrame]]) -> pd.DataFrame:
+    rows = [
+        band.assign(**dict(zip(GROUP, key, strict=True)), encoding=name)
+        for key, own in bands.items()
+        for name, band in own.items()
+    ]
+    data = pd.concat(rows, ignore_index=True)
+    return data[[*GROUP, "encoding", *(c for c in data.columns if c not in {*GROUP, "encoding"})]]
 
 
 def _curves(tables: Tables) -> dict[tuple[str, ...], list[tuple[str, "pd.Series[float]"]]]:
@@ -84,14 +117,3 @@ def curve_band(curves: list["pd.Series[float]"]) -> pd.DataFrame:
     table = table[table.notna().sum(axis=1) >= len(read) / 2]
     values = [table.index, table.notna().sum(axis=1), table.mean(axis=1), table.min(axis=1), table.max(axis=1)]
     return pd.DataFrame(dict(zip(columns, (np.asarray(value) for value in values), strict=True)))
-
-
-def _draw_band(panel: Axes, encoding: str, band: pd.DataFrame, spread: bool) -> None:
-    colour = style.colour(encoding)
-    points_only = style.marker(encoding) if len(band) == 1 else ""
-    panel.plot(
-        band["epoch"], band["mean_points"], style.line(encoding), marker=points_only, color=colour, linewidth=1.4
-    )
-    if spread and len(band):
-        low, high = band["low_points"].astype(float), band["high_points"].astype(float)
-        panel.fill_between(band["epoch"].astype(float), low, high, color=colour, alpha=0.10, linewidth=0)

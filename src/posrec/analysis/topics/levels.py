@@ -25,19 +25,19 @@ SHORT_TITLES = {"full_ndcg10": "NDCG@10, full catalogue", "sampled_ndcg10": "NDC
 COLOURS = "cividis"
 Group = tuple[tuple[str, ...], pd.DataFrame]
 
+READING = (
+    "Means over seeds in points; the colour is the distance to the best encoding of the row in percent (bold: the "
+    "best). Baselines, and encodings that are alone in their row, have no colour. Hatched: more of the cell's runs "
+    "than report.margin.rate failed, collapsed or were still rising."
+)
+
 
 def caption(tables: Tables) -> str:
     """Whether the two metrics agree on the best encoding, and what the colours compare."""
     scored = [cells.dropna(subset=["full_ndcg10_mean"]) for _, cells in groups(tables)]
     several = [cells for cells in scored if len(cells) > 1]
     agree = sum(len({cells[f"{metric}_mean"].idxmax() for metric in TITLES}) == 1 for cells in several)
-    limit = 100 * tables.inputs.study.settings.report.margin.rate
-    return (
-        f"Full catalogue and sampled candidates agree on the best encoding in {agree} of {len(several)} rows. Means "
-        "over seeds in points; the colour is the distance to the best encoding of the row in percent (bold: the "
-        "best). Baselines, and encodings that are alone in their row, have no colour. Hatched: more than "
-        f"{limit:g} % of the cell's runs failed, collapsed or were still rising."
-    )
+    return f"Full catalogue and sampled candidates agree on the best encoding in {agree} of {len(several)} rows."
 
 
 def draw(tables: Tables) -> Drawn:

@@ -12,7 +12,7 @@ from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics.style import BAD, BAND, BAND_ALPHA
 
 NO_SPREAD = "The study sets report.stability: false, so no spread over seeds is shown."
-MOST_PANELS = 24
+WHOLE = slice(None)  # all parts of a figure
 MEASURES = {"mean": "mean NDCG@10, full (points)", "sd": "sd over seeds (points)"}
 BOUNDED = [f"full_ndcg10_{measure}{bound}" for measure in MEASURES for bound in ("", "_low", "_high")]
 Drawn = tuple[Figure, pd.DataFrame]  # a figure and the numbers behind it

@@ -7,30 +7,33 @@ from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP
 from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import BOUNDED, MEASURES, MOST_PANELS, Drawn, encoding_axis, plain_log_axis
+from posrec.analysis.topics.panels import BOUNDED, MEASURES, WHOLE, Drawn, encoding_axis, plain_log_axis
 
 SHADES = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+READING = (
+    "Mean (left) and standard deviation over seeds (right) with 95 % intervals; colour and marker: the protocol. A "
+    "protocol can raise all levels by itself (ties, choice of the epoch): compare encodings within a protocol, not "
+    "scores across."
+)
 
 
 def caption(tables: Tables) -> str:
     """How often the protocols agree on the best encoding, and what may not be compared."""
     best = tables["datasets"].dropna(subset=["best_encoding"]).groupby(["dataset", "settings"])["best_encoding"]
     agree = int((best.nunique() == 1).sum())
-    return (
-        f"The protocols agree on the encoding with the highest mean in {agree} of {best.ngroups} cases. Mean (left) "
-        "and standard deviation over seeds (right) with 95 % intervals; colour and marker: the protocol. A protocol "
-        "can raise all levels by itself (ties, choice of the epoch): compare encodings within a protocol, not "
-        "scores across."
-    )
+    return f"The protocols agree on the encoding with the highest mean in {agree} of {best.ngroups} cases."
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """The protocols side by side: mean and spread of every encoding, one row of panels per data set and settings."""
     cells = tables["cells"][tables["cells"]["kind"] == "encoding"]
     data = cells[[*GROUP, "encoding", "finished"]].assign(**{f"{n}_points": POINTS * cells[n] for n in BOUNDED})
     protocols = [protocol.name for protocol in tables.inputs.study.protocols]
     measures = [name for name in MEASURES if name == "mean" or tables.inputs.spread]
-    found = list(data.groupby(["dataset", "settings"], sort=False))[: MOST_PANELS // len(measures)]
+    found = list(data.groupby(["dataset", "settings"], sort=False))[part]
+    if not found:
+        return style.notice("The other panels are on the pages before."), data
     height = max(2.8, 1.3 + 0.4 * data["encoding"].nunique())
     figure, axes = style.panels(len(measures) * len(found), 4.8, height, columns=len(measures))
     panels = iter(axes)

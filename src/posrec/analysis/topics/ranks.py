@@ -12,6 +12,11 @@ from posrec.analysis.topics.panels import Drawn
 TITLES = {"level": "mean NDCG@10 (rank 1: highest)", "spread": "standard deviation over seeds (rank 1: smallest)"}
 NO_RANKS = "Mean ranks need two data sets with the same three or more encodings; this study has none."
 
+READING = (
+    "Further left is better. Encodings under one black bar cannot be distinguished (Nemenyi, 5 %); the grey bar is the "
+    "distance needed. Data sets count as independent; subsets of one are not."
+)
+
 
 def caption(tables: Tables) -> str:
     """Which encoding ranks best by level, and how to read a critical difference."""
@@ -21,8 +26,7 @@ def caption(tables: Tables) -> str:
     best = known.iloc[int(known["mean_rank"].astype(float).argmin())]
     return (
         f"Best mean rank by level: {best['encoding']} ({best['mean_rank']:.2f} over {best['datasets']} data sets, "
-        f"Friedman p = {best['p']:.3g}). Further left is better. Encodings under one black bar cannot be distinguished "
-        "(Nemenyi, 5 %); the grey bar is the distance needed. Data sets count as independent; subsets of one are not."
+        f"Friedman p = {best['p']:.3g})."
     )
 
 

@@ -7,23 +7,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from posrec.analysis import registry
+from posrec.analysis.registry import MOST_PANELS
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import BOUNDED, MEASURES, MOST_PANELS, Drawn, panel_title, plain_log_axis
+from posrec.analysis.topics.panels import BOUNDED, MEASURES, Drawn, panel_title, plain_log_axis
 from posrec.study.variation import format_setting, settings_label, settings_of, varied_settings
+
+READING = (
+    "Left: means over seeds with 95 % intervals (Student's t); right: standard deviations with theirs, where one is "
+    "valid, on a logarithmic axis. Values are evenly spaced; lines are shifted sideways so that intervals remain "
+    "visible. Panels beyond twelve are in the numbers alone."
+)
 
 
 def caption(tables: Tables) -> str:
     """How often the best encoding depends on the setting, and how to read the lines."""
     several = _panels(numbers(tables))
     changes = sum(_best_by_value(rows) > 1 for _, rows in several)
-    return (
-        f"The encoding with the highest mean changes with the setting in {changes} of {len(several)} cases. Left: "
-        "means over seeds with 95 % intervals (Student's t); right: standard deviations with theirs, where one is "
-        "valid, on a logarithmic axis. Values are evenly spaced; lines are shifted sideways so that intervals "
-        f"remain visible. Panels beyond {MOST_PANELS} are in the numbers alone."
-    )
+    return f"The encoding with the highest mean changes with the setting in {changes} of {len(several)} cases."
 
 
 def _best_by_value(rows: pd.DataFrame) -> int:

@@ -12,6 +12,7 @@ from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style, wording
 from posrec.analysis.topics.panels import (
     NO_SPREAD,
+    WHOLE,
     Drawn,
     draw_band,
     encoding_axis,
@@ -21,22 +22,23 @@ from posrec.analysis.topics.panels import (
     plain_log_axis,
 )
 
+READING = (
+    "The band is the margin around none's: ratios within it don't matter. The dot is the sample standard deviation "
+    "over seeds, the bar its 95 % interval: exact for normal scores; where some seeds collapse a bootstrap one (BCa) "
+    "from 20 seeds on, and none below. Hollow: some runs failed, collapsed or were still rising, so the spread alone "
+    "says little. The axis is logarithmic: further left is steadier."
+)
+
 
 def caption(tables: Tables) -> str:
     """How many spreads differ, and what the marks are."""
     if not tables.inputs.spread:
         return NO_SPREAD
     found = wording.counted_words(tables["comparisons"]["spread"], "comparisons of two spreads")
-    return (
-        f"{found} The band is the margin around none's: ratios within it don't matter. The dot is the sample standard "
-        "deviation over seeds, the bar its 95 % interval: exact for normal scores; where some seeds collapse a "
-        "bootstrap one (BCa) from 20 seeds on, and none below. Hollow: some runs failed, collapsed or were still "
-        "rising, so the spread alone says little. The axis is logarithmic: further left is steadier. "
-        f"{seeds_note(len(tables.inputs.study.settings.scoring_seeds))}"
-    )
+    return f"{found} {seeds_note(len(tables.inputs.study.settings.scoring_seeds))}"
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Standard deviation with its exact interval by encoding, one panel per data set, on a logarithmic axis."""
     columns = ["full_ndcg10_sd", "full_ndcg10_sd_low", "full_ndcg10_sd_high"]
     cells = tables["cells"][tables["cells"]["kind"] == "encoding"]
@@ -45,7 +47,7 @@ def draw(tables: Tables) -> Drawn:
     data = data.rename(columns={name: f"{name}_points" for name in columns})
     if not tables.inputs.spread:
         return style.notice(NO_SPREAD), data
-    found = groups(tables)
+    found = groups(tables)[part]
     figure, axes = style.panels(len(found), 5.0, panel_height(tables) - 0.2)
     for panel, (key, group) in zip(axes, found, strict=True):
         draw_band(panel, _band(tables, group))

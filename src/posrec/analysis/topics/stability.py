@@ -15,6 +15,7 @@ from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics import style, wording
 from posrec.analysis.topics.panels import (
     NO_SPREAD,
+    WHOLE,
     Drawn,
     baseline_values,
     draw_band,
@@ -25,24 +26,28 @@ from posrec.analysis.topics.panels import (
     panel_title,
 )
 
+READING = (
+    "Each point is a seed, at the same height within every row; the tick is the mean with its 95 % interval (Student's "
+    "t). Where intervals are wide compared with the distance of two ticks, their order is open. The band is the margin "
+    "around the mean of none: differences within it don't matter. Hollow points were still rising when training ended, "
+    "red crosses collapsed to chance, failed runs are counted below the name. Grey lines are baselines near the "
+    "scores; their values are above the panel."
+)
+
 
 def caption(tables: Tables) -> str:
     """Which encoding has the highest mean, and what the marks are."""
-    best = f"Highest mean: {wording.counted(tables['datasets']['best_encoding'])}."
+    names, rows, of = wording.equal_sets(tables)
+    among = f", in the {rows} of {of} cases with the same encodings" if rows < of else ""
+    best = f"Highest mean: {wording.counted(names)}{among}."
     if not tables.inputs.spread:
-        return f"{best} The tick is the mean over seeds; grey lines are baselines near it. {NO_SPREAD}"
-    return (
-        f"{best} Each point is a seed, at the same height within every row; the tick is the mean with its 95 % "
-        "interval (Student's t). Where intervals are wide compared with the distance of two ticks, their order is "
-        "open. The band is the margin around the mean of none: differences within it don't matter. Hollow points were "
-        "still rising when training ended, red crosses collapsed to chance, failed runs are counted below the name. "
-        "Grey lines are baselines near the scores; their values are above the panel."
-    )
+        return f"{best} {NO_SPREAD}"
+    return best
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Seeds as points with mean and interval by encoding, one panel per data set; the baselines are lines."""
-    found = groups(tables)
+    found = groups(tables)[part]
     figure, axes = style.panels(len(found), 5.0, panel_height(tables))
     for panel, (key, cells) in zip(axes, found, strict=True):
         runs = _runs(tables, key)

@@ -51,7 +51,7 @@ DPI = 150
 MANY_PANELS = 12
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "posrec",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "axes.titlelocation": "left",
     "axes.edgecolor": "#4D4D4D",
@@ -91,17 +91,21 @@ def marker(encoding: str) -> str:
     return ENCODING_MARKERS[rank_in_family(encoding) % len(ENCODING_MARKERS)]
 
 
-def panels(n: int, width: float, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
+def panels(
+    n: int, width: float, height: float, columns: int | None = None, share: bool | str = False
+) -> tuple[Figure, list[Axes]]:
     """A figure of n panels of that size (inches) in rows of `columns`; space left in the last row stays empty.
 
-    Without `columns` there are two columns, or three narrower ones for many panels.
+    Without `columns` there are two columns, or three narrower ones for many panels. share: one scale for all panels, of
+    both axes or of "x" alone.
     """
     if columns is None:
-        columns, width = (2, width) if n <= MANY_PANELS else (3, 0.8 * width)
+        columns, width = (2, width) if n < MANY_PANELS else (3, 0.8 * width)
     columns = min(columns, n)
     rows = -(-n // columns)
     figure = Figure(figsize=(max(6.5, width * columns), height * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    scales: dict[str, Any] = {"sharex": bool(share), "sharey": share is True}
+    axes = figure.subplots(rows, columns, squeeze=False, **scales).ravel().tolist()
     for spare in axes[n:]:
         spare.remove()
     return figure, axes[:n]
@@ -185,3 +189,4 @@ def save_images(figure: Figure, stem: Path) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata, dpi=DPI, facecolor="white")
         write_bytes(stem.with_suffix(f".{kind}"), buffer.getvalue())
+        figure.set_layout_engine("none")  # both have the same places, and finding them takes longest

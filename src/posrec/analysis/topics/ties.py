@@ -5,22 +5,25 @@ from collections.abc import Iterator
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import GROUP
 from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import MOST_PANELS, Drawn, encoding_axis, panel_title
+from posrec.analysis.topics.panels import WHOLE, Drawn, encoding_axis, panel_title
+
+READING = (
+    "Each point is a seed: filled on the full catalogue, hollow among the sampled candidates. Ties are broken at "
+    "random by expectation. More than a few percent means that scores saturate or that a run collapsed; an evaluation "
+    "that lets the right item win ties would overrate such a model."
+)
 
 
 def caption(tables: Tables) -> str:
     """The largest shares, and what a tie share warns of."""
     runs = tables["runs"].query("role == 'scoring' and status == 'finished'")
     full, sampled = (100 * runs[f"{kind}_tie_share"].astype(float).max() for kind in ("full", "sampled"))
-    largest = f"Largest share: {full:.2g} % (full catalogue), {sampled:.2g} % (sampled). " if len(runs) else ""
-    return (
-        f"{largest}Each point is a seed: filled on the full catalogue, hollow among the sampled candidates. Ties are "
-        "broken at random by expectation. More than a few percent means that scores saturate or that a run collapsed; "
-        "an evaluation that lets the right item win ties would overrate such a model."
-    )
+    if runs.empty:
+        return "No run finished, so no score ties."
+    return f"Largest share of tied users: {full:.2g} % (full catalogue), {sampled:.2g} % (sampled)."
 
 
-def draw(tables: Tables) -> Drawn:
+def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     """Share of test users whose item ties with others, one point per seed: full catalogue and sampled candidates."""
     runs = tables["runs"][(tables["runs"]["role"] == "scoring") & (tables["runs"]["status"] == "finished")]
     columns = {"full_tie_share": "full catalogue", "sampled_tie_share": "sampled candidates"}
@@ -30,7 +33,9 @@ def draw(tables: Tables) -> Drawn:
     largest = 100 * float(data[list(columns)].to_numpy(float).max())
     if largest == 0:
         return style.notice(f"In none of {len(data)} runs does any test user's item tie with another."), data
-    found = list(data.groupby(GROUP, sort=False))[: MOST_PANELS // 2]
+    found = list(data.groupby(GROUP, sort=False))[part]
+    if not found:
+        return style.notice("No run finished here."), data
     encodings = [str(name) for name in dict.fromkeys(data["encoding"])]
     figure, axes = style.panels(len(found), 5.0, max(2.8, 1.3 + 0.29 * len(encodings)))
     for panel, (key, rows) in zip(axes, found, strict=True):

@@ -1,5 +1,7 @@
 """Sentences that captions and the report share: seeds, protocols, candidates, simulated data, takeaways."""
 
+from collections import Counter
+
 import pandas as pd
 
 from posrec.analysis import registry
@@ -7,7 +9,7 @@ from posrec.analysis.registry import Figure
 from posrec.analysis.stats import sequential
 from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.load import Inputs
+from posrec.analysis.tables.load import GROUP, Inputs
 from posrec.analysis.tables.reading import listing
 from posrec.study.study import Study, numerics_note, padded_note
 
@@ -77,9 +79,21 @@ def design(tables: Tables) -> str:
 
 
 def caption(figure: Figure, tables: Tables) -> str:
-    """A figure's caption: its own text, then seeds and protocols, unless it is about the data alone."""
+    """A figure's caption where it stands alone: its takeaway, what its marks are, then seeds and protocols."""
     rests_on = simulated_note(tables.inputs) if figure.section == "data" else design(tables)
-    return f"{registry.module_of(figure).caption(tables)} {rests_on}".rstrip()
+    return " ".join(filter(None, (takeaway(figure, tables), reading(figure), rests_on)))
+
+
+def takeaway(figure: Figure, tables: Tables) -> str:
+    """The one sentence, computed from the tables, that a figure shows."""
+    said: str = registry.module_of(figure).caption(tables)
+    return said.rstrip()
+
+
+def reading(figure: Figure) -> str:
+    """What a figure's marks are; empty where they need no words."""
+    text: str = getattr(registry.module_of(figure), "READING", "")
+    return text
 
 
 def counted(names: "pd.Series[str]") -> str:
@@ -93,6 +107,30 @@ def counted(names: "pd.Series[str]") -> str:
         return found[0]
     ordered = sorted(dict.fromkeys(found), key=lambda name: -found.count(name))
     return listing([f"{name} ({found.count(name)} of {len(found)})" for name in ordered])
+
+
+def named_count(n: int, what: str) -> str:
+    """A number of things.
+
+    >>> named_count(1, "seed"), named_count(5, "seed")
+    ('1 seed', '5 seeds')
+    """
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def equal_sets(tables: Tables) -> tuple["pd.Series[str]", int, int]:
+    """Best encodings of the cases (data set, protocol, settings) that have the same encodings, for tallies.
+
+    A count over cases with different encodings would favour those that are in more of them, so only the most frequent
+    set counts, the larger of two equally frequent ones. Returns the names, how many cases that is, and of how many.
+    """
+    cells = tables["cells"][tables["cells"]["kind"] == "encoding"]
+    sets = {key: frozenset(own["encoding"]) for key, own in cells.groupby(GROUP, sort=False)}
+    number = Counter(sets.values())
+    frequent = max(number, key=lambda one: (number[one], len(one)))
+    best = tables["datasets"].set_index(GROUP)["best_encoding"]
+    kept = [key for key, own in sets.items() if own == frequent]
+    return best[best.index.isin(kept)], len(kept), len(sets)
 
 
 def counted_words(words: "pd.Series[str]", what: str) -> str:
