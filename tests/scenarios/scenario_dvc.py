@@ -77,7 +77,7 @@ def test_an_older_revision_without_dvc_checkout_trains_nothing_either(history: P
 
 def test_metrics_and_plots_are_compared_between_revisions(history: Project) -> None:
     changed = json.loads(history.run("dvc", "metrics", "diff", "--json", "HEAD~1").stdout)
-    assert "results/studies/default/tables/metrics.json" in changed
+    assert "metrics/default/metrics.json" in changed
     history.run("dvc", "plots", "show", "--out", "shown")
     assert "learning_curves_csv" in (history.folder / "shown/index.html").read_text()
     history.run("dvc", "plots", "diff", "--out", "compared", "HEAD~1")

@@ -77,3 +77,17 @@ def test_a_renamed_study_never_gets_the_old_folders_results(clone: Project) -> N
     assert {json.loads(path.read_text())["settings"]["training"]["learning_rate"] for path in runs} == {0.01}
     lock = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]["train"]
     assert [out["path"] for out in lock["outs"]] == ["results/studies/renamed/runs"]
+
+
+def test_metrics_and_plots_are_shown_in_a_clone_without_a_remote(clone: Project) -> None:
+    shown = clone.run("dvc", "metrics", "show", "--md").stdout
+    assert "toy.rope sound.mean" in shown
+    plots = clone.run("dvc", "plots", "show", "--out", "plots").stdout
+    page = (clone.folder / "plots" / "index.html").read_text()
+    assert "index.html" in plots
+    assert "Ahead of none" in page
+    kept = clone.folder / "metrics/default/metrics.json"
+    content = json.loads(kept.read_text())
+    content["toy"]["rope sound"]["mean"] += 0.25
+    kept.write_text(json.dumps(content))
+    assert "0.25" in clone.run("dvc", "metrics", "diff", "--md").stdout

@@ -45,11 +45,11 @@ def stages_of(study: Study, path: str) -> str:
     for stage in content["stages"].values():
         stage["wdir"] = UP
         stage["cmd"] = [_command(command, path) for command in stage["cmd"]]
-        stage["params"] = [{path: None}]  # all keys: a study file may leave some out
+        if "params" in stage:
+            stage["params"] = [{path: None}]  # all keys: a study file may leave some out
     content["stages"]["data"]["deps"] += _tables(study)
-    for stage in content["stages"].values():
+    for stage in filter(lambda stage: "params" in stage, content["stages"].values()):
         stage["deps"] += _own_encodings(study)
-    content["metrics"] = [f"{UP}/{name}" for name in content["metrics"]]
     content["plots"] = [{f"{UP}/{name}": how for name, how in plot.items()} for plot in content["plots"]]
     text: str = yaml.safe_dump(content, sort_keys=False, width=120)
     return text
@@ -70,7 +70,9 @@ def _own_encodings(study: Study) -> list[str]:
 
 
 def _command(command: str, path: str) -> str:
-    """A command of the default study for another study file."""
+    """A command of the default study for another study file; copies are the same, but for the study's name."""
+    if not command.startswith(("snakemake ", "posrec ")):
+        return command
     words = [word for word in shlex.split(command) if word != "params.yaml"]
     study = ["--configfile", path] if words[0] == "snakemake" else [path]
     return shlex.join([*words[:2], *study, *words[2:]])
