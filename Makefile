@@ -7,11 +7,11 @@
 #   make scenarios   run every scenario of caching and faults (more than an hour) and write docs/measured/scenarios.md;
 #                    ONLY=slurm runs those whose name contains "slurm" and replaces their rows
 #   make bench       run the measurements behind docs/measured (benchmarks/)
-#   make docs        rewrite the generated parts of docs/reference
+#   make docs        rewrite the generated parts of docs/reference and build the site, with search, into site/
 #   make same-bytes  BASE=COMMIT: compare data and runs of this checkout with those of a commit;
 #                    STUDIES="protocols engines" compares only these
 #   make pull        fetch the results of the default study from the DVC remote
-#   make lock        compile envs/requirements.in into envs/requirements.lock
+#   make lock        compile envs/requirements.in and envs/docs.in into their locks
 #   make wheelhouse  download every wheel of the lock, and torch, into wheelhouse/ for a machine without internet;
 #                    make setup WHEELHOUSE=wheelhouse installs from that folder
 # PYTHON=python3.12 selects the interpreter (3.11 to 3.13). TORCH_INDEX selects torch's package index; the CPU build, a
@@ -38,14 +38,15 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 all: setup
-	$(RUN) posrec unlock $(STUDY)
-	$(RUN) snakemake --cores all all $(if $(STUDY),--configfile $(STUDY))
-	@echo "The report is results/studies/$$(sed -n 's/^study: *//p' $(or $(STUDY),params.yaml))/report.html"
+	@$(RUN) posrec unlock $(STUDY)
+	@$(RUN) posrec run $(STUDY)
 
 setup: $(INSTALLED)
 
 $(INSTALLED): envs/requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "posrec needs Python 3.11 to 3.13: make setup PYTHON=python3.12")'
+	@echo "Installing $$(grep -c '^[a-z0-9].*==' envs/requirements.lock) packages and torch $(TORCH) into .venv: 2 to 5 minutes with a fast connection;"
+	@echo "torch is 0.2 GB for the CPU (TORCH_INDEX=https://download.pytorch.org/whl/cpu), else about 3 GB. Done once."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(FROM) --require-hashes -r envs/requirements.lock
 	$(BIN)/pip install --quiet $(or $(FROM),$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))) torch==$(TORCH)
@@ -66,6 +67,9 @@ bench: setup
 
 docs: setup
 	$(RUN) python -m docs.write
+	test -x $(BIN)/mkdocs || $(BIN)/pip install --quiet $(FROM) --require-hashes --no-deps -r envs/docs.lock
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict
+	if test -f results/studies/default/report.html; then cp results/studies/default/report.html site/report.html; fi
 
 same-bytes: setup
 	$(RUN) python tests/same_bytes.py $(or $(BASE),$(error give the commit: make same-bytes BASE=COMMIT)) $(if $(STUDIES),--study $(STUDIES))
@@ -83,6 +87,7 @@ pull: setup
 
 lock: setup
 	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.lock
+	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/docs.in -o envs/docs.lock --constraint envs/requirements.lock
 
 # For this machine's Python and platform. Packages without a wheel are built at installation, with `wheel`.
 # Torch's own dependencies have the versions of the lock.

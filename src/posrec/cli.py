@@ -1,13 +1,16 @@
 """The command line: one verb for each step of the workflow, so that every rule can be run by hand."""
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from posrec import __version__
 from posrec.errors import PosrecError
@@ -16,15 +19,43 @@ Verb = Callable[..., argparse.ArgumentParser]  # (name, help, *examples) -> pars
 DEFAULT = "params.yaml"
 ANYWHERE = ("doctor", "unlock", "recommend")  # verbs that write no result of a study: they run in any checkout
 EXAMPLES = """examples:
+  posrec run                                   the whole workflow of the study in params.yaml
   posrec plan                                  what the study in params.yaml trains, and what it costs
   posrec train --batch beauty_twin-1           train one batch of it
   posrec report studies/beauty.yaml            write the report of another study
   posrec VERB --help                           the options and examples of a verb"""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say what to type: the nearest verb or option, and where its help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error in the form of all others and exit with 2."""
+        known = [text for action in self._actions for text in (*action.option_strings, *_words(action))]
+        unknown = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        word = next(filter(None, unknown.groups()), "") if unknown else ""
+        meant = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.5)
+        hint = f"; did you mean '{meant[0]}'?" if meant else ""
+        print(f"posrec: {message}{hint}; see `{self.prog} --help`", file=sys.stderr)
+        sys.exit(2)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse does, but an argument that no verb knows is reported by the verb, which knows its options."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            verbs = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+            verbs.choices[found.verb].error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found
+
+
+def _words(action: argparse.Action) -> list[str]:
+    """The words that an argument may be, such as the verbs."""
+    return [str(choice) for choice in action.choices or ()]
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all verbs; what a verb does is loaded when it runs."""
-    main_parser = argparse.ArgumentParser(
+    main_parser = Parser(
         "posrec",
         description=__doc__.splitlines()[0] if __doc__ else None,
         epilog=EXAMPLES,
@@ -45,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     _add_data_verbs(verb)
     _add_result_verbs(verb)
     _add_serving_verbs(verb)
+    _add_export_verb(verb)
     _add_upkeep_verbs(verb)
     return main_parser
 
@@ -173,7 +205,22 @@ def _positive(text: str) -> int:
     return number
 
 
+def _add_export_verb(verb: Verb) -> None:
+    text = "write the runs for other tools: one CSV, TensorBoard's event files or MLflow's store"
+    export = verb("export-runs", text, "--csv runs.csv", "studies/beauty.yaml --tensorboard board --mlflow tracked")
+    _add_study(export)
+    export.add_argument("--csv", type=Path, metavar="FILE", help="one row per run")
+    export.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="event files (pip install 'posrec[tensorboard]')"
+    )
+    export.add_argument("--mlflow", type=Path, metavar="DIR", help="a SQLite store (pip install 'posrec[mlflow]')")
+
+
 def _add_upkeep_verbs(verb: Verb) -> None:
+    text = "run the whole workflow with a line of progress; Snakemake's own output goes to logs/"
+    whole = verb("run", text, "", "studies/beauty.yaml", "studies/beauty.yaml -- --cores 4 --rerun-incomplete")
+    _add_study(whole)
+    whole.set_defaults(options=[])
     text = "show what a study trains, what is already there, and what the rest costs"
     planned = verb("plan", text, "", "studies/beauty.yaml --budget 2h", "--no-calibration")
     _add_study(planned)
@@ -233,14 +280,29 @@ def _end_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
+def _parted(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words before `--` and, for `posrec run`, those after it, which are Snakemake's.
+
+    >>> _parted(["run", "a.yaml", "--", "--cores", "4"])
+    (['run', 'a.yaml'], ['--cores', '4'])
+    """
+    if words[:1] != ["run"] or "--" not in words:
+        return words, []
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; errors that a user can act on are printed without a traceback."""
-    parsed = parser().parse_args(arguments)
+    words, options = _parted(list(sys.argv[1:] if arguments is None else arguments))
+    parsed = parser().parse_args(words)
+    if options:
+        parsed.options = options
     _end_on_sigterm()
     try:
         if parsed.verb not in ANYWHERE:
             importlib.import_module("posrec.plan.checkout").check()
-        status: int | None = importlib.import_module(f"posrec.commands.{parsed.verb}").run(parsed)
+        status: int | None = importlib.import_module(f"posrec.commands.{parsed.verb.replace('-', '_')}").run(parsed)
         sys.stdout.flush()
     except PosrecError as error:
         print(f"posrec: {error}", file=sys.stderr)
@@ -251,6 +313,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `posrec plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports the pipe at its exit
         return 128 + signal.SIGPIPE
+    except OSError as error:  # a file that can't be read or written, a full disk
+        if error.filename is None:
+            raise
+        print(f"posrec: {error.filename}: {error.strerror}; check that it exists and is yours", file=sys.stderr)
+        return 2
     return status or 0
 
 

@@ -90,7 +90,9 @@ def read_json(path: str | Path) -> Any:
     """Read JSON. Raises DataError naming the file."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: not a readable JSON file ({error.strerror})") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: not a readable JSON file ({error})") from None
 
 
@@ -186,7 +188,8 @@ def read_npz(path: str | Path, mapped: Collection[str] = ()) -> dict[str, np.nda
             names = [name for name in archive.files if name in mapped]
         return kept | {name: _map_member(path, f"{name}.npy") for name in names}
     except Exception as error:
-        raise DataError(f"{path}: not a readable npz of plain arrays ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: not a readable npz of plain arrays ({reason})") from None
 
 
 def write_checked_npz(path: Path, arrays: Mapping[str, np.ndarray], identity: Mapping[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_numbers_are_read_however_yaml_writes_them(tmp_path: Path, written: str)
         ({"encodings": ["rop"]}, "my.yaml: encodings: 'rop' does not exist; did you mean 'rope'?"),
         (
             {"encodings": ["none", False]},
-            "encodings.1: Input should be a valid string (given: false): YAML does not read",
+            "encodings[2]: Input should be a valid string (given: false): YAML does not read",
         ),
         ({"encodings": [False]}, 'quote it, as in "no" or "off"'),
         ({"encodings": [None]}, 'quote it, as in "null"'),

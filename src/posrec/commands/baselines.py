@@ -2,10 +2,10 @@
 
 import argparse
 
-from posrec.commands import study_and_dataset
+from posrec.commands import study_and_prepared
 from posrec.model.evaluate import baselines
 
 
 def run(arguments: argparse.Namespace) -> None:
     """The verb."""
-    baselines.score_baselines(*study_and_dataset(arguments))
+    baselines.score_baselines(*study_and_prepared(arguments))

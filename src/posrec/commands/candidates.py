@@ -2,10 +2,10 @@
 
 import argparse
 
-from posrec.commands import study_and_dataset
+from posrec.commands import study_and_prepared
 from posrec.data.prepare import candidates
 
 
 def run(arguments: argparse.Namespace) -> None:
     """The verb."""
-    candidates.draw_candidates(*study_and_dataset(arguments))
+    candidates.draw_candidates(*study_and_prepared(arguments))

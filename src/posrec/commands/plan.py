@@ -38,6 +38,8 @@ UNITS = {"m": 60, "h": 3600, "d": 86_400}
 def run(arguments: argparse.Namespace) -> None:
     """The verb."""
     loaded = load(arguments.study)
+    if arguments.budget:
+        seconds_of(arguments.budget)  # before minutes of measuring
     if arguments.no_calibration:
         speed, source = work.SPEED, "at the speed of a typical machine of 2024, not of this one"
     else:

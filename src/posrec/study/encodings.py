@@ -138,6 +138,15 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return nearest(base, [EXAMPLES.get(kind, kind) for kind in known])
 
 
+def synonym(name: str, known: Iterable[str]) -> str:
+    """A hint at the one of `known` that a name means in other papers and libraries, or that is most similar.
+
+    >>> synonym("Rotary", ["none", "rope"]), synonym("ropes", ["none", "rope"])
+    ("; did you mean 'rope'?", "; did you mean 'rope'?")
+    """
+    return _meant(name, known)
+
+
 def family_of(name: str) -> str:
     """The family of an encoding: how the position reaches the model."""
     return find(name).kind.family

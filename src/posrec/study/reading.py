@@ -33,15 +33,19 @@ def read_yaml(path: str | Path) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror}){_beside(Path(path))}") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: cannot be read (byte {error.start + 1} is not UTF-8); save it as UTF-8") from None
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         twice = sorted(_duplicates(node)) if node else []
         misread = sorted(_misread(node)) if node else []
         content = loader.construct_document(node) if node and not twice and not misread else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date or number
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: {_where_of(error)}") from None
+    except (ValueError, RecursionError) as error:  # ValueError: an impossible date or number
         raise StudyError(f"{path}: not valid YAML: {error}") from None
     if twice:
         lines = [
@@ -51,6 +55,25 @@ def read_yaml(path: str | Path) -> Any:
     if misread:
         raise StudyError("\n".join(f"{path}: line {line}: {reason}" for line, reason in misread))
     return content
+
+
+def _beside(path: Path) -> str:
+    """A hint at the file that was meant: the most similar one beside it, or where study files are."""
+    if path.is_dir():
+        return "; give a file in it"
+    try:
+        beside = sorted(str(other) for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml", ".json"))
+    except OSError:
+        return f"; there is no folder {path.parent}: study files are params.yaml and those in studies/"
+    return nearest(str(path), beside) or "; study files are params.yaml and those in studies/"
+
+
+def _where_of(error: yaml.YAMLError) -> str:
+    """Line, column and problem of what is not YAML, counted from 1."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error).splitlines()[0]
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    hint = "; indent with spaces" if "'\\t'" in problem else ""
+    return f"{place}not valid YAML: {problem}{hint}; see params.yaml for an example"
 
 
 def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
@@ -131,7 +154,7 @@ def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix
 
 def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
     location = [part for part in issue["loc"] if not str(part).startswith("[")]  # keys of mappings, forms of a value
-    key = ".".join(str(part) for part in ([prefix] if prefix else []) + location)
+    key = _key(([prefix] if prefix else []) + location)
     if issue["type"] == "extra_forbidden":
         allowed = _keys_at(model, location[:-1])
         return f"{key}: unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
@@ -143,7 +166,17 @@ def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
     if issue["type"] == "literal_error":
         hint = nearest(str(issue["input"]), issue["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
     what = issue["msg"].removeprefix("Value error, ")
-    return f"{key}: {what}{given}{hint}" + (f"; {key.split('.')[-1]} = {help_text}" if help_text else "")
+    return f"{key}: {what}{given}{hint}" + (f"; {location[-1]} = {help_text}" if help_text else "")
+
+
+def _key(location: list[Any]) -> str:
+    """A place in the file as people write it, list items counted from 1.
+
+    >>> _key(["datasets", "toy", "k_core"]), _key(["seeds", 0])
+    ('datasets.toy.k_core', 'seeds[1]')
+    """
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
 
 
 def _quoted(value: Any) -> str:

@@ -16,7 +16,11 @@ from posrec.model.runs.run import Run
 from posrec.model.threads import one_thread
 from posrec.plan import environment, work
 from posrec.plan.run import planned_runs
+from posrec.study.encodings import synonym
+from posrec.study.reading import nearest
 from posrec.study.study import Cell, Study, numerics_note, padded_note
+
+MOST_NAMED = 12  # names that an error lists
 
 
 def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
@@ -25,14 +29,26 @@ def select_cells(study: Study, arguments: argparse.Namespace) -> list[Cell]:
     if arguments.batch:
         of_job = {job.name: job.cells for job in work.batches(study)}
         if arguments.batch not in of_job:
-            raise StudyError(f"--batch {arguments.batch}: the study has {', '.join(of_job)}")
+            raise StudyError(f"--batch {arguments.batch}: {missing('batch', arguments.batch, list(of_job))}")
         cells = of_job[arguments.batch]
     wanted = {"dataset": arguments.dataset, "encoding": arguments.encoding}
+    for key, value in wanted.items():
+        named = list(dict.fromkeys(getattr(cell, key) for cell in study.cells))
+        if value is not None and value not in named:
+            raise StudyError(f"--{key} {value}: {missing(key, value, named)}")
     cells = [c for c in cells if all(value in (None, getattr(c, key)) for key, value in wanted.items())]
     if not cells:
-        raise StudyError(f"no cell of the study matches {wanted}; see `posrec plan`")
+        given = " ".join(f"--{key} {value}" for key, value in (("batch", arguments.batch), *wanted.items()) if value)
+        raise StudyError(f"{given}: no run of the study matches all of them; leave one out, or see `posrec plan`")
     _check_seeds(cells, arguments.seed or [])
     return list(cells)
+
+
+def missing(what: str, name: str, known: list[str]) -> str:
+    """That the study has no such batch, data set or encoding, what it has, and the one that was meant."""
+    meant = synonym(name, known) if what == "encoding" else nearest(name, known)
+    shown = ", ".join(known[:MOST_NAMED]) + (f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else "")
+    return f"the study has no such {what}{meant}; it has: {shown}"
 
 
 def _check_seeds(cells: Sequence[Cell], seeds: Sequence[int]) -> None:
