@@ -161,7 +161,7 @@ def main() -> None:
     write_text(FOLDER / "README.md", page(table))
     write_text(DESCRIPTION, description(DESCRIPTION.read_text(encoding="utf-8"), table))
     with style.house_style():
-        style.save(switches.forest(table), FOLDER / "switches", table)
+        style.save(switches.switch_map(table), FOLDER / "switches", table)
 
 
 if __name__ == "__main__":

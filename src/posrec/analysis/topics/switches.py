@@ -1,37 +1,37 @@
 """Which switches of the released code move what: effects on level and spread by switch and cell."""
 
+import math
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.image import AxesImage
 
 from posrec.analysis.stats.spreads import FEWEST
 from posrec.analysis.stats.stability import ALPHA
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.load import PRIMARY
 from posrec.analysis.tables.reading import Row, Shown, listing, text
-from posrec.analysis.topics import style
-from posrec.analysis.topics.panels import NO_SPREAD, Drawn, encoding_axis, plain_log_axis
+from posrec.analysis.topics.panels import NO_SPREAD, Drawn
 from posrec.analysis.topics.style import notice
 from posrec.analysis.topics.wording import counted_words
 
-# Title, metric, column of the dot, its word
+# Title, metric, column of the text, its word, how the text is written
 PANELS = (
-    ("Hit@10, sampled: effect (points)", "sampled_hit10", "effect_points", "effect"),
-    ("NDCG@10, full: effect (points)", PRIMARY, "effect_points", "effect"),
-    ("Hit@10, sampled: ratio of spreads", "sampled_hit10", "spread_ratio", "spread"),
+    ("Hit@10, sampled: effect (points)", "sampled_hit10", "effect_points", "effect", "+.1f"),
+    ("NDCG@10, full: effect (points)", PRIMARY, "effect_points", "effect", "+.2f"),
+    ("Hit@10, sampled: ratio of spreads", "sampled_hit10", "spread_ratio", "spread", ".1f"),
 )
 DECIDED = ("raises", "lowers", "steadier", "less steady")
+# One scale of colours for all panels: released over sound, from half to double, of the mean or of the spread over seeds
+SCALE = {"1/2 and less": 1 / 2, "2/3": 2 / 3, "1": 1.0, "3/2": 3 / 2, "2 and more": 2.0}
 HEADER = (
     *("switch", "others", "data set", "cell", "seeds"),
     *("Hit@10 sampled (points)", "effect", "NDCG@10 full (points)", "effect", "ratio of spreads of Hit@10", "spread"),
     *("change of the lead, NDCG@10 (points)", "lead"),
 )
-READING = (
-    "Each dot is the released behaviour of one switch against the sound one in one cell (data set, encoding, "
-    "settings), with all others sound or all others released; its bar is an interval that holds for all effects on the "
-    "metric together. Filled: beyond the margin (report.margin). A hollow one may be chance, or too small to matter."
-)
+WHITE = 0.6  # of the scale's end: from here on the text is white
 
 
 def caption(tables: Tables) -> str:
@@ -39,60 +39,65 @@ def caption(tables: Tables) -> str:
     if not tables.inputs.spread:
         return NO_SPREAD
     table = tables["switches"]
-    levels, spreads = counted_words(table["effect"], "effects on a level"), counted_words(table["spread"], "ratios")
-    return f"{levels} {spreads}"
+    return (
+        f"{counted_words(table['effect'], 'effects on a level')} {counted_words(table['spread'], 'ratios of spreads')} "
+        "Each number is the released behaviour of one switch against the sound one, with all others sound or all "
+        "others released. Colour: released over sound, from half to double. Bold with a star: beyond the margin "
+        "(report.margin), by an interval that holds for all effects on the metric together; a number without a star "
+        "may be chance, or too small to matter."
+    )
 
 
 def draw(tables: Tables) -> Drawn:
-    """Effects of the switches with their intervals, with the others sound above and the others released below."""
+    """Heat maps of switch x cell, with the others sound above and the others released below."""
     data = tables["switches"]
-    return (notice(NO_SPREAD) if data.empty else forest(data)), data
+    return (notice(NO_SPREAD) if data.empty else switch_map(data)), data
 
 
-def forest(data: pd.DataFrame) -> Figure:
+def switch_map(data: pd.DataFrame) -> Figure:
     """The figure of a table of switches (`tables.switches.COLUMNS`), of one study or of several."""
     halves = [(name, data[data["others"] == name]) for name in dict.fromkeys(data["others"])]
-    names = list(dict.fromkeys(data["switch"]))
-    dots = max(_cells(half).nunique() for _, half in halves)
-    height = 1.0 + len(names) * max(0.3, 0.1 * dots)
-    figure, axes = style.panels(len(PANELS) * len(halves), 3.7, height, columns=len(PANELS))
-    for row, (others, half) in enumerate(halves):
-        for column, (title, metric, value, word) in enumerate(PANELS):
-            panel = axes[len(PANELS) * row + column]
-            _draw_effects(panel, half[half["metric"] == metric], names, value, word)
+    sizes = [(max(1, half["switch"].nunique()), _cells(half).nunique()) for _, half in halves]
+    width = 4.2 + 3 * 0.62 * max(columns for _, columns in sizes)
+    height = 1.6 * len(halves) + sum(0.27 * rows for rows, _ in sizes)
+    figure = Figure(figsize=(max(9.0, width), height), layout="constrained")
+    heights = {"height_ratios": [rows for rows, _ in sizes]}
+    axes = figure.subplots(len(halves), len(PANELS), squeeze=False, gridspec_kw=heights)
+    for row, (others, half) in zip(axes, halves, strict=True):
+        for panel, (title, metric, value, word, form) in zip(row, PANELS, strict=True):
+            image = _draw_effects(panel, half[half["metric"] == metric], value, word, form)
             panel.set_title(f"{title}\nall other switches {others}", fontsize=9)
-            if column:
-                panel.set_yticklabels([])
-    style.legend(figure, [*style.family_handles(list(dict.fromkeys(data["encoding"]))), *_handles()])
+        for panel in row[1:]:
+            panel.set_yticklabels([])
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
+    bar.set_ticks([math.log2(ratio) for ratio in SCALE.values()], labels=list(SCALE))
+    bar.set_label("released / sound: of the mean, and of the spread over seeds")
     return figure
-
-
-def _handles() -> list[Line2D]:
-    return [style.dot_handle("beyond the margin", filled=True), style.dot_handle("open or within it", filled=False)]
 
 
 def _cells(rows: pd.DataFrame) -> "pd.Series[str]":
     """Name of the cell of each row: data set, encoding and what else distinguishes it."""
-    return rows["dataset"] + rows["encoding"] + rows["settings"].fillna("")
+    settings = rows["settings"].fillna("").str.replace("head=carca", "").str.replace("head=", "")
+    return (rows["dataset"] + "\n" + rows["encoding"] + " " + settings).str.strip()
 
 
-def _draw_effects(panel: Axes, rows: pd.DataFrame, names: list[str], value: str, word: str) -> None:
-    """A row per switch; in it a dot with its interval per cell, in the order of the table."""
-    ratio = value == "spread_ratio"
-    low, high = ("spread_ratio_low", "spread_ratio_high") if ratio else ("effect_low_points", "effect_high_points")
-    if ratio and (rows[value] > 0).any():
-        panel.set_xscale("log")
-    panel.axvline(1.0 if ratio else 0.0, color=style.LIGHT, linewidth=0.8, zorder=1)
-    cells = list(dict.fromkeys(_cells(rows)))
-    for cell, (_, row) in zip(_cells(rows), rows.iterrows(), strict=True):
-        place = names.index(row["switch"]) + 0.7 * ((cells.index(cell) + 0.5) / len(cells) - 0.5)
-        colour = style.colour(str(row["encoding"]))
-        panel.plot([row[low], row[high]], [place, place], color=colour, linewidth=1.0)
-        fill = colour if row[word] in DECIDED else "white"
-        panel.plot([row[value]], [place], "o", color=colour, mfc=fill, ms=3.5)
-    encoding_axis(panel, names)
-    if ratio and (rows[value] > 0).any():
-        plain_log_axis(panel)
+def _draw_effects(panel: Axes, rows: pd.DataFrame, value: str, word: str, form: str) -> AxesImage:
+    sound = rows["sound_mean_points"]
+    ratio = rows["spread_ratio"] if value == "spread_ratio" else (sound + rows["effect_points"]) / sound
+    rows = rows.assign(cell=_cells(rows), shown=np.log2(ratio.astype(float).clip(1 / 2, 2)))
+    names, cells = list(dict.fromkeys(rows["switch"])), list(dict.fromkeys(rows["cell"]))
+    wide = rows.pivot(index="switch", columns="cell", values="shown").loc[names, cells].to_numpy(float)
+    image = panel.imshow(wide, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+    for _, row in rows[rows[value].notna()].iterrows():
+        star, weight = ("*", "bold") if row[word] in DECIDED else ("", "normal")
+        colour = "white" if abs(row["shown"]) > WHITE else "black"
+        where = cells.index(row["cell"]), names.index(row["switch"])
+        said = f"{row[value]:{form}}{star}"
+        panel.text(*where, said, ha="center", va="center", fontsize=7, color=colour, weight=weight)
+    panel.set_xticks(range(len(cells)), cells, fontsize=6.5, rotation=90)
+    panel.set_yticks(range(len(names)), names, fontsize=8)
+    panel.grid(visible=False)
+    return image
 
 
 def rows(table: pd.DataFrame) -> Shown:
