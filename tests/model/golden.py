@@ -60,6 +60,7 @@ VALUES: dict[str, dict[str, Any]] = {
 }
 WITH: dict[str, dict[str, Any]] = {
     "loss": {"negatives": 3, "candidate_context": "none"},
+    "block": {"residual": "sum"},
     "shared_negatives": {"loss": "shared_softmax", "head": "dot"},
     "dot_head": {"head": "dot"},
     "dot_head_test": {"head": "dot"},

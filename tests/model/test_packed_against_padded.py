@@ -32,6 +32,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"norm": "none", "norm_place": "after", "dimension": 8},
     {"norm": "rms", "norm_place": "after", "residual": "sum"},
     {"norm_place": "after"},
+    {"block": "sasrec", "residual": "sum"},
+    {"block": "ligr", "residual": "sum", "head": "dot"},
 ]
 RELEASED: list[tuple[str, dict[str, str], dict[str, Any]]] = [  # encoding, switches, settings
     ("learnt", {"causal": "released"}, {}),
@@ -59,6 +61,11 @@ CASES += [
     (encoding, "sound", {"residual": residual, "decoder_residual": residual, "blocks": 1})
     for encoding in ENCODINGS
     for residual in ("sum", "none")
+]
+CASES += [
+    (encoding, "sound", {"block": block, "residual": "sum", "head": "dot"})
+    for encoding in ENCODINGS
+    for block in ("sasrec", "ligr")
 ]
 CASES += [(encoding, {"name": "mixed", **switches}, s) for encoding, switches, s in RELEASED]
 IN_DECODER: list[tuple[str, dict[str, str], dict[str, Any]]] = [

@@ -21,6 +21,7 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {  # settings without a list of value
     "max_length": [{"max_length": 1}, {"max_length": 3}, {"max_length": 30}],
     "upper_bound": [{"upper_bound": 1e-4}, {"upper_bound": 0.5}, {"upper_bound": 3.0}, {"upper_bound": None}],
     "norm": [{"norm": "layer"}, {"norm": "rms"}, {"norm": "none", "residual": "sum"}],  # products would explode
+    "block": [{"block": "carca"}, *({"block": name, "residual": "sum"} for name in ("sasrec", "ligr"))],
     "position_scale": [{"position_scale": scale} for scale in ("unit", "items", 0.5)],
     "upper_bound_norm": [{"upper_bound": 0.5, "upper_bound_norm": p} for p in (1.0, 1.5, 3.0)],
 }
@@ -77,9 +78,10 @@ def normed(p: dict[str, Array], s: ModelSettings, name: str, x: Array) -> Array:
 
 
 def attention(p: dict[str, Array], s: ModelSettings, name: str, queries: Array, memory: Array, causal: bool) -> Array:
-    leaky, width = ACTIVATIONS["leaky"], s.dimension // s.heads
+    plain = s.block != "carca" and name != "decoder"
+    activation, width = ACTIVATIONS["identity" if plain else "leaky"], s.dimension // s.heads
     q, k, v = (
-        leaky(x @ p[f"{name}.{part}_weight"].T + p[f"{name}.{part}_bias"])
+        activation(x @ p[f"{name}.{part}_weight"].T + p.get(f"{name}.{part}_bias", 0.0))
         for part, x in (("query", queries), ("key", memory), ("value", memory))
     )
     out = np.zeros_like(q)
@@ -91,7 +93,28 @@ def attention(p: dict[str, Array], s: ModelSettings, name: str, queries: Array, 
     return out
 
 
+def sasrec_block(p: dict[str, Array], s: ModelSettings, name: str, x: Array, causal: bool) -> Array:
+    query, layer = normed(p, s, f"{name}.norm1", x), f"{name}.feed_forward"
+    y = normed(p, s, f"{name}.norm2", attention(p, s, f"{name}.attention", query, x, causal) + query)
+    hidden = np.maximum(y @ p[f"{layer}.weight1"].T + p[f"{layer}.bias1"], 0)
+    return y + hidden @ p[f"{layer}.weight2"].T + p[f"{layer}.bias2"]
+
+
+def ligr_block(p: dict[str, Array], s: ModelSettings, name: str, x: Array, causal: bool) -> Array:
+    def gate(number: int, x: Array) -> Array:
+        return 1 / (1 + np.exp(-x @ p[f"{name}.gate{number}"].T))
+
+    normal, layer = normed(p, s, f"{name}.norm1", x), f"{name}.feed_forward"
+    y = attention(p, s, f"{name}.attention", normal, normal, causal) @ p[f"{name}.output_weight"].T
+    x = x + gate(1, x) * y
+    normal = normed(p, s, f"{name}.norm2", x)
+    hidden = ACTIVATIONS["silu"](normal @ p[f"{layer}.weight1"].T) * (normal @ p[f"{layer}.weight2"].T)
+    return x + gate(2, x) * (hidden @ p[f"{layer}.weight3"].T)
+
+
 def block(p: dict[str, Array], s: ModelSettings, name: str, x: Array, causal: bool) -> Array:
+    if s.block != "carca":
+        return {"sasrec": sasrec_block, "ligr": ligr_block}[s.block](p, s, name, x, causal)
     residual, before = RESIDUALS[s.residual], s.norm_place == "before"
     start = normed(p, s, f"{name}.norm1", x) if before else x
     y = residual(attention(p, s, f"{name}.attention", start, x, causal), start)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from posrec.model.carca import Attention, Block, Carca, FeedForward, combine
+from posrec.model.blocks import Block, CarcaBlock, LigrBlock, SasrecBlock
+from posrec.model.blocks.layers import Attention, FeedForward, combine
+from posrec.model.carca import Carca
 from posrec.model.encodings import Pairs, Steps
 from posrec.model.ops.plain import ACTIVATIONS
 
@@ -156,21 +158,42 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 def encoder_block(
     block: Block, x: Tensor, slots: Slots, model: Carca, number: int, weights: Tensor | None = None
 ) -> Tensor:
-    """One block, padding masked to 0. x: (B, L, D); weights: its attention's, where they are known already.
+    """One block, padding masked to 0. x: (B, L, D); weights: its attention's, where they are known already."""
+    query, memory = block.inputs(x)
+    if weights is None:
+        weights, _ = attention_weights(block, query, memory, slots, model, number)
+    y = encoder_attention(block, weights, memory, slots, model, number)  # (B, L, D)
+    if isinstance(block, SasrecBlock):
+        z = feed_forward(block.feed_forward, block.norm2(y + block.norm1(x)))
+    elif isinstance(block, LigrBlock):
+        z = ligr_block(block, x, y)
+    else:
+        assert isinstance(block, CarcaBlock)
+        z = carca_block(block, x, y, model)
+    return z * slots.real[..., None]
+
+
+def carca_block(block: CarcaBlock, x: Tensor, y: Tensor, model: Carca) -> Tensor:
+    """x: (B, L, D) the block's input; y: (B, L, D) its attention. Returns (B, L, D).
 
     Norm before: q = LN(x); s = LN(attention(q, x, x) * q); s * FF(s). After: s = LN(attention(x, x, x) * x);
     LN(s * FF(s)). Released "mul": the last product goes through FF once more.
     """
     kind, before = model.settings.residual, model.settings.norm_place == "before"
-    q = block.norm1(x) if before else x
-    if weights is None:
-        weights, _ = attention_weights(block, q, x, slots, model, number)
-    s = combine(kind, encoder_attention(block, weights, x, slots, model, number), q)  # (B, L, D)
+    s = combine(kind, y, block.norm1(x) if before else x)  # (B, L, D)
     s = block.norm2(s) if before else block.norm1(s)  # (B, L, D)
     s = combine(kind, feed_forward(block.feed_forward, s), s)  # (B, L, D)
     if kind == "mul" and model.switches.ff_residual == "released":
         s = feed_forward(block.feed_forward, s)
-    return (s if before else block.norm2(s)) * slots.real[..., None]
+    return s if before else block.norm2(s)
+
+
+def ligr_block(block: LigrBlock, x: Tensor, y: Tensor) -> Tensor:
+    """x + sigmoid(G_1 x) * W_o y = s; s + sigmoid(G_2 s) * W_3 (silu(W_1 LN(s)) * W_2 LN(s)). (B, L, D) each."""
+    s = x + torch.sigmoid(x @ block.gate1.T) * (y @ block.output_weight.T)
+    normal, glu = block.norm2(s), block.feed_forward
+    hidden = F.silu(normal @ glu.weight1.T) * (normal @ glu.weight2.T)  # (B, L, 4D)
+    return s + torch.sigmoid(s @ block.gate2.T) * (hidden @ glu.weight3.T)
 
 
 def feed_forward(layer: FeedForward, y: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ LONGEST_JOB = 20 * 60  # seconds on that core
 SHORTEST_JOB = 15  # a job starts Python and torch, which takes seconds
 JOBS = 32  # two per core of a laptop with 16: jobs of smaller studies are shorter, so that all cores end together
 START = 2.5  # seconds of that core that a job takes to start Python and torch
+MATRICES = {"carca": 5, "sasrec": 5, "ligr": 18}  # D x D products of a token in one block
 HELD_OUT = 2  # interactions per user that are not trained on
 STARTED = 500.0  # MB of a process that has loaded torch
 COMPILING = 180.0  # MB more in a process that compiles its kernels
@@ -123,7 +124,8 @@ def epoch_load(cell: Cell, counts: Counts) -> Load:
     candidates = targets * (1 if shared else 1 + cell.training.negatives) + steps * shared
     distinct = min(steps * counts.items, history + candidates)
     decoded = model.head == "carca"
-    layers = width * width * (history * (5 * model.blocks + 2 * decoded) + candidates * decoded + distinct)
+    matrices = MATRICES[model.block] * model.blocks + 2 * decoded
+    layers = width * width * (history * matrices + candidates * decoded + distinct)
     context = 6 * width * (history + candidates)
     attention = 2 * width * length * (history * model.blocks + candidates * decoded) + targets * shared * width
     table = steps * counts.items * width
@@ -169,7 +171,7 @@ def run_memory(cell: Cell, counts: Counts) -> float:
     """Peak memory of a training process in MB: Python and torch, data, weights with their moments, a batch, scores."""
     model, length = cell.model, history_length(cell, counts)
     width = model.dimension
-    parameters = counts.items * width + (12 + 6 * model.blocks) * width * width
+    parameters = counts.items * width + (12 + (1 + MATRICES[model.block]) * model.blocks) * width * width
     targets, shared = cell.training.batch_size * length, shared_negatives(cell, counts)
     slots = targets * (2 if shared else 2 + cell.training.negatives) + shared
     activations = slots * width * (20 + 20 * model.blocks) + 3 * targets * shared

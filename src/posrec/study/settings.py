@@ -387,6 +387,10 @@ class ExpectedCounts(Settings):
     interactions: int = Field(ge=1, description="interactions")
 
 
+LATER = {"block": "carca", "decoder_positions": False}  # model settings that came later, with their defaults
+OF_CARCA = ("residual", "norm_place", "activation")  # model settings that only CARCA's block has
+
+
 class ModelSettings(Settings):
     """The encoder of CARCA (Rashed et al., RecSys 2022) with a dot-product head, or CARCA itself.
 
@@ -395,6 +399,10 @@ class ModelSettings(Settings):
     """
 
     dimension: int = Field(64, ge=4, description="width D of the item encodings")
+    block: Literal["carca", "sasrec", "ligr"] = Field(
+        "carca",
+        description="encoder block: CARCA's, SASRec's (Kang and McAuley 2018) or LiGR's gated one (eSASRec, 2025)",
+    )
     blocks: int = Field(1, ge=1, description="encoder blocks")
     heads: int = Field(2, ge=1, description="attention heads; must divide `dimension`")
     max_length: int = Field(50, ge=1, description="L: the most recent items of a history that count")
@@ -438,7 +446,7 @@ class ModelSettings(Settings):
 
         So results from before it existed keep their ids and bytes.
         """
-        return self.model_dump(exclude=set() if self.decoder_positions else {"decoder_positions"})
+        return self.model_dump(exclude={name for name in LATER if getattr(self, name) == LATER[name]})
 
 
 class NumericsSettings(Settings):

@@ -189,10 +189,23 @@ def _grid(
                 f"{where}: model.heads: rope rotates pairs of channels, and dimension {model.dimension} / "
                 f"{model.heads} heads is odd; choose an even width per head"
             )
+        _check_block(model, where)
     pairs = {json.dumps([m.model_dump(), t.model_dump()]): (m, t) for m in models for t in trainings}
     for model, training in pairs.values():
         _check_shared(model, training, where)
     return list(pairs.values())  # a value listed twice gives one cell
+
+
+def _check_block(model: schema.ModelSettings, where: str) -> None:
+    """SASRec's and LiGR's blocks have their own residuals, norms and activations."""
+    if model.block == "carca":
+        return
+    for key in schema.OF_CARCA:
+        if getattr(model, key) != (default := schema.ModelSettings.model_fields[key].default):
+            raise StudyError(
+                f"{where}: model.{key}: belongs to block carca; block {model.block} has its own: remove model.{key} "
+                f"(default {default}), or choose model.block: carca"
+            )
 
 
 def _check_shared(model: schema.ModelSettings, training: schema.TrainingSettings, where: str) -> None:

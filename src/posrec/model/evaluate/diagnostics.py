@@ -17,7 +17,8 @@ from torch.nn.functional import embedding
 from posrec.data.prepare.prepared import Prepared
 from posrec.model import equations
 from posrec.model.batches import slot_rows, time_sources
-from posrec.model.carca import Block, Carca
+from posrec.model.blocks import Block
+from posrec.model.carca import Carca
 from posrec.model.encodings.tensors import slot_distance
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
@@ -181,8 +182,8 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
     outputs = [x]
     for number, (block, total) in enumerate(zip(model.blocks, sums, strict=True)):
         assert isinstance(block, Block)
-        query = block.norm1(x) if model.settings.norm_place == "before" else x
-        weights, visible = equations.attention_weights(block, query, x, slots, model, number)
+        query, memory = block.inputs(x)
+        weights, visible = equations.attention_weights(block, query, memory, slots, model, number)
         total.add(weights, visible, slots.real)
         x = equations.encoder_block(block, x, slots, model, number, weights)
         outputs.append(x)
