@@ -28,7 +28,7 @@ from posrec.model.evaluate.score import Ranks, model_scores, rank_requests, requ
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.train import build_model
 from posrec.study import study
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from posrec.study.study import Cell
 
 WORK = Work(36, 50, 5, 9, 3, dimension=8, heads=2, blocks=2, max_length=6, batch_size=12)

@@ -26,7 +26,7 @@ from posrec.data.simulate.world import World, draw_world
 from posrec.files import write_bytes, write_text
 from posrec.plan import ids
 from posrec.study import study
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 MILLIONS = (1, 5, 20)
 MEAN_LENGTH = 10

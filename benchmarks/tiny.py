@@ -20,7 +20,7 @@ import yaml
 from posrec.files import read_json, write_text
 from posrec.plan import ids, work
 from posrec.study import study
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/measured"

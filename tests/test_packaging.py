@@ -15,7 +15,7 @@ from posrec.commands import dvc
 from posrec.errors import StudyError
 from posrec.plan import cluster, ids
 from posrec.study import sources, study
-from posrec.study.settings import StudySettings
+from posrec.study.settings.study import StudySettings
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pytorch": "torch", "snakemake-minimal": "snakemake"}

@@ -31,7 +31,7 @@ from posrec.model.runs.weights import read_weights
 from posrec.plan import ids
 from posrec.plan.run import run_files
 from posrec.study import study
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), ROOT / ".ci/audit"])

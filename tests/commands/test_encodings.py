@@ -8,7 +8,7 @@ import pytest
 from posrec.cli import main
 from posrec.model.encodings import REGISTRY
 from posrec.study import encodings
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 
 OWN = Path(__file__).parents[1] / "model" / "encodings" / "own_time_rotary.py"
 BROKEN = """

@@ -13,7 +13,7 @@ from posrec.data.prepare.interactions import code
 from posrec.data.prepare.prepare import arrange
 from posrec.data.prepare.prepared import Prepared
 from posrec.study import study
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.study import Study
 
 

@@ -12,6 +12,7 @@ from posrec.model.evaluate.score import Ranks
 from posrec.model.runs.scoring import read_test
 from posrec.study import study
 from posrec.study.protocols import EvaluationSwitches
+from posrec.study.settings.model import ModelSettings
 from posrec.study.study import Cell
 from tests.model import toy
 
@@ -60,7 +61,7 @@ def make_cell(
         **toy.TRAINING,
     }
     for key, value in settings.items():
-        (model if key in study.schema.ModelSettings.model_fields else training)[key] = value
+        (model if key in ModelSettings.model_fields else training)[key] = value
     raw = {
         "study": "test",
         "protocols": [protocol],

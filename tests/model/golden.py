@@ -28,7 +28,8 @@ from posrec.model.runs.scoring import Scores
 from posrec.model.train import batch_size, build_model, train_run
 from posrec.study import encodings
 from posrec.study.protocols import EvaluationSwitches, TrainingSwitches
-from posrec.study.settings import ModelSettings, TrainingSettings
+from posrec.study.settings.model import ModelSettings
+from posrec.study.settings.training import TrainingSettings
 from tests.model import toy
 from tests.model.conftest import make_candidates, make_cell, make_data
 

@@ -15,7 +15,8 @@ from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.train import build_model
 from posrec.plan import ids
 from posrec.study import study
-from posrec.study.settings import ENCODINGS, ModelSettings
+from posrec.study.encodings import ENCODINGS
+from posrec.study.settings.model import ModelSettings
 from tests.model.conftest import make_cell, make_data
 
 ACTING = ["rope", "rmha2", "rmha_control", "alibi", "t5_bias", "relative_bias"]

@@ -10,7 +10,7 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model.batches import Sampler
 from posrec.model.losses import by_target, gbce_power, loss_function
 from posrec.model.streams import numpy_stream
-from posrec.study.settings import TrainingSettings
+from posrec.study.settings.training import TrainingSettings
 from tests.model.conftest import make_cell
 
 

@@ -17,7 +17,7 @@ from posrec.model.carca import Carca
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.train import build_model
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from posrec.study.study import Cell
 from tests.model.conftest import make_cell
 

@@ -14,7 +14,7 @@ from posrec.model.attention import Packing
 from posrec.model.batches import Batch, Sampler
 from posrec.model.carca import Carca
 from posrec.model.train import build_model
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from tests.model.conftest import make_cell
 
 USERS = 12

@@ -10,7 +10,7 @@ import torch
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.train import build_model
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 from tests.model.conftest import make_cell
 
 Array = np.ndarray

@@ -15,7 +15,7 @@ from posrec.model.batches import Batch, Sampler, target_shares
 from posrec.model.carca import Carca
 from posrec.model.losses import loss_function
 from posrec.model.train import build_model, negative_counts
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from posrec.study.study import Cell
 from tests.model.conftest import make_cell
 from tests.model.test_packed_against_padded import dense_attributes, padded_slots

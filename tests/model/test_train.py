@@ -26,8 +26,9 @@ from posrec.model.train import (
     train_run,
     validation_sample,
 )
+from posrec.study.encodings import ENCODINGS
 from posrec.study.schedule import warm_up_steps
-from posrec.study.settings import ENCODINGS, STREAMS
+from posrec.study.settings.training import STREAMS
 from posrec.study.study import Cell
 from tests.model.conftest import make_cell, make_data
 

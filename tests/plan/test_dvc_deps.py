@@ -11,6 +11,7 @@ import yaml
 from posrec.commands import dvc
 from posrec.study import study, twins
 from posrec.study.encodings import kinds
+from posrec.study.settings.study import StudySettings
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -65,7 +66,7 @@ def test_a_stage_depends_on_every_registered_default_and_twin(stage: str) -> Non
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_every_key_that_its_ids_read(stage: str) -> None:
     """The keys of params.yaml: all but `report`, which only the analysis reads, and the trainings in `data`."""
-    every = set(study.schema.StudySettings.model_fields)
+    every = set(StudySettings.model_fields)
     left_out = {"data": every - {"study", "protocols", "datasets", "evaluation"}, "train": {"report"}}
     assert set(STAGES[stage]["params"]) == every - left_out.get(stage, set())
 

@@ -7,7 +7,7 @@ import pytest
 from posrec.errors import DataError
 from posrec.files import write_checked_json, write_json
 from posrec.plan import expected, ids
-from posrec.study.settings import ExpectedCounts
+from posrec.study.settings.dataset import ExpectedCounts
 from tests.model.toy import RAW, make_study
 
 FOUND = {"users": 12, "items": 7, "interactions": 1400}

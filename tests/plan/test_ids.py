@@ -13,7 +13,7 @@ from posrec.files import sha256
 from posrec.plan import ids as planned
 from posrec.plan.run import run_files
 from posrec.study import sources, study
-from posrec.study.settings import ItemTableSettings, TableSettings
+from posrec.study.settings.table import ItemTableSettings, TableSettings
 
 SIMULATION = {"users": 50, "items": 30, "mean_length": 5}
 

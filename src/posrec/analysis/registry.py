@@ -28,7 +28,7 @@ from importlib import import_module
 from typing import Any
 
 from posrec.study.protocols import single_switches
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.study import Study
 from posrec.study.variation import settings_label, settings_of, varied_settings
 

@@ -9,7 +9,7 @@ from posrec.data.raw import formats
 from posrec.data.raw.formats.own import look, roles
 from posrec.errors import DataError, StudyError
 from posrec.plan import ids
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.written import as_yaml, write_study
 
 MISSING = "missing: drop"

@@ -19,7 +19,7 @@ from posrec.errors import DataError
 from posrec.files import read_json, write_text
 from posrec.plan import ids
 from posrec.plan.run import PlannedRun, planned_runs
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.study import Study, load
 
 NOT_RECORDED = "not recorded"

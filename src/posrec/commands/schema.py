@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from posrec.errors import WriteError
 from posrec.files import write_text
-from posrec.study import settings
-from posrec.study.encodings import name_pattern
+from posrec.study.encodings import ENCODINGS, name_pattern
+from posrec.study.settings.model import ModelSettings
+from posrec.study.settings.study import StudySettings
+from posrec.study.settings.training import TrainingSettings
 
-GROUPS: dict[str, type[BaseModel]] = {"model": settings.ModelSettings, "training": settings.TrainingSettings}
+GROUPS: dict[str, type[BaseModel]] = {"model": ModelSettings, "training": TrainingSettings}
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,7 +36,7 @@ def write_schema(path: Path | None) -> None:
 
 def study_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a study file; values of `model` and `training` may also be lists."""
-    schema = settings.StudySettings.model_json_schema()
+    schema = StudySettings.model_json_schema()
     definitions = schema["$defs"]
     for key, group in GROUPS.items():
         grid, inner = _grid(group)
@@ -43,7 +45,7 @@ def study_schema() -> dict[str, Any]:
             property_ = owner["properties"][key]
             owner["properties"][key] = {**grid, "description": property_["description"], "default": {}}
     encodings = schema["properties"]["encodings"]
-    encodings["items"]["anyOf"] = [{"enum": list(settings.ENCODINGS)}, {"pattern": f"^{name_pattern()}$"}]
+    encodings["items"]["anyOf"] = [{"enum": list(ENCODINGS)}, {"pattern": f"^{name_pattern()}$"}]
     _drop_titles(schema)
     for definition in definitions.values():  # wrapped docstrings become one line
         if "description" in definition:

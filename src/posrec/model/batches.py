@@ -14,7 +14,7 @@ from posrec.model.attention import Group, Packing, exact_group, make_group
 from posrec.model.inputs import Clock, FeatureRoom, Items, Tokens, distinct_items, ragged_arange
 from posrec.model.shared import Shared, draw_uniform, in_batch
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 # Histories are padded to the next of these lengths inside a batch: a few masked slots cost less than many tiny groups.
 LENGTH_CLASSES = np.array([2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 10**9])

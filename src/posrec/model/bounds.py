@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 
 def bound_rows(table: Tensor, ids: Tensor, settings: ModelSettings, switches: TrainingSwitches) -> None:

@@ -24,7 +24,7 @@ from posrec.model.ops.plain import Ops
 from posrec.model.quirks import batch_axis, real_slots
 from posrec.model.shared import Shared, shared_logits
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 CONTEXT_WIDTH = 6
 FEATURE_FACTOR = 5  # the feature layer has 5D outputs

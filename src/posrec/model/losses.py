@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from posrec.model.batches import Batch
-from posrec.study.settings import SHARED, TrainingSettings
+from posrec.study.settings.training import SHARED, TrainingSettings
 
 Loss = Callable[[Tensor, Batch], Tensor]
 

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from posrec.study.protocols import TrainingSwitches
 from posrec.study.schedule import warm_up_steps
-from posrec.study.settings import TrainingSettings
+from posrec.study.settings.training import TrainingSettings
 from posrec.study.study import Cell
 
 EPS = 1e-8  # AdamW's

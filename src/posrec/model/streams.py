@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from posrec.files import digest
-from posrec.study.settings import STREAMS
+from posrec.study.settings.training import STREAMS
 from posrec.study.study import Cell
 
 

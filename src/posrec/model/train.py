@@ -28,7 +28,8 @@ from posrec.model.runs.checkpoints import State
 from posrec.model.runs.failures import Progress, TrainingFailed, model_code
 from posrec.model.start_scale import set_start_scale
 from posrec.model.threads import one_thread
-from posrec.study.settings import PRIMARY, SHARED, TrainingSettings
+from posrec.study.settings.evaluation import PRIMARY
+from posrec.study.settings.training import SHARED, TrainingSettings
 from posrec.study.study import SECOND_SOFTMAX, Cell
 
 LAST_DROP = 2  # of the learning rate under `schedule: plateau`: the next plateau ends the training

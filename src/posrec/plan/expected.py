@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from posrec.errors import DataError
 from posrec.files import read_checked_json
 from posrec.plan import ids
-from posrec.study.settings import ExpectedCounts
+from posrec.study.settings.dataset import ExpectedCounts
 from posrec.study.study import Study
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from posrec.errors import DataError
 from posrec.files import digest, sha256, write_json
-from posrec.study.settings import PACKED
+from posrec.study.settings.table import PACKED
 
 CACHE = Path(".cache/hashes.json")
 SETTLED = 2.0  # seconds: a file written just now may change again within the resolution of its time stamp

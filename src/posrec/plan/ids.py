@@ -16,14 +16,9 @@ from posrec.plan.hashes import sha256_of
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.reading import nearest
-from posrec.study.settings import (
-    DatasetSettings,
-    ItemTableSettings,
-    SimulationSettings,
-    TableSettings,
-    form_of,
-    identity_of_table,
-)
+from posrec.study.settings.dataset import DatasetSettings
+from posrec.study.settings.simulation import SimulationSettings
+from posrec.study.settings.table import ItemTableSettings, TableSettings, form_of, identity_of_table
 from posrec.study.study import Cell, Study
 
 STUDIES = Path("results/studies")

@@ -16,7 +16,7 @@ from posrec.model.runs.run import Run
 from posrec.model.train import Curve, validation_sample
 from posrec.plan.run import planned_runs
 from posrec.store import results
-from posrec.study.settings import PRIMARY
+from posrec.study.settings.evaluation import PRIMARY
 from posrec.study.study import Cell, Study
 from posrec.study.variation import settings_label, varied_settings
 

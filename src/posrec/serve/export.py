@@ -23,7 +23,8 @@ from posrec.serve.folder import ATTRIBUTE_ARRAYS, LAYOUT, Exported, Weights, wri
 from posrec.serve.recommend import Recommender
 from posrec.study.encodings import find
 from posrec.study.protocols import EvaluationSwitches
-from posrec.study.settings import PRIMARY, DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
+from posrec.study.settings.evaluation import PRIMARY
 from posrec.study.study import Cell, Study
 
 PACKAGES = ("torch", "numpy", "safetensors")

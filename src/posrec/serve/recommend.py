@@ -28,7 +28,7 @@ from posrec.serve.folder import Exported, Weights
 from posrec.serve.histories import Histories, Moment
 from posrec.serve.top import top_items
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 REQUEST = 1  # slot after a history, whose time is that of the request
 At = Moment | Mapping[Any, Moment] | None

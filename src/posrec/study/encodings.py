@@ -249,3 +249,8 @@ def _kind(path: Path, call: ast.Call, own: bool, about: dict[str, str]) -> Kind:
 def _are_words(value: Any) -> bool:
     """Whether a parameter is one of some words: a tuple of them, the default first."""
     return isinstance(value, tuple) and len(value) > 1 and all(re.fullmatch("[a-z_]+", str(word)) for word in value)
+
+
+# Encoding -> family: how the position reaches the model (the families of the correlation with a data set's deviation).
+# The built-in ones as they are named without parameters; `family_of` knows every name.
+ENCODINGS = built_in_families()

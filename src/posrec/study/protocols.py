@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from posrec.errors import StudyError
 from posrec.study.reading import nearest
-from posrec.study.settings import Name, Settings
+from posrec.study.settings.base import Name, Settings
 
 Switch = Literal["sound", "released"]
 SwitchesType = TypeVar("SwitchesType", bound=Settings)

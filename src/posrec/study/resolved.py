@@ -7,7 +7,7 @@ from typing import Any
 
 from posrec.errors import DataError, StudyError
 from posrec.files import CHECKSUM, digest, read_json
-from posrec.study.settings import StudySettings
+from posrec.study.settings.study import StudySettings
 
 NAME = re.compile(r"[0-9a-f]{12}\.json")
 SETTINGS = "settings"

@@ -2,7 +2,7 @@
 
 from posrec.errors import StudyError
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import TrainingSettings
+from posrec.study.settings.training import TrainingSettings
 
 LONGEST_WARM_UP = 100  # steps, where the study names none
 

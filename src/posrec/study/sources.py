@@ -14,7 +14,7 @@ import yaml
 from posrec.errors import DataError, StudyError
 from posrec.files import write_text
 from posrec.study.reading import read_yaml
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 
 FOLDER = Path(__file__).parent
 LOCK = FOLDER / "sources.lock"

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from posrec.errors import StudyError
-from posrec.study import settings as schema
 from posrec.study import sources
 from posrec.study.encodings import find
 from posrec.study.protocols import Protocol, TrainingSwitches, parse
 from posrec.study.reading import SettingsType, check_size, nearest, read_yaml, validated
 from posrec.study.resolved import is_resolved, read_resolved
+from posrec.study.settings.model import OF_CARCA, ModelSettings
+from posrec.study.settings.study import StudySettings
+from posrec.study.settings.training import SHARED, TrainingSettings
 
 MIN_SEEDS = 3  # the smallest number that can show a spread
 SECOND_SOFTMAX = ("rmha{clip}", "rmha_control")  # encodings that the switch rmha_softmax acts on
@@ -29,8 +31,8 @@ class Cell:
     dataset: str
     encoding: str
     protocols: tuple[Protocol, ...]
-    model: schema.ModelSettings
-    training: schema.TrainingSettings
+    model: ModelSettings
+    training: TrainingSettings
     seeds: tuple[int, ...]
 
     @property
@@ -54,7 +56,7 @@ class Cell:
 class Study:
     """A checked study and its cells."""
 
-    settings: schema.StudySettings
+    settings: StudySettings
     cells: tuple[Cell, ...]
     protocols: tuple[Protocol, ...]
     warnings: tuple[str, ...] = field(default=())
@@ -75,7 +77,7 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     if not isinstance(raw, dict):
         raise StudyError(f"{where}: a study file is a mapping of keys; see params.yaml")
     check_size(raw, where)
-    settings = validated(schema.StudySettings, raw, where, "")
+    settings = validated(StudySettings, raw, where, "")
     _check_encodings(settings, where)
     _check_seeds(settings, where)
     _check_datasets(settings, where)
@@ -88,7 +90,7 @@ def from_dict(raw: Any, where: str = "study") -> Study:
     return Study(settings, cells, protocols, tuple(_warnings(cells, settings)))
 
 
-def _check_encodings(settings: schema.StudySettings, where: str) -> None:
+def _check_encodings(settings: StudySettings, where: str) -> None:
     for name in settings.encodings:
         try:
             find(name)
@@ -96,7 +98,7 @@ def _check_encodings(settings: schema.StudySettings, where: str) -> None:
             raise StudyError(f"{where}: encodings: {error}") from None
 
 
-def _check_seeds(settings: schema.StudySettings, where: str) -> None:
+def _check_seeds(settings: StudySettings, where: str) -> None:
     common = sorted(set(settings.seeds_of_all_looks) & set(settings.deviation_seeds))
     if common:
         raise StudyError(
@@ -117,7 +119,7 @@ def _check_seeds(settings: schema.StudySettings, where: str) -> None:
             )
 
 
-def _check_datasets(settings: schema.StudySettings, where: str) -> None:
+def _check_datasets(settings: StudySettings, where: str) -> None:
     for name, dataset in settings.datasets.items():
         if sum(origin is not None for origin in (dataset.source, dataset.table, dataset.simulate)) != 1:
             raise StudyError(f"{where}: datasets.{name}: give one of `source`, `table` and `simulate` (and no other)")
@@ -127,7 +129,7 @@ def _check_datasets(settings: schema.StudySettings, where: str) -> None:
             )
 
 
-def _check_published(settings: schema.StudySettings, where: str) -> None:
+def _check_published(settings: StudySettings, where: str) -> None:
     for name in settings.report.published:
         if name not in settings.datasets:
             allowed = list(settings.datasets)
@@ -137,7 +139,7 @@ def _check_published(settings: schema.StudySettings, where: str) -> None:
             )
 
 
-def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
+def _check_duplicates(settings: StudySettings, where: str) -> None:
     for key in ("encodings", "seeds", "deviation_seeds"):
         values = settings.scoring_seeds if key == "seeds" else getattr(settings, key)
         twice = sorted({str(value) for value in values if values.count(value) > 1})
@@ -145,7 +147,7 @@ def _check_duplicates(settings: schema.StudySettings, where: str) -> None:
             raise StudyError(f"{where}: {key}: {', '.join(twice)} is listed twice; remove one")
 
 
-def _cells(settings: schema.StudySettings, protocols: tuple[Protocol, ...], where: str) -> Iterator[Cell]:
+def _cells(settings: StudySettings, protocols: tuple[Protocol, ...], where: str) -> Iterator[Cell]:
     grids = {name: _grid(settings, name, where) for name in settings.datasets}
     _check_only(settings, protocols, grids, where)
     for dataset, encoding, shared in itertools.product(grids, settings.encodings, _sharing(protocols)):
@@ -165,18 +167,16 @@ def _sharing(protocols: tuple[Protocol, ...]) -> list[list[Protocol]]:
     return list(groups.values())
 
 
-def _seeds(settings: schema.StudySettings, encoding: str, first: bool) -> tuple[int, ...]:
+def _seeds(settings: StudySettings, encoding: str, first: bool) -> tuple[int, ...]:
     """The deviation is measured with `none` under the study's first protocol."""
     return tuple(settings.scoring_seeds) + (tuple(settings.deviation_seeds) if encoding == "none" and first else ())
 
 
-def _grid(
-    settings: schema.StudySettings, dataset: str, where: str
-) -> list[tuple[schema.ModelSettings, schema.TrainingSettings]]:
+def _grid(settings: StudySettings, dataset: str, where: str) -> list[tuple[ModelSettings, TrainingSettings]]:
     own = settings.datasets[dataset]
     without_times = {} if sources.has_times(own) else {"context": False}
-    models = _expand(schema.ModelSettings, {**settings.model, **own.model, **without_times}, where, "model")
-    trainings = _expand(schema.TrainingSettings, {**settings.training, **own.training}, where, "training")
+    models = _expand(ModelSettings, {**settings.model, **own.model, **without_times}, where, "model")
+    trainings = _expand(TrainingSettings, {**settings.training, **own.training}, where, "training")
     for model in models:
         if model.dimension % model.heads:
             raise StudyError(
@@ -196,21 +196,21 @@ def _grid(
     return list(pairs.values())  # a value listed twice gives one cell
 
 
-def _check_block(model: schema.ModelSettings, where: str) -> None:
+def _check_block(model: ModelSettings, where: str) -> None:
     """SASRec's and LiGR's blocks have their own residuals, norms and activations."""
     if model.block == "carca":
         return
-    for key in schema.OF_CARCA:
-        if getattr(model, key) != (default := schema.ModelSettings.model_fields[key].default):
+    for key in OF_CARCA:
+        if getattr(model, key) != (default := ModelSettings.model_fields[key].default):
             raise StudyError(
                 f"{where}: model.{key}: belongs to block carca; block {model.block} has its own: remove model.{key} "
                 f"(default {default}), or choose model.block: carca"
             )
 
 
-def _check_shared(model: schema.ModelSettings, training: schema.TrainingSettings, where: str) -> None:
+def _check_shared(model: ModelSettings, training: TrainingSettings, where: str) -> None:
     """With CARCA's head and shared negatives, a candidate must be the same at every step."""
-    if model.head != "carca" or training.loss not in schema.SHARED:
+    if model.head != "carca" or training.loss not in SHARED:
         return
     needed = {"candidate_context": "none", "position_start": "end", "decoder_positions": False}
     if wrong := [key for key, value in needed.items() if getattr(model, key) != value]:
@@ -238,7 +238,7 @@ def _value_of(cell: Cell, key: str) -> Any:
         return getattr(cell, key)
     if key == "protocol":
         return cell.protocol.name
-    return getattr(cell.model if key in schema.ModelSettings.model_fields else cell.training, key)
+    return getattr(cell.model if key in ModelSettings.model_fields else cell.training, key)
 
 
 def _wanted(cell: Cell, only: list[dict[str, Any]]) -> bool:
@@ -250,9 +250,7 @@ def _wanted(cell: Cell, only: list[dict[str, Any]]) -> bool:
     return not only or any(matches(entry) for entry in only)
 
 
-def _check_only(
-    settings: schema.StudySettings, protocols: tuple[Protocol, ...], grids: dict[str, Any], where: str
-) -> None:
+def _check_only(settings: StudySettings, protocols: tuple[Protocol, ...], grids: dict[str, Any], where: str) -> None:
     """Every key and value of `only` must be in the grid: a misspelt one would silently drop cells."""
     pairs = [pair for grid in grids.values() for pair in grid]
     named: dict[str, list[Any]] = {
@@ -260,7 +258,7 @@ def _check_only(
         "encoding": settings.encodings,
         "protocol": [protocol.name for protocol in protocols],
     }
-    grid_keys = [*schema.ModelSettings.model_fields, *schema.TrainingSettings.model_fields]
+    grid_keys = [*ModelSettings.model_fields, *TrainingSettings.model_fields]
     for number, entry in enumerate(settings.only, 1):
         for key, value in entry.items():
             if key not in named and key not in grid_keys:
@@ -299,7 +297,7 @@ def numerics_note(cells: Sequence[Cell]) -> str:
     return f"training.numerics: {' and '.join(named)}: {each} separate numerics class with its own run ids.{where}"
 
 
-def _warnings(cells: tuple[Cell, ...], settings: schema.StudySettings) -> Iterator[str]:
+def _warnings(cells: tuple[Cell, ...], settings: StudySettings) -> Iterator[str]:
     yield from filter(None, (padded_note(cells), numerics_note(cells)))
     for name, dataset in settings.datasets.items():
         if dataset.source in sources.sources() and sources.unrecorded(dataset.source):

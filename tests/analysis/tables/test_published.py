@@ -8,7 +8,7 @@ from scipy import stats
 from posrec.analysis.report import sections
 from posrec.analysis.tables import build, published, reanalysis
 from posrec.errors import StudyError
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from tests.analysis import made_up
 
 

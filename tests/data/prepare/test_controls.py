@@ -7,7 +7,7 @@ from posrec.data.prepare import attributes, controls, prepare
 from posrec.data.prepare.context import context_features
 from posrec.data.prepare.prepared import Prepared
 from posrec.errors import DataError
-from posrec.study.settings import ControlSettings, DatasetSettings
+from posrec.study.settings.dataset import ControlSettings, DatasetSettings
 from tests.data.prepare.test_prepare import table_of
 
 ROWS = [("u", str(n), n * 86_400) for n in range(30)] + [("v", str(n), n * 86_400) for n in range(8)]

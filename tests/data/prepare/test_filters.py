@@ -14,7 +14,7 @@ from posrec.data.raw import formats, sources
 from posrec.errors import DataError
 from posrec.plan import ids as planned
 from posrec.study import study
-from posrec.study.settings import DatasetSettings, SubsetSettings
+from posrec.study.settings.dataset import DatasetSettings, SubsetSettings
 from posrec.study.study import Study
 
 PAPER = Path(__file__).parents[3] / "studies/paper.yaml"

@@ -20,7 +20,7 @@ from posrec.data.simulate.simulate import simulate
 from posrec.errors import DataError
 from posrec.files import read_json
 from posrec.plan import ids as planned
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.study import Study
 
 TOY = {"users": 60, "items": 30, "mean_length": 8}

@@ -13,7 +13,8 @@ from posrec.data.simulate.walks import RULES, SUCCESSOR_WEIGHTS, Walks, season_o
 from posrec.data.simulate.world import FIRST_DAY, SEASON, TREND, Pool, World
 from posrec.files import read_json
 from posrec.plan import ids
-from posrec.study.settings import DatasetSettings, SimulationSettings
+from posrec.study.settings.dataset import DatasetSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 SETTINGS = SimulationSettings(users=1500, items=400, mean_length=10, seed=3)
 SOURCE = {"format": "amazon2018", "files": {"reviews.json.gz": None, "meta.json.gz": None}}

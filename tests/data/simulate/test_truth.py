@@ -13,7 +13,7 @@ from posrec.data.simulate.truth import (
     known_of_last,
     recent_chance,
 )
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 SETTINGS = SimulationSettings(users=3000, items=60, mean_length=6, categories=3, seed=5)
 

@@ -11,7 +11,7 @@ from posrec.data.prepare import prepare
 from posrec.data.prepare.prepared import Prepared
 from posrec.data.simulate.simulate import draw_simulation, simulate
 from posrec.plan import ids
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 from posrec.study.study import Study
 from posrec.study.twins import TWINS
 

@@ -15,7 +15,7 @@ from posrec.model.encodings.relative import clipped_distance
 from posrec.model.encodings.rotary import Rope
 from posrec.model.encodings.tensors import slot_distance
 from posrec.study import encodings
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 
 SHAPE = Shape(dimension=8, heads=2, blocks=2, max_length=6)
 TIMES = torch.tensor([[0, 1, 1, 4, 9, 9, 30], [2, 3, 8, 8, 8, 40, 41]], dtype=torch.float64)

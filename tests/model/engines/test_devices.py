@@ -24,7 +24,7 @@ from posrec.model.evaluate.sampled import SampledScorer
 from posrec.model.evaluate.score import model_scores, requests_of
 from posrec.model.train import Training, build_model
 from posrec.study.protocols import EvaluationSwitches
-from posrec.study.settings import NumericsSettings
+from posrec.study.settings.training import NumericsSettings
 from tests.model.conftest import make_candidates, make_cell, make_data
 
 META = torch.device("meta")

@@ -19,7 +19,7 @@ from posrec.model.evaluate.score import model_scores
 from posrec.model.runs.scoring import share_by_length
 from posrec.model.train import Curve, build_model, train_run
 from posrec.store import results
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from tests.model import toy
 from tests.model.conftest import make_cell, make_data
 

@@ -14,7 +14,7 @@ from posrec.model.carca import Carca
 from posrec.model.evaluate.metrics import mean_metrics
 from posrec.model.evaluate.score import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
 from posrec.model.train import build_model
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS
 from tests.model.conftest import make_candidates, make_cell, make_data, rank_test_users
 
 MANY = make_data(users=300, items=500, longest=30)

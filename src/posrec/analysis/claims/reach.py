@@ -22,7 +22,7 @@ from posrec.errors import DataError
 from posrec.plan.run import PlannedRun, planned_runs
 from posrec.store import results
 from posrec.study.encodings import family_of
-from posrec.study.settings import MarginSettings
+from posrec.study.settings.evaluation import MarginSettings
 from posrec.study.study import Cell, Study
 from posrec.study.variation import settings_of
 

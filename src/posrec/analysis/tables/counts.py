@@ -12,7 +12,7 @@ import pandas as pd
 
 from posrec.analysis.tables.build import Tables
 from posrec.analysis.tables.reading import Shown
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 
 KNOWN = Path(__file__).parent / "known_counts.csv"
 COUNTS = ("users", "items", "interactions")

@@ -17,7 +17,7 @@ from posrec.analysis.stats import maxt, outcomes, paired_spread, sequential, sim
 from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT, OPEN, Margin, Word, ratio_verdict, verdict
 from posrec.analysis.tables.load import PRIMARY
 from posrec.analysis.tables.scores import POINTS
-from posrec.study.settings import StudySettings
+from posrec.study.settings.study import StudySettings
 
 ALPHA = 0.05
 STEADINESS: dict[Word, str] = {AHEAD: "less steady", BEHIND: "steadier", EQUIVALENT: "alike", OPEN: OPEN}

@@ -14,7 +14,7 @@ from posrec.analysis.tables.load import IDENTITY
 from posrec.analysis.tables.scores import POINTS, scores, some_collapsed
 from posrec.analysis.topics import style
 from posrec.analysis.topics.panels import Drawn, panel_title, plain_log_axis
-from posrec.study.settings import STREAMS
+from posrec.study.settings.training import STREAMS
 from posrec.study.variation import settings_label, settings_of, varied_settings
 
 COLUMNS = {

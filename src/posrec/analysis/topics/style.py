@@ -18,8 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from posrec.files import write_bytes
-from posrec.study.encodings import family_of
-from posrec.study.settings import ENCODINGS
+from posrec.study.encodings import ENCODINGS, family_of
 
 # Okabe and Ito's palette: distinguishable with any colour vision, and by lightness in grey print.
 FAMILY_COLOURS = {

@@ -4,7 +4,7 @@ import numpy as np
 
 from posrec.data.prepare.prepared import Candidates, Prepared
 from posrec.plan import ids
-from posrec.study.settings import EvaluationSettings
+from posrec.study.settings.evaluation import EvaluationSettings
 from posrec.study.study import Study
 
 

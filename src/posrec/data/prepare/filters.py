@@ -7,7 +7,7 @@ import numpy as np
 
 from posrec.data.prepare.interactions import Interactions
 from posrec.errors import DataError
-from posrec.study.settings import DatasetSettings, SubsetSettings
+from posrec.study.settings.dataset import DatasetSettings, SubsetSettings
 
 SUBSET_STREAM = 2
 

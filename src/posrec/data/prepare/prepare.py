@@ -18,7 +18,7 @@ from posrec.data.raw import formats
 from posrec.data.raw.sources import check_raw_files, simulated_checksums
 from posrec.errors import DataError
 from posrec.plan import expected, ids
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 from posrec.study.study import Study
 
 MIN_INTERACTIONS = 3  # a user with fewer has no validation and test item

@@ -18,7 +18,7 @@ from posrec.plan import ids
 from posrec.plan.hashes import root_of, sha256_of
 from posrec.study import sources
 from posrec.study.reading import nearest
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 from posrec.study.sources import FileRecord
 
 MIRROR = "POSREC_MIRROR"

@@ -22,7 +22,7 @@ from posrec.data.simulate.walks import RULES, SUCCESSOR_WEIGHTS, Walks, draw_wal
 from posrec.data.simulate.world import World, draw_world
 from posrec.files import sha256, write_bytes, write_checked_json, write_stream
 from posrec.plan.ids import simulated_files
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 from posrec.study.twins import BRANDS
 
 DAY = 86_400

@@ -22,7 +22,7 @@ from posrec.data.simulate.walks import (
     category_segments,
 )
 from posrec.data.simulate.world import FIRST_DAY, World
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 USERS = 1000  # the first of them are scored
 TOP = 10

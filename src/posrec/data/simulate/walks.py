@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posrec.data.simulate.world import ANY, CATEGORY, FIRST_DAY, SEASON, TREND, World
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 SUCCESSOR_WEIGHTS = (0.5, 0.3, 0.2)
 RULES = ("popularity", "category", "order", "season", "trend", "noise", "recency")

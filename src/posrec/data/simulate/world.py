@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posrec.study.settings import SimulationSettings
+from posrec.study.settings.simulation import SimulationSettings
 
 SUCCESSORS = 3
 CATEGORY, SEASON, TREND, ANY = range(4)  # the pools of a world

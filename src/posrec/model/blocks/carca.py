@@ -6,7 +6,7 @@ from torch import Tensor
 from posrec.model.blocks.interface import Block
 from posrec.model.blocks.layers import Attention, FeedForward, combine
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 
 class CarcaBlock(Block):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from posrec.model.attention import Layout, Relative
 from posrec.model.blocks.layers import Attention, Layer, make_norm
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 
 class Block(Layer):

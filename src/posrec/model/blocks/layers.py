@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from posrec.model.ops.plain import PLAIN, Ops
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 
 class Layer(nn.Module):

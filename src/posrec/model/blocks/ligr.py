@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from posrec.model.blocks.interface import Block
 from posrec.model.blocks.layers import Attention, Layer, xavier
 from posrec.study.protocols import TrainingSwitches
-from posrec.study.settings import ModelSettings
+from posrec.study.settings.model import ModelSettings
 
 WIDER = 4  # the hidden width of SwiGLU, in D
 

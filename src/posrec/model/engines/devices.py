@@ -11,7 +11,7 @@ from importlib.metadata import version
 import torch
 
 from posrec.errors import StudyError
-from posrec.study.settings import NumericsSettings
+from posrec.study.settings.training import NumericsSettings
 from posrec.study.study import Cell
 
 KEY = "training.numerics.device"

@@ -7,7 +7,7 @@ from posrec.model.engines.devices import check_engine
 from posrec.model.ops.plain import Ops
 from posrec.model.ops.training import TrainingOps
 from posrec.study.encodings import find
-from posrec.study.settings import NumericsSettings
+from posrec.study.settings.training import NumericsSettings
 from posrec.study.study import Cell
 
 

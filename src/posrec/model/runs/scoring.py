@@ -20,7 +20,7 @@ from posrec.model.evaluate.score import Ranks, Requests, ScoreError, model_score
 from posrec.model.runs.failures import EVALUATION_STEP, Progress, TrainingFailed, model_code
 from posrec.store.results import Result
 from posrec.study.protocols import EvaluationSwitches
-from posrec.study.settings import PRIMARY
+from posrec.study.settings.evaluation import PRIMARY
 
 COLLAPSE_FACTOR = 1.25  # a run is collapsed when its sampled NDCG@10 is below this multiple of chance
 HISTORY_CLASSES = (1, 2, 3, 6, 11, 21)  # each from here up to the next

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from posrec.data.raw import formats
 from posrec.errors import DataError, StudyError
 from posrec.plan import ids
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 
 T = 1_000_000_000
 ROWS = [["U1", "A1", 1_000_000_000], ["U2", "A2", 1_000_086_400]]

@@ -15,7 +15,7 @@ from posrec.errors import DataError, StudyError
 from posrec.plan import ids
 from posrec.plan.hashes import dependencies_of, parts_of
 from posrec.study import study
-from posrec.study.settings import DatasetSettings
+from posrec.study.settings.dataset import DatasetSettings
 
 T = 1_000_000_000  # 2001-09-09 01:46:40 UTC
 ROWS = [["U1", "A1", T], ["U2", "A2", T + 86_400]]

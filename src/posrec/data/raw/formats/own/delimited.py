@@ -12,7 +12,7 @@ from posrec.data.raw.formats.own.seen import Seen
 from posrec.data.raw.formats.recbole import TYPES
 from posrec.data.raw.formats.tables import check_header, find_columns
 from posrec.data.raw.formats.text import BadLineError
-from posrec.study.settings import ItemTableSettings, TableSettings, separator_of
+from posrec.study.settings.table import ItemTableSettings, TableSettings, separator_of
 
 SEPARATORS = (",", ";", "\t", "|", "::", " ")
 LOOKED_AT = 20  # lines from which the separator is recognised

@@ -19,7 +19,7 @@ from posrec.data.raw.formats.own.values import ids_of, is_missing, words_of
 from posrec.data.raw.formats.raw import Raw, matching, price_bins
 from posrec.data.raw.formats.text import BadValueError
 from posrec.errors import DataError
-from posrec.study.settings import ItemTableSettings
+from posrec.study.settings.table import ItemTableSettings
 from posrec.study.where import NotComparableError, as_number
 
 UNIQUE, FEW = 0.5, 20  # share of items with a value of their own, and number of items, from which it is warned

@@ -17,7 +17,7 @@ from posrec.data.raw.formats.own.values import is_missing, plain, words_of
 from posrec.data.raw.formats.text import BadValueError, shown
 from posrec.errors import DataError
 from posrec.plan.hashes import parts_of
-from posrec.study.settings import separator_of
+from posrec.study.settings.table import separator_of
 from posrec.study.where import NotComparableError, as_number
 
 SAMPLE = 5000  # rows that are looked at

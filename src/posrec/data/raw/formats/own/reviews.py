@@ -18,7 +18,7 @@ from posrec.data.raw.formats.own.values import ids_of, is_missing, plain
 from posrec.data.raw.formats.raw import Raw
 from posrec.data.raw.formats.text import BadValueError, Review, review_table, shown
 from posrec.errors import DataError
-from posrec.study.settings import TableSettings
+from posrec.study.settings.table import TableSettings
 from posrec.study.where import NotComparableError, parse_where
 
 SAMPLE = 1000  # rows from which the way to read times is recognised

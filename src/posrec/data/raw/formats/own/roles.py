@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from posrec.data.raw.formats.own.times import clock_of
 from posrec.data.raw.formats.text import BadValueError
-from posrec.study.settings import TableSettings
+from posrec.study.settings.table import TableSettings
 
 
 def _words(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from posrec.data.raw.formats.own.seen import Seen
 from posrec.data.raw.formats.text import BadLineError, BadValueError
 from posrec.errors import DataError
 from posrec.plan.hashes import parts_of
-from posrec.study.settings import ItemTableSettings, TableSettings
+from posrec.study.settings.table import ItemTableSettings, TableSettings
 
 Table = TableSettings | ItemTableSettings
 Fields = Sequence[Any]  # texts of a text table, values of Parquet and JSON

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from posrec.data.raw.formats.own.values import is_missing, plain
 from posrec.data.raw.formats.text import END_OF_TIME, BadValueError, check_time, shown, whole_number
-from posrec.study.settings import TableSettings
+from posrec.study.settings.table import TableSettings
 
 ISO_TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?"
