@@ -28,7 +28,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 # A few golden runs, each formula and metric against hand-worked values, ids, study files, and one dry run of the workflow.
 QUICK := tests/model/encodings/test_encoding_formulas.py tests/model/evaluate/test_metrics.py tests/plan/test_ids.py \
-	tests/study/test_yaml_file.py tests/study/test_study.py tests/test_docs.py $(wildcard tests/test_staircase.py) \
+	tests/study/test_reading.py tests/study/test_study.py tests/test_docs.py tests/test_staircase.py \
 	$(foreach case,none learnt learnt_con rmha4 rope,"tests/model/test_golden.py::test_results_of_this_version[$(case)]") \
 	tests/workflow/test_studies.py::test_values_on_the_command_line_reach_the_rules_as_numbers
 

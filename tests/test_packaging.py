@@ -237,6 +237,15 @@ def test_versions_of_the_software_agree() -> None:
     assert read_yaml("CITATION.cff")["version"] == posrec.__version__
 
 
+def test_the_quick_tests_exist() -> None:
+    """A renamed file ended `make quick` before its first test."""
+    quick = re.search(r"^QUICK := (.*?)\n\n", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert quick
+    files = re.findall(r"tests/[\w/]+\.py", quick[1])
+    assert len(files) > 8
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
 def test_git_ignores_results_at_the_root_alone() -> None:
     lines = (ROOT / ".gitignore").read_text().splitlines()
     assert {"/results/*", "!/results/README.md", "/.cache/", "/logs/"} <= set(lines)
