@@ -91,6 +91,20 @@ def test_a_raised_version_changes_what_it_governs(
     assert {name for name in before if before[name] != after[name]} == expected
 
 
+def test_ids_of_existing_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another id would train all of a study again. Only a raised version may change one, so versions are 0 here."""
+    for version in ("DATA_VERSION", "TRAINING_VERSION", "EVALUATION_VERSION"):
+        monkeypatch.setattr(versions, version, 0)
+    datasets = {"toy": {"simulate": SIMULATION}, "own": {"table": {"path": "own.csv", "sha256": "0" * 64}}}
+    loaded = small(datasets=datasets, encodings=["none", "rmha4", "rope-base=100.0"], protocols=["sound", "released"])
+    runs = [planned.run_id(loaded, cell) for cell in loaded.cells if cell.dataset == "toy"]
+    assert runs == "1ebadf8db46e 0b5ee013af47 0fc876f62cb2 48271cde517c 8d76528271b6 ee46853d2b8a".split()
+    found = [planned.dataset_id(name, settings) for name, settings in loaded.settings.datasets.items()]
+    assert found == ["e11b420d1e6d", "e1115e6d96b1"]
+    blocks = [planned.block_id(loaded, name) for name in ("sound", "released")]
+    assert [*blocks, planned.candidates_id(loaded)] == ["b31013fde537", "99f78d6016c5", "9240e9d252c7"]
+
+
 def test_every_encoding_and_protocol_has_its_own_run_id() -> None:
     loaded = small(protocols=["sound", "sound_last"])
     assert len({planned.run_id(loaded, cell) for cell in loaded.cells}) == len(loaded.cells) == 4
