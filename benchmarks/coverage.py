@@ -45,7 +45,7 @@ def two_modes(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarr
 
 
 def collapsed(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Normal scores; 15 % of the runs lie ten standard deviations below, at chance."""
+    """Normal scores; 15 % of the runs are ten standard deviations below, at chance."""
     return generator.standard_normal(size) - 10 * (generator.random(size) < COLLAPSED)
 
 

@@ -61,7 +61,7 @@ def friedman_rejects(studies: int, datasets: int, encodings: int) -> float:
 
 
 def nemenyi_rejects(studies: int, datasets: int, encodings: int) -> float:
-    """Share of such studies in which some two mean ranks lie further apart than the critical difference."""
+    """Share of such studies in which some two mean ranks differ by more than the critical difference."""
     found = _rankings(studies, datasets, encodings)
     return float(np.mean([np.ptp(ranking.mean_ranks) >= ranking.critical_difference for ranking in found]))
 

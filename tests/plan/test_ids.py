@@ -98,7 +98,7 @@ def test_ids_of_existing_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = {"toy": {"simulate": SIMULATION}, "own": {"table": {"path": "own.csv", "sha256": "0" * 64}}}
     loaded = small(datasets=datasets, encodings=["none", "rmha4", "rope-base=100.0"], protocols=["sound", "released"])
     runs = [planned.run_id(loaded, cell) for cell in loaded.cells if cell.dataset == "toy"]
-    assert runs == "1ebadf8db46e 0b5ee013af47 0fc876f62cb2 48271cde517c 8d76528271b6 ee46853d2b8a".split()
+    assert runs == ["1ebadf8db46e", "0b5ee013af47", "0fc876f62cb2", "48271cde517c", "8d76528271b6", "ee46853d2b8a"]
     found = [planned.dataset_id(name, settings) for name, settings in loaded.settings.datasets.items()]
     assert found == ["e11b420d1e6d", "e1115e6d96b1"]
     blocks = [planned.block_id(loaded, name) for name in ("sound", "released")]

@@ -51,7 +51,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Counted:
-    """What a table of ranks held: rows, those that are no candidates, and candidates without a score."""
+    """What a table of ranks held: rows, those that are not candidates, and candidates without a score."""
 
     rows: int
     ignored: int
@@ -115,7 +115,7 @@ def _scores(place: Place, table: pl.DataFrame) -> tuple[np.ndarray, Counted]:
         )
     values = table[kind].cast(pl.Float64, strict=False).to_numpy()
     if not np.isfinite(values).all():
-        raise DataError(f"--ranks: {int((~np.isfinite(values)).sum())} rows have a {kind} that is no finite number")
+        raise DataError(f"--ranks: {int((~np.isfinite(values)).sum())} rows have a {kind} that is not a finite number")
     width = place.data.n_items + 1
     row_of = {place.named.users[user]: row for row, user in enumerate(place.requests.users)}
     number = {item: place_ for place_, item in enumerate(place.named.items, 1)}

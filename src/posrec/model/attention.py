@@ -1,6 +1,6 @@
 """Multi-head attention over packed tokens: users of nearly equal length are computed together.
 
-Tokens of a batch lie one after another, T in all, users sorted by length; a `Layout` says how many users have which
+Tokens of a batch follow one another, T in all, users sorted by length; a `Layout` says how many users have which
 length. Linear layers work on (T, D); only the attention itself looks at users, as views of the packed tensors. In
 training lengths are rounded up a little (`batches.LENGTH_CLASSES`), since many tiny groups cost more than a few masked
 slots.
@@ -52,7 +52,7 @@ class Relative:
     """What an attention needs of the encoding: which block it is, and the history's steps, (T,) each.
 
     second_softmax: the released code's, over all slots (switch rmha_softmax); distances, candidates: those of the
-    decoder, one (m, n) a group, and its queries' steps, (Tq,) each; None in the encoder, where queries and keys are the
+    decoder, one (m, n) per group, and its queries' steps, (Tq,) each; None in the encoder, where queries and keys are the
     same slots.
     """
 
@@ -65,14 +65,14 @@ class Relative:
 
 
 Layout = Sequence[Group]
-# how histories lie in training batches: rounded up to a length class, all padded to L, or as long as they are
+# how histories are placed in training batches: rounded up to a length class, all padded to L, or as long as they are
 Packing = Literal["classes", "padded", "exact"]
 
 
 def make_group(lengths: np.ndarray, keys: int, queries: int, causal: bool) -> Group:
     """A group of users whose histories of these lengths end in the last of `keys` slots.
 
-    Under a causal mask candidate slot i stands at step i mod n: a user's positives and then its negatives.
+    Under a causal mask candidate slot i is at step i mod n: a user's positives and then its negatives.
     """
     encoder, decoder = (_bias(lengths, keys, count, causal) for count in (keys, queries))
     real = torch.from_numpy(np.arange(keys) >= keys - lengths[:, None])
@@ -91,7 +91,7 @@ def _exact_bias(keys: int, queries: int, causal: bool) -> Tensor | None:
 
 
 def decoder_distances(layout: Layout, rows: Tensor, candidate_rows: Tensor) -> list[Tensor]:
-    """How far each history slot lies from each candidate of its user, (m, n) int64 a group, the same for all its users.
+    """How far each history slot is from each candidate of its user, (m, n) int64 per group, the same for all its users.
 
     rows: (T,); candidate_rows: (Tq,). Read off the last user: it has the longest history, so that no row of a slot that
     another user fills is clipped at 0.

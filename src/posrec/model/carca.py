@@ -3,7 +3,7 @@
 Operations that an engine may replace are calls of `self.ops` (`ops/plain.py`): `linear` over tokens, `attend`,
 `activate`, `dropout`, `add_dropped`, `look_up`. A product written as `@` has few rows or columns: it is always torch's.
 
-No non-linearity lies between the feature layer W_f and the item layer W_c, so attributes and context go through the
+There is no non-linearity between the feature layer W_f and the item layer W_c, so attributes and context go through the
 product W_c W_f, and each distinct item of a batch is encoded once. The result is that of `equations.py`.
 """
 

@@ -66,7 +66,7 @@ class Curve:
         return bool(read) and self.epoch[-1] == epochs and self.best()[0] in read[-2:]
 
     def plateaus(self, patience: int) -> int:
-        """How often so far `patience` readings in a row brought no improvement; each counts its readings anew.
+        """How often so far `patience` readings in a row brought no improvement; each starts its count again.
 
         >>> Curve(epoch=[1, 2, 3, 4, 5], validation=[0.1, 0.3, 0.2, 0.3, 0.2]).plateaus(patience=2)
         1

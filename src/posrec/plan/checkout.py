@@ -15,7 +15,7 @@ CODE = (".py", ".yaml", ".lock", ".csv", ".html")
 def differing() -> list[str]:
     """The files in which the package that runs differs from the one in the working folder's checkout.
 
-    Empty in a folder that is no checkout of posrec, and where the package was installed from the same code.
+    Empty in a folder that is not a checkout of posrec, and where the package was installed from the same code.
     """
     here = SOURCE.absolute()
     if not (here / "versions.py").is_file() or here.resolve() == PACKAGE.resolve():

@@ -147,7 +147,7 @@ def _of_numbers(numbers: np.ndarray, columns: Mapping[str, Any], where: str) -> 
         unit = next((name for name, bound in BOUNDS.items() if largest < bound), "seconds")
     if numbers.min(initial=0) < 0 or largest >= BOUNDS[unit]:
         raise DataError(
-            f"{where}: time: {largest:g} {unit} since 1970 are no time of today; write times in {unit}, or as dates"
+            f"{where}: time: {largest:g} {unit} since 1970 are not a time of today; write times in {unit}, or as dates"
         )
     return np.floor_divide(numbers, UNITS[unit]).astype(np.int64)
 

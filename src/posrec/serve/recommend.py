@@ -166,7 +166,7 @@ class Recommender:
         return places, scores
 
     def _leave_out(self, scores: Tensor, histories: Histories, users: np.ndarray, repeat: bool) -> None:
-        """Give -inf to what is no item and, unless they may repeat, to the items of each history. scores: (B, P)."""
+        """Give -inf to what is not an item and, unless they may repeat, to those of each history. scores: (B, P)."""
         scores[:, 0] = scores[:, len(self.items) + 1 :] = -torch.inf
         if not repeat:
             start, length = histories.offsets[users], np.diff(histories.offsets)[users]

@@ -78,7 +78,7 @@ def parse_where(text: str, decimal: str | None = None) -> Where:
 def as_number(value: object, decimal: str | None = None) -> float:
     """The number of a cell, with or without separators of thousands.
 
-    decimal: what stands before the fraction; None: what the text itself shows. Raises NotComparableError, for 1,234
+    decimal: what is before the fraction; None: what the text itself shows. Raises NotComparableError, for 1,234
     without `decimal` too.
 
     >>> as_number("4,5"), as_number("1.234,50"), as_number("1,234.50"), as_number("1,234", "."), as_number("1,234", ",")

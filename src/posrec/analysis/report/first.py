@@ -31,7 +31,7 @@ def sentences(tables: Tables) -> list[tuple[str, str]]:
 
 
 def sentence(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> str:
-    """How every encoding stands against `none` on one data set, and which are still rising or lost."""
+    """How every encoding compares with `none` on one data set, and which are still rising or lost."""
     rows = tables["comparisons"].query("against == 'none'")
     for column, value in zip(GROUP, key, strict=True):
         rows = rows[rows[column] == value]

@@ -1,7 +1,7 @@
 """Paired scores by seed, their contrasts, and the t statistics of these under common sign flips or permuted labels.
 
 The seed is the block. A block of data is one data set with seeds of its own: an array (S, m) of paired differences,
-NaN where a run failed. Several blocks stand side by side, each with sign flips of its own.
+NaN where a run failed. Several blocks are side by side, each with sign flips of its own.
 """
 
 import itertools

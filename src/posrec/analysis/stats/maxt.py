@@ -37,7 +37,7 @@ class Adjusted:
 def step_down(differences: Sequence[np.ndarray], draws: int = DRAWS, seed: int = SEED) -> Adjusted:
     """Adjusted p of all mean differences, with family-wise error over all blocks and comparisons.
 
-    differences: one array (S, m) a block, seeds by comparisons, NaN where a run failed; blocks are data sets (or
+    differences: one array (S, m) per block, seeds by comparisons, NaN where a run failed; blocks are data sets (or
     settings) with runs of their own. All flips are counted in a single block with few seeds.
 
     >>> step_down([np.array([[1.0], [2.0], [3.0]])]).p.tolist()

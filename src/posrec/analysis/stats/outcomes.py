@@ -133,7 +133,7 @@ def worst_seed(healthy: np.ndarray, bad: int, share: float = 0.1) -> float | Non
 
 
 def guard(word: Word, rates: Sequence[RateDifference], tolerance: float, spread: bool = False) -> tuple[Word, str]:
-    """The word that stands once the rates of bad runs are looked at, and why another was withheld ("").
+    """The word that remains once the rates of bad runs are looked at, and why another was withheld ("").
 
     rates: differences of rates, first minus second, one for each outcome (failed, collapsed, ...). "equivalent" needs
     all of them alike. A better encoding ("ahead" in level; the steadier one of two spreads) must not have more bad

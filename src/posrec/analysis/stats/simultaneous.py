@@ -32,7 +32,7 @@ def intervals(
 ) -> Intervals:
     """Intervals of all mean differences that hold together with probability 1 - alpha.
 
-    differences: one array (S, m) a block, NaN where a run failed.
+    differences: one array (S, m) per block, NaN where a run failed.
 
     >>> found = intervals([np.array([[-1.0], [0.0], [1.0]])])
     >>> found.low.round(3).tolist(), found.high.round(3).tolist()

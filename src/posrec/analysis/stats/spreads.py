@@ -17,7 +17,7 @@ import numpy as np
 
 DRAWS = 9_999
 SEED = 20240603
-FEWEST = 6  # healthy runs a cell, below which no interval is shown
+FEWEST = 6  # healthy runs per cell, below which no interval is shown
 CALIBRATED = 0.5  # of alpha: centring on medians makes the permuted interval too short, most of all where it's skewed
 
 

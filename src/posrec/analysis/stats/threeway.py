@@ -51,7 +51,7 @@ class Margin:
 def verdict(low: float, high: float, margin: float) -> Word:
     """The word for a difference (first minus second, or a log ratio) with this interval.
 
-    ahead: the whole interval lies above +margin; behind: below -margin; equivalent: strictly between the two; open:
+    ahead: the whole interval is above +margin; behind: below -margin; equivalent: strictly between the two; open:
     everything else, an interval that doesn't exist (NaN) among them. low, high and margin have one unit.
 
     >>> verdict(1.2, 3.0, 1.0), verdict(0.2, 3.0, 1.0), verdict(-0.5, 0.9, 1.0), verdict(-38.0, -10.0, 1.0)
@@ -78,7 +78,7 @@ def ratio_verdict(low: float, high: float, ratio: float) -> Word:
 
 
 def side(low: float, high: float) -> Literal["above", "below", ""]:
-    """On which side of no difference the whole interval lies; it qualifies "open", by how much isn't known.
+    """On which side of no difference the whole interval is; it qualifies "open", by how much isn't known.
 
     >>> side(0.2, 3.0), side(-1.0, 2.0)
     ('above', '')

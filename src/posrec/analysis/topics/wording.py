@@ -79,7 +79,7 @@ def design(tables: Tables) -> str:
 
 
 def caption(figure: Figure, tables: Tables) -> str:
-    """A figure's caption where it stands alone: its takeaway, what its marks are, then seeds and protocols."""
+    """A figure's caption where it is alone: its takeaway, what its marks are, then seeds and protocols."""
     rests_on = simulated_note(tables.inputs) if figure.section == "data" else design(tables)
     return " ".join(filter(None, (takeaway(figure, tables), reading(figure), rests_on)))
 

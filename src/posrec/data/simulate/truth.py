@@ -2,7 +2,7 @@
 
 A user's last review is the target. The generating model knows the user's favourite categories, so nobody who must
 learn them is expected to do better. Scores are expectations under the model, not counts of hits: little is left to
-chance. Ties in time are no matter here; prepared data lose some order to them. The model that is blind to order takes
+chance. Ties in time do not matter here; prepared data lose some order to them. The model that is blind to order takes
 every order of the history as equally likely; a clever one can guess some of it from which items are there.
 """
 

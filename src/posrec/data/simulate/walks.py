@@ -143,7 +143,7 @@ def category_segments(world: World, category: np.ndarray) -> Segments:
 
 
 def bounds_on(settings: SimulationSettings, world: World, pool: int, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Between which sums of weights a pool's items of each day (n,) lie: of the season, new, or all.
+    """Between which sums of weights a pool's items of each day (n,) are: of the season, new, or all.
 
     Where no item is new, the pool is the whole catalogue.
     """

@@ -19,7 +19,7 @@ def t5_bucket(distance: Tensor, buckets: int, reach: int, causal: bool) -> Tenso
     """Bucket of each distance j - i (Raffel et al. 2020, section 2.1).
 
     Half of a direction's buckets are single distances, the others grow logarithmically up to `reach`, beyond which the
-    last is shared. causal: keys lie before queries and have all buckets; else each direction has half of them.
+    last is shared. causal: keys are before queries and have all buckets; else each direction has half of them.
     distance: any shape, int64. Returns the same shape, int64.
     """
     offset = torch.zeros_like(distance)

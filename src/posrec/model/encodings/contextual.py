@@ -16,7 +16,7 @@ def interpolated(table: Tensor, place: Tensor) -> Tensor:
 
 @register("cope", "relative")
 class Cope(Encoding):
-    """Positions counted by gates: how many items that the query counts lie from the key to the query, both included.
+    """Positions counted by gates: how many items that the query counts are from the key to the query, both included.
 
     As in the public code, gates are the sigmoid of the scaled score, positions share their vectors among the heads of a
     block, and these start at 0. Without a causal mask keys after the query count towards it too, with vectors of their

@@ -160,7 +160,7 @@ def register(name: str, family: str, **parameters: Any) -> Callable[[EncodingTyp
     """Class decorator: make an encoding known as `name`, with its parameters' defaults, all plain values.
 
     The class is built as cls(shape, generator, **parameters). `posrec.study.encodings` reads the same line without
-    running it, so family and defaults stand here alone.
+    running it, so family and defaults are only here.
     """
 
     def add(cls: EncodingType) -> EncodingType:

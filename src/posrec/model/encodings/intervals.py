@@ -19,7 +19,7 @@ class TimeInterval(Encoding):
     """Relative keys and values by time interval (after TiSASRec, Li et al. 2020, equations 6 to 10); no position.
 
     The unit is fixed (days) and not each user's shortest interval, which a causal model may not know beforehand; their
-    absolute positions are left out, so that time stands alone.
+    absolute positions are left out, so that time is alone.
 
     Formula: scores + q K(min(clip, floor(days / unit))), output + weights V(the same)
     Source: after Li et al. 2020 (TiSASRec), equations 6 to 10

@@ -1,4 +1,4 @@
-"""Run a user's own file of encodings: the text whose hash is in the run id, and no other that lies there later."""
+"""Run a user's own file of encodings: the text whose hash is in the run id, and no other that is there later."""
 
 import hashlib
 import sys

@@ -27,7 +27,7 @@ def frequencies(width: int, base: float, device: torch.device | None = None) -> 
 
 
 def head_width(shape: Shape, kind: str, multiple: int = 2) -> int:
-    """Channels of a head. Raises ValueError where they are no multiple of this many: they are turned in pairs."""
+    """Channels of a head. Raises ValueError where they are not a multiple of this many: they are turned in pairs."""
     width, rest = divmod(shape.dimension, shape.heads)
     if rest or width % multiple:
         given = f"dimension {shape.dimension} with {shape.heads} heads gives {shape.dimension / shape.heads:g}"

@@ -24,7 +24,7 @@ class SimulationSettings(Settings):
     scale: Number | None = Field(None, ge=0.01, le=1, description="of the twin: share of its users, items, categories")
     users: int = Field(ge=10, description="number of users")
     items: int = Field(ge=10, description="number of items")
-    mean_length: Number = Field(ge=3, description="mean number of reviews a user; lengths are 3 + geometric")
+    mean_length: Number = Field(ge=3, description="mean number of reviews per user; lengths are 3 + geometric")
     seed: Seed = Field(0, description="seed of the simulator")
     order: Number = Field(0.6, ge=0, le=1, description="share of reviews whose item follows from the items before")
     lag_weights: list[Annotated[Number, Field(ge=0)]] = Field(

@@ -60,7 +60,7 @@ def test_a_source_without_images_has_no_features(tmp_path: Path) -> None:
         ([GOOD[0]], "record 2: the ASIN B000000001 is there twice"),
         ([(b"B000000009", np.full(4096, np.nan))], "row 2 holds a number that is not finite"),
         ([(b"B000000009", np.r_[np.zeros(4095), np.inf])], "row 2 holds a number that is not finite"),
-        ([(b"B000000009", np.zeros(4095))], "32,784 bytes are no whole number of records of 16,394"),
+        ([(b"B000000009", np.zeros(4095))], "32,784 bytes are not a whole number of records of 16,394"),
     ],
 )
 def test_damaged_records(tmp_path: Path, write: Callable[[Records], Path], records: Records, reason: str) -> None:
@@ -73,7 +73,7 @@ def test_empty_and_missing_files(tmp_path: Path, write: Callable[[Records], Path
     with pytest.raises(DataError, match=r"image_features_Toys.b: cannot be read \(No such file"):
         formats.read_features(tmp_path, SOURCE)
     write([])
-    with pytest.raises(DataError, match="0 bytes are no whole number of records"):
+    with pytest.raises(DataError, match="0 bytes are not a whole number of records"):
         formats.read_features(tmp_path, SOURCE)
 
 

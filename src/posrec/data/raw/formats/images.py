@@ -28,7 +28,7 @@ def read_features(raw: Raw) -> tuple[list[str], np.ndarray] | None:
         size = path.stat().st_size
         if size == 0 or size % RECORD.itemsize:
             raise DataError(
-                f"{path}: {size:,} bytes are no whole number of records of {RECORD.itemsize:,}; fetch it again"
+                f"{path}: {size:,} bytes are not a whole number of records of {RECORD.itemsize:,}; fetch it again"
             )
         records = np.memmap(path, dtype=RECORD, mode="r")
     except OSError as error:

@@ -211,7 +211,7 @@ def _array(call: Any) -> np.ndarray:
     size = math.prod(int(length) for length in shape)
     if isinstance(data, list):  # an array of objects: plain numbers are taken
         if not all(isinstance(value, int | float) for value in data):
-            raise ValueError("it holds objects that are no numbers")
+            raise ValueError("it holds objects that are not numbers")
         flat, fortran = np.array(data, dtype=np.float64), False  # numpy lists objects row by row whatever their order
     else:
         flat = np.frombuffer(_bytes(data), dtype=_kind(kind))

@@ -41,8 +41,8 @@ def read_attributes(raw: Raw, items: Collection[str]) -> dict[str, list[str]]:
     def parse(fields: list[str]) -> tuple[str, list[str]]:
         values: set[str] = set()
         for name, text in zip(columns, fields[1:], strict=True):
-            parted = name in words or types[name] == "token_seq"
-            values.update(text.split() if parted else [f"{name}={text.strip()}"] if text.strip() else [])
+            several = name in words or types[name] == "token_seq"
+            values.update(text.split() if several else [f"{name}={text.strip()}"] if text.strip() else [])
         return check_id("item_id", fields[0]), sorted(values)
 
     header = ["item_id:token", *(f"{name}:{types.get(name, 'token')}" for name in columns)]

@@ -129,7 +129,7 @@ def _look(part: Path) -> str:
 
 
 def plain_rows(part: Path, lines: Lines, separator: str, seen: Seen, bad: BadRows) -> Numbered:
-    """Rows whose fields are as they stand between the separators."""
+    """Rows whose fields are as they are between the separators."""
     for number, text in lines:
         fields = text.split(separator)
         if any(fields):

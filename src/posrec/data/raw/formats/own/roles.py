@@ -49,7 +49,7 @@ class Values(Protocol):
 
 
 def guess(columns: Sequence[Values]) -> dict[str, str]:
-    """Role -> name of the column, for the roles that can be told."""
+    """Role -> name of the column, for the roles that can be recognised."""
     found: dict[str, str] = {}
     for role in NAMES:
         free = [column.name for column in columns if column.name not in found.values()]
