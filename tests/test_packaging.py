@@ -28,7 +28,7 @@ STAGE_KEYS = {
     "figures": set(StudySettings.model_fields),
     "report": set(StudySettings.model_fields),
 }
-IDS = {f"src/posrec/{place}" for place in ("model/encodings", "plan", "study", "versions.py")}
+IDS = {f"src/posrec/{place}" for place in ("model/encodings", "model/losses.py", "plan", "study", "versions.py")}
 
 
 def without_copies(stages: dict[str, Any]) -> dict[str, Any]:

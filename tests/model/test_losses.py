@@ -8,8 +8,9 @@ import torch
 
 from posrec.data.prepare.prepared import Prepared
 from posrec.model.batches import Sampler
-from posrec.model.losses import by_target, gbce_power, loss_function
+from posrec.model.losses import LOSSES, by_target, gbce_power, loss_function
 from posrec.model.streams import numpy_stream
+from posrec.study.losses import names
 from posrec.study.settings.training import TrainingSettings
 from tests.model.conftest import make_cell
 
@@ -38,7 +39,7 @@ def test_losses_against_loops(data: Prepared, protocol: str, negatives: int) -> 
         "ce": -np.mean([row[0] - math.log(np.exp(row).sum()) for row in rows]),
     }
     for loss, value in expected.items():
-        settings = TrainingSettings(loss=loss, negatives=negatives)  # type: ignore[call-arg, arg-type]
+        settings = TrainingSettings(loss=loss, negatives=negatives)  # type: ignore[call-arg]
         assert loss_function(settings, data.n_items)(logits, batch).item() == pytest.approx(value, rel=1e-12)
 
 
@@ -46,3 +47,7 @@ def test_gbce_power_by_hand() -> None:
     assert gbce_power(5, 101, 0.0) == 1  # no calibration: bce
     assert gbce_power(5, 101, 1.0) == pytest.approx(0.05)  # full: the sampling rate 5 / 100
     assert gbce_power(5, 101, 0.5) == pytest.approx((1 + 0.05) / 2)
+
+
+def test_a_study_may_name_exactly_the_losses_that_are_registered() -> None:
+    assert tuple(LOSSES) == names()

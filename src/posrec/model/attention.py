@@ -52,8 +52,8 @@ class Relative:
     """What an attention needs of the encoding: which block it is, and the history's steps, (T,) each.
 
     second_softmax: the released code's, over all slots (switch rmha_softmax); distances, candidates: those of the
-    decoder, one (m, n) per group, and its queries' steps, (Tq,) each; None in the encoder, where queries and keys are the
-    same slots.
+    decoder, one (m, n) per group, and its queries' steps, (Tq,) each; None in the encoder, where queries and keys are
+    the same slots.
     """
 
     encoding: Encoding

@@ -1,4 +1,7 @@
-"""Training losses over a batch's logits: binary cross-entropy, gBCE and cross-entropy over the candidates."""
+"""Training losses over a batch's logits. A loss is a function, and its name in studies: `@register("NAME")`.
+
+The names are read from this file without running it (`posrec.study.losses`), so a new loss is written here alone.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,21 +11,47 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from posrec.model.batches import Batch
-from posrec.study.settings.training import SHARED, TrainingSettings
+from posrec.study.settings.training import TrainingSettings
 
 Loss = Callable[[Tensor, Batch], Tensor]
+Maker = Callable[[TrainingSettings, int], Loss]  # of the settings and the number I of items in the catalogue
+LOSSES: dict[str, Maker] = {}
+
+
+def register(*names: str) -> Callable[[Maker], Maker]:
+    """Make a loss known under the names that `training.loss` then takes."""
+
+    def add(maker: Maker) -> Maker:
+        LOSSES.update(dict.fromkeys(names, maker))
+        return maker
+
+    return add
 
 
 def loss_function(settings: TrainingSettings, n_items: int) -> Loss:
     """The loss that the settings name, on a catalogue of I items."""
-    if settings.loss in SHARED:
-        return shared_softmax
-    if settings.loss == "bce":
-        return binary_cross_entropy
-    if settings.loss == "ce":
-        return partial(cross_entropy, negatives=settings.negatives)
+    return LOSSES[settings.loss](settings, n_items)
+
+
+@register("shared_softmax", "softmax")
+def _shared_softmax(settings: TrainingSettings, n_items: int) -> Loss:
+    return shared_softmax
+
+
+@register("bce")
+def _bce(settings: TrainingSettings, n_items: int) -> Loss:
+    return binary_cross_entropy
+
+
+@register("gbce")
+def _gbce(settings: TrainingSettings, n_items: int) -> Loss:
     power = gbce_power(settings.negatives, n_items, settings.gbce_calibration)
     return partial(generalised_binary_cross_entropy, negatives=settings.negatives, power=power)
+
+
+@register("ce")
+def _ce(settings: TrainingSettings, n_items: int) -> Loss:
+    return partial(cross_entropy, negatives=settings.negatives)
 
 
 def binary_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:

@@ -110,8 +110,8 @@ def follow(
 ) -> list[Look]:
     """All looks that the seeds at hand allow; a word once given stays.
 
-    differences: one array (S, m) per block, rows in the order in which seeds were added, NaN where a run failed. margins:
-    (sum of m,), in the unit of the differences.
+    differences: one array (S, m) per block, rows in the order in which seeds were added, NaN where a run failed.
+    margins: (sum of m,), in the unit of the differences.
     """
     planned = tuple(looks)
     available = min(len(block) for block in differences)

@@ -1,9 +1,10 @@
 """Settings of the training, and its numerics class."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from posrec.study.losses import names
 from posrec.study.settings.base import Number, Seed, Settings
 
 STREAMS = ("trunk", "encoding", "dropout", "order", "negatives")
@@ -28,6 +29,11 @@ class NumericsSettings(Settings):
             raise ValueError("engine numba needs device cpu and fp32 or fp64; with cuda or bf16 set engine: torch")
         return self
 
+
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = Literal[names()]
 
 SHARED_NEGATIVES = 1000  # of a batch, by default
 SHARED = ("softmax", "shared_softmax")  # losses whose negatives are shared by all targets of a batch
@@ -61,7 +67,7 @@ class TrainingSettings(Settings):
         default_factory=dict, description="random streams that use this seed instead of the run's"
     )
     numerics: NumericsSettings = Field(default_factory=NumericsSettings, description="numerics class")
-    loss: Literal["shared_softmax", "softmax", "bce", "gbce", "ce"] = Field(
+    loss: LossName = Field(
         "shared_softmax",
         description="softmax over `negatives` items that all targets of a batch share, or over the whole catalogue; "
         "binary cross-entropy, gBCE (gSASRec, RecSys 2023) or cross-entropy over each target's own `negatives`",
