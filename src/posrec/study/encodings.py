@@ -27,7 +27,7 @@ from posrec.files import sha256
 from posrec.study.reading import nearest
 
 BUILT_IN = Path(__file__).parents[1] / "model" / "encodings"
-FILES = (  # their order in lists of what exists
+FILES = (  # their order in lists of what exists; others follow
     *("added", "concatenated", "relative", "rotary", "biases", "intervals"),
     *("contextual", "time_vectors", "time_biases", "rotary_time", "kernels"),
 )
@@ -91,7 +91,7 @@ class Choice:
 def kinds() -> dict[str, Kind]:
     """All kinds by name, built-in and the user's own. Raises StudyError naming the file of a bad registration."""
     folder = os.environ.get(FOLDER)
-    paths = [(BUILT_IN / f"{name}.py", False) for name in FILES]
+    paths = [(path, False) for path in built_in_files()]
     if folder:
         if not Path(folder).is_dir():
             raise StudyError(f"{FOLDER}={folder}: is not a folder; correct or unset it")
@@ -152,15 +152,21 @@ def family_of(name: str) -> str:
     return find(name).kind.family
 
 
+def built_in_files() -> list[Path]:
+    """The files of built-in encodings: those of FILES in their order, then all others that register one."""
+    others = [path for path in sorted(BUILT_IN.glob("*.py")) if path.stem not in FILES and _registered(path, 0, False)]
+    return [*(BUILT_IN / f"{name}.py" for name in FILES), *others]
+
+
 def built_in_families() -> dict[str, str]:
     """Name -> family of the built-in encodings, a pattern as its example."""
-    registered = [kind for name in FILES for kind in _registered(BUILT_IN / f"{name}.py", 0, False)]
+    registered = [kind for path in built_in_files() for kind in _registered(path, 0, False)]
     return {EXAMPLES.get(kind.name, kind.name): kind.family for kind in registered}
 
 
 def name_pattern() -> str:
     """A regular expression of the built-in encodings' names, numbers and parameters included, for editors."""
-    kinds_ = [kind.name for name in FILES for kind in _registered(BUILT_IN / f"{name}.py", 0, False)]
+    kinds_ = [kind.name for path in built_in_files() for kind in _registered(path, 0, False)]
     starts = "|".join(re.sub(r"\{\w+\}", "[1-9][0-9]{0,3}", name) for name in kinds_)
     return f"({starts})({VALUE})*"
 

@@ -10,6 +10,8 @@ the candidate after it row L. Times are float64 days since the data set's first 
     torch.Size([3, 8])
 """
 
+from importlib import import_module
+
 import torch
 
 from posrec.model.encodings import (
@@ -27,7 +29,7 @@ from posrec.model.encodings import (
 )
 from posrec.model.encodings.interface import REGISTRY, Encoding, Pairs, Shape, Steps, register
 from posrec.model.encodings.own import EncodingError, run_file
-from posrec.study.encodings import find
+from posrec.study.encodings import built_in_files, find
 
 __all__ = [
     "REGISTRY",
@@ -50,6 +52,9 @@ __all__ = [
     "time_biases",
     "time_vectors",
 ]
+
+for _path in built_in_files():  # each registers its encodings, those of a new file too
+    import_module(f"{__name__}.{_path.stem}")
 
 
 def build_encoding(name: str, shape: Shape, generator: torch.Generator) -> Encoding:
