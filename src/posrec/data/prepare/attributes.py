@@ -43,7 +43,9 @@ def feature_table(name: str, found: tuple[list[str], np.ndarray] | None, items: 
     row = {item: number for number, item in enumerate(ids)}
     known = [(place, row[item]) for place, item in enumerate(items, 1) if item in row]
     if not known:
-        raise DataError(f"datasets.{name}.dense_features: none of the items has features: other ids, other data?")
+        raise DataError(
+            f"datasets.{name}.dense_features: none of the items has features; check that both have the same item ids"
+        )
     places, rows = np.array(known).T
     table = np.zeros((len(items) + 1, matrix.shape[1]), np.float32)
     table[places] = matrix[rows]

@@ -30,7 +30,7 @@ def filter_interactions(name: str, interactions: Interactions, dataset: DatasetS
         return core
     part = core.keep(subset(core.users, core.items, dataset.subset))
     if not len(part):
-        raise DataError(f"datasets.{name}.subset: no review is of a chosen user and a chosen item; choose more of both")
+        raise DataError(f"datasets.{name}.subset: no chosen user has a review of a chosen item; choose more of both")
     return part
 
 
