@@ -8,8 +8,8 @@ pytestmark = pytest.mark.workflow
 
 
 def test_the_whole_workflow_with_a_line_of_progress(fresh: Project) -> None:
-    said = fresh.run("posrec", "run", "--", "--cores", "1").stdout.splitlines()
-    assert said[0].startswith("posrec: snakemake all --configfile params.yaml --cores 1; its output is in logs/")
+    said = fresh.run("posrec", "run", "--", "-c1").stdout.splitlines()
+    assert said[0].startswith("posrec: snakemake all --configfile params.yaml -c1; its output is in logs/")
     assert any(line.startswith("data sets ") for line in said)
     assert "runs 9/9; tables, figures and report are there" in said
     assert said[-1] == "posrec: the report is results/studies/default/report.html"

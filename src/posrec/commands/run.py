@@ -20,7 +20,7 @@ LOGS = Path("logs")
 EVERY = 1.0  # seconds between two looks at the files
 QUIET = 30.0  # seconds between two lines where the output is a file
 LAST = 25  # lines of the log that a failure shows
-CHOOSES_CORES = {"--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor"}
+CHOOSES_CORES = ("-c", "-j", "--cores", "--jobs", "--profile", "--workflow-profile", "--executor")
 NAMED = ("tables", "figures", "report")
 
 
@@ -30,9 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     log = LOGS / study.name / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     options = arguments.options
-    cores = (
-        () if any(word in ("--cores", "-c", "--profile", "-j", "--jobs") for word in options) else ("--cores", "all")
-    )
+    cores = () if any(word.startswith(CHOOSES_CORES) for word in options) else ("--cores", "all")
     command = ["snakemake", *cores, "all", "--configfile", str(arguments.study), *options]
     print(f"posrec: {' '.join(command)}; its output is in {log}", flush=True)
     status = watched(command, log, Progress.of(study))

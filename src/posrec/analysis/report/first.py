@@ -150,6 +150,8 @@ def certainty(tables: Tables) -> str:
     if not tables.inputs.spread:
         return f"{seeds} per cell; spreads over seeds are not shown in this study (report.stability: false)."
     compared = tables["comparisons"].query("against == 'none'")
+    if compared.empty:
+        return f"{seeds} per cell; nothing is compared with none."
     decided = int((compared["level"] != OPEN).sum())
     said = f"{decided} of {len(compared)} comparisons with none are decided, with {seeds} per cell"
     errors = "one error of 5 % covers all comparisons of a data set"
@@ -217,6 +219,8 @@ def next_steps(tables: Tables) -> list[str]:
         said.append(_seeds_needed(tables, undecided))
     if alike := list(dict.fromkeys(compared.loc[compared["level"] == EQUIVALENT, "encoding"])):
         said.append(f"Where an encoding is as good as none ({listing(alike)}), take none: it costs nothing.")
+    if compared.empty:
+        return said or ["Add none to the encodings: every other one is compared with it."]
     return said or ["Every comparison with none is decided: confirm the choice on your own data."]
 
 

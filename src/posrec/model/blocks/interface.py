@@ -1,5 +1,7 @@
 """An encoder block: its attention takes the position; what else it does is its own."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from posrec.study.protocols import TrainingSwitches
 from posrec.study.settings.model import ModelSettings
 
 
-class Block(Layer):
+class Block(Layer, ABC):
     """Attention over the history, then what `finish` makes of it."""
 
     attention: Attention
@@ -21,13 +23,13 @@ class Block(Layer):
         self.settings, self.dropout = settings, settings.dropout
         self.norm1, self.norm2 = make_norm(settings), make_norm(settings)
 
+    @abstractmethod
     def inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What queries, and what keys and values are made of. x: (T, D). Returns (T, D) each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, x: Tensor, query: Tensor, y: Tensor) -> Tensor:
         """The block's output. x: (T, D) its input; query: (T, D) of `inputs`; y: (T, D) attention. Returns (T, D)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, rows: Tensor, layout: Layout, relative: Relative) -> Tensor:
         """x: (T, D) history; rows: (T,) position rows, or (T, H) as released. Returns (T, D)."""
