@@ -70,7 +70,7 @@ def test_after_a_kill_in_prepare_everything_is_built(
     assert next(data.rglob("dataset.npz"), None)
     done = fresh.run(*MAKE_ALL)
     assert "removed the lock of" in done.stdout
-    assert "The report is results/studies/default/report.html" in done.stdout
+    assert "posrec: the report is results/studies/default/report.html" in done.stdout
     assert fresh.hashes() == finished.hashes()
 
 

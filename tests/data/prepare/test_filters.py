@@ -74,7 +74,7 @@ def test_random_subsets_have_the_number_and_follow_the_seed() -> None:
 def test_an_empty_subset_is_an_error() -> None:
     table = make([0, 1], [1, 0])
     dataset = DatasetSettings(k_core=1, subset=SubsetSettings(users=1, items=1))
-    with pytest.raises(DataError, match=r"toy\.subset: no review"):
+    with pytest.raises(DataError, match=r"datasets\.toy\.subset: no chosen user"):
         filters.filter_interactions("toy", table, dataset)
 
 
