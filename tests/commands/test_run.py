@@ -19,12 +19,14 @@ def test_the_line_counts_files_and_says_the_time_left(tmp_path: Path, monkeypatc
     study = made_up.make_study(2)
     progress = Progress.of(study)
     assert progress.line(0.0) == "data sets 0/2"
-    for name in study.settings.datasets:
-        write_text(ids.dataset_files(study, name).baselines, "{}")
+    baselines = [ids.dataset_files(study, name).baselines for name in study.settings.datasets]
+    write_text(baselines[0], "{}")
+    assert progress.line(5.0) == "data sets 1/2"
     runs = [path for path in run_files(study) if path.suffix == ".json"]
     assert len(runs) == 24  # 2 data sets x (3 encodings x 3 seeds + 3 of the deviation)
     write_text(runs[0], "{}")
-    assert progress.line(10.0) == "runs 1/24"  # what was there says nothing about the rate
+    assert progress.line(10.0) == "data sets 1/2, runs 1/24"  # what was there says nothing about the rate
+    write_text(baselines[1], "{}")
     for path in runs[1:4]:
         write_text(path, "{}")
     assert progress.line(40.0) == "runs 4/24, about 3 min left"  # 3 runs in 30 s, 20 to go: 200 s

@@ -68,18 +68,21 @@ class Progress:
         The time left is that of the runs at the rate since the first look, so it is known once some runs are done.
         """
         prepared = sum(path.exists() for path in self.data)
-        if prepared < len(self.data):
-            return f"data sets {prepared}/{len(self.data)}"
+        waiting = [f"data sets {prepared}/{len(self.data)}"] if prepared < len(self.data) else []
         self.missing = {path for path in self.missing if not path.exists()}
         done = len(self.runs) - len(self.missing)
         if self.missing:
-            self.began = self.began or (now, done)
-            since, before = self.began
-            rate = (done - before) / (now - since) if now > since else 0.0
-            left = f", about {duration(len(self.missing) / rate)} left" if rate > 0 else ""
-            return f"runs {done}/{len(self.runs)}{left}"
+            return ", ".join([*waiting, *([self._runs(done, now)] if done or not waiting else [])])
         undone = [name for name, path in self.steps.items() if not path.exists()]
-        return f"runs {done}/{done}; {'writing the ' + undone[0] if undone else 'tables, figures and report are there'}"
+        steps = f"writing the {undone[0]}" if undone else "tables, figures and report are there"
+        return "; ".join([*waiting, f"runs {done}/{done}", steps])
+
+    def _runs(self, done: int, now: float) -> str:
+        self.began = self.began or (now, done)
+        since, before = self.began
+        rate = (done - before) / (now - since) if now > since else 0.0
+        left = f", about {duration(len(self.missing) / rate)} left" if rate > 0 else ""
+        return f"runs {done}/{len(self.runs)}{left}"
 
 
 def duration(seconds: float) -> str:
