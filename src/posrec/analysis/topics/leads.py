@@ -22,6 +22,7 @@ from posrec.analysis.topics.panels import (
     panel_title,
 )
 
+COLUMNS_OF_PANELS = 3
 MARKS = {"ahead": "^", "behind": "v", "equivalent": "D", "open": "o"}
 COLUMNS = [
     *(*GROUP, "encoding", "difference_points", "difference_low_points", "difference_high_points", "margin_points"),
@@ -50,14 +51,15 @@ def draw(tables: Tables, part: slice = WHOLE) -> Drawn:
     found = [(key, cells, rows) for key, cells in groups(tables)[part] if len(rows := _of(data, key))]
     if not found:
         return style.notice("No encoding is compared with none here."), data
-    figure, axes = style.panels(len(found), 3.4, panel_height(tables) - 0.4, columns=3, share="x")
+    figure, axes = style.panels(len(found), 3.4, panel_height(tables) - 0.4, columns=COLUMNS_OF_PANELS, share="x")
     for panel, (key, _, rows) in zip(axes, found, strict=True):
         _draw_leads(panel, rows)
         panel.set_title(panel_title(tables, key), fontsize=10)
         panel.tick_params(labelbottom=True)
     for panel, (key, cells, _) in zip(axes, found, strict=True):  # when the shared scale is known
         _draw_baselines(panel, _distances(tables, key, cells))
-    figure.supxlabel("ahead of none, NDCG@10, full catalogue (points)", fontsize=9)
+    for panel in axes[-COLUMNS_OF_PANELS:]:  # the last of each column
+        panel.set_xlabel("ahead of none, NDCG@10 (points)", fontsize=9)
     encodings = [name for name in tables.inputs.study.settings.encodings if name != "none"]
     handles: list[Line2D | Patch] = [*style.family_handles(encodings)]
     handles += [style.marker_handle(word, "black", mark) for word, mark in MARKS.items() if word != "open"]
