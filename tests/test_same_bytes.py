@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from tests.same_bytes import Side, code_hash, differences
+import pytest
+
+from posrec.commands.plan import print_plan
+from posrec.study.study import load
+from tests.same_bytes import STUDIES, Side, code_hash, differences
 
 
 def side(folder: Path, files: dict[str, str]) -> Side:
@@ -31,3 +35,12 @@ def test_a_changed_a_missing_and_a_new_file_are_named(tmp_path: Path) -> None:
 
 def test_the_hash_of_the_code_is_repeatable() -> None:
     assert code_hash() == code_hash()
+
+
+@pytest.mark.parametrize("name", ["protocols", "engines"])
+def test_no_training_of_the_small_studies_will_be_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    print_plan(load(STUDIES[name]))
+    assert "warmup_steps" not in capsys.readouterr().out
