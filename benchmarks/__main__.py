@@ -10,6 +10,7 @@ MEASUREMENTS = (
     "gpu",
     "planning",
     "planted",
+    "planted_gaps",
     "published",
     "reading",
     "scale",

@@ -116,9 +116,15 @@ def scratch() -> Iterator[None]:
 
 
 def measure(seed: int) -> dict[str, float]:
-    """NDCG@10 by cell of a seed, and what its simulator knows: the best, and the best of a model that is blind."""
+    """The levels of a seed."""
+    return levels_of(raw_study(seed), seed)
+
+
+def levels_of(raw: dict[str, Any], seed: int) -> dict[str, float]:
+    """NDCG@10 by cell of a study of one seed, and what its simulators know: the best, and the best of blind models."""
     with scratch():
-        loaded = study.from_dict(raw_study(seed))
+        loaded = study.from_dict(raw)
+        (protocol,) = loaded.settings.protocols
         found: dict[str, float] = {"seed": seed}
         for name, dataset in loaded.settings.datasets.items():
             assert dataset.simulate is not None
@@ -130,12 +136,12 @@ def measure(seed: int) -> dict[str, float]:
             prepare.prepare_dataset(loaded, name)
             candidates.draw_candidates(loaded, name)
         jobs.train_cells(loaded, list(loaded.cells))
-        return found | {f"{cell.dataset} {cell.encoding}": _level(loaded, cell) for cell in loaded.cells}
+        return found | {f"{cell.dataset} {cell.encoding}": _level(loaded, cell, str(protocol)) for cell in loaded.cells}
 
 
-def _level(loaded: study.Study, cell: study.Cell) -> float:
+def _level(loaded: study.Study, cell: study.Cell, protocol: str) -> float:
     (path,) = (path for path in run_files(loaded, [cell]) if path.suffix == ".json")
-    return float(read_json(path)["evaluations"][PROTOCOL]["full"]["NDCG@10"])
+    return float(read_json(path)["evaluations"][protocol]["full"]["NDCG@10"])
 
 
 def differences(levels: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 from posrec.errors import StudyError
-from posrec.study.encodings import ABOUT, EXAMPLES, FOLDER, Kind, find, kinds
+from posrec.study.encodings import ABOUT, EXAMPLES, FOLDER, Choice, Kind, find, kinds
+from posrec.study.formulas import calculated
 
+SIZES = {"D": 64, "L": 50, "H": 2, "N": 1, "causal": True}  # for which costs are stated: the default model
 COLUMNS = ("encoding", "family", "formula", "source", "parameters (default)", "learnt")
 
 
@@ -25,11 +27,27 @@ def show(name: str | None, markdown: bool = False) -> None:
     elif markdown:
         print(table(), end="")
     else:
-        rows = [[each.name, each.family, each.about.get("Source", ""), _parameters(each)] for each in kinds().values()]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        rows = [("encoding", "family", "learnt", "source", "parameters (default)"), *map(_line, kinds().values())]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            print("  ".join([*cells, row[3]]).rstrip())
+            print("  ".join([*cells, row[4]]).rstrip())
+        print(f"\nlearnt: numbers that it learns at {_sizes()}. `posrec encodings NAME` explains one.")
+
+
+def _line(kind: Kind) -> tuple[str, ...]:
+    learnt = _learnt(find(EXAMPLES.get(kind.name, kind.name)))
+    return kind.name, kind.family, learnt, kind.about.get("Source", "own" if kind.own else ""), _parameters(kind)
+
+
+def _learnt(choice: Choice) -> str:
+    """How many numbers it learns at SIZES; nothing where its docstring does not say."""
+    formula = choice.kind.about.get("Learnt")
+    return "" if formula is None else f"{calculated(formula, {**SIZES, **choice.parameters}):,.0f}"
+
+
+def _sizes() -> str:
+    return f"width {SIZES['D']}, {SIZES['L']} slots, {SIZES['H']} heads and {SIZES['N']} block"
 
 
 def table() -> str:
@@ -52,6 +70,7 @@ def explained(name: str) -> str:
     kind = choice.kind
     lines = [f"{name} ({kind.family})", kind.about.get("Summary", "")]
     lines += [f"{key}: {kind.about[key]}" for key in ABOUT if key in kind.about]
+    lines += [f"Cost: {_learnt(choice)} learnt numbers at {_sizes()}"] if "Learnt" in kind.about else []
     values = [f"{key} = {_word(value)}{_choices(kind, key)}" for key, value in choice.parameters.items()]
     lines += [f"Parameters: {', '.join(values) or 'none'}", f"File: {kind.path}"]
     return "\n".join(line for line in lines if line)

@@ -92,3 +92,30 @@ def test_features_follow_the_items() -> None:
         attributes.feature_table("toy", None, ["a"])
     with pytest.raises(DataError, match="none of the items has features"):
         attributes.feature_table("toy", found, ["z"])
+
+
+def test_times_shuffled_within_a_user_or_replaced_by_the_index() -> None:
+    plain = arranged()
+    mixed, index = (arranged(control=ControlSettings(times=kind)) for kind in ("shuffle", "index"))
+    for changed in (mixed, index):
+        assert changed.items.tolist() == plain.items.tolist()
+        assert changed.context.tolist() == plain.context.tolist()
+    for start, end in ((0, 28), (30, 36)):
+        assert sorted(mixed.times[start:end]) == plain.times[start:end].tolist()
+        assert mixed.times[start:end].tolist() != plain.times[start:end].tolist()
+    assert mixed.times[[28, 29, 36, 37]].tolist() == plain.times[[28, 29, 36, 37]].tolist()
+    assert (index.times / 86_400).tolist() == [*range(30), *range(8)]
+
+
+def test_both_shuffles_part_an_item_from_its_time_and_its_place() -> None:
+    both = arranged(control=ControlSettings(histories="shuffle", times="shuffle"))
+    assert (both.times != (both.items - 1) * 86_400).any()
+    assert sorted(both.items[:28]) == list(range(1, 29))
+    assert both.items[:28].tolist() != list(range(1, 29))
+    assert sorted(both.times[:28]) == [day * 86_400 for day in range(28)]
+
+
+def test_a_data_set_whose_times_are_kept_has_the_id_that_it_had() -> None:
+    assert "times" not in DatasetSettings(source="men").identity()["control"]
+    changed = DatasetSettings(source="men", control=ControlSettings(times="index"))
+    assert changed.identity()["control"]["times"] == "index"

@@ -9,7 +9,7 @@ import pytest
 
 from posrec.data.raw import formats
 from posrec.data.simulate.simulate import DAY, draw_simulation, simulate
-from posrec.data.simulate.walks import RULES, SUCCESSOR_WEIGHTS, Walks, season_of
+from posrec.data.simulate.walks import RULES, SUCCESSOR_WEIGHTS, Walks, season_of, source_lags
 from posrec.data.simulate.world import FIRST_DAY, SEASON, TREND, Pool, World
 from posrec.files import read_json
 from posrec.plan import ids
@@ -189,3 +189,39 @@ def test_a_simulation_without_recency_does_not_know_of_it(tmp_path: Path) -> Non
     with_it = DatasetSettings(simulate=plain.model_copy(update={"recency": 0.1}))
     assert ids.dataset_id("toy", with_it) != ids.dataset_id("toy", dataset)
     assert with_it.model_dump()["simulate"]["recency_days"] == 14
+
+
+def test_sources_by_hand() -> None:
+    """Days before the last item: 100, 40, 35, 20 and 0; nearest to 30 is 35, and three before the last is 40."""
+    days = np.array([[0, 60, 65, 80, 100], [0, 80, 90, 95, 100]])
+    gap, both = (SETTINGS.model_copy(update={"follows": kind, "gap_days": 30}) for kind in ("gap", "both"))
+    assert source_lags(gap, days).tolist() == [[2], [3]]
+    assert source_lags(both, days).tolist() == [[1], [3]]
+    assert source_lags(SETTINGS, days).tolist() == [[0, 1], [0, 1]]
+    for length, expected in ((1, 0), (2, 1), (3, 1)):
+        assert source_lags(both, days[:1, :length]).tolist() == [[expected]]
+    assert source_lags(gap, days[:1, :1]).tolist() == [[0]]
+    assert source_lags(gap, np.array([[0, 0, 0]])).tolist() == [[1]]
+
+
+@pytest.mark.parametrize("follows", ["gap", "both"])
+def test_the_next_item_succeeds_the_one_at_the_gap(follows: str) -> None:
+    settings = SETTINGS.model_copy(update={"order": 1.0, "users": 200, "follows": follows, "tied_days": 0.1})
+    world, walks, _ = draw_simulation(settings)
+    users, steps = np.nonzero(walks.rules == RULES.index("order"))
+    assert len(users) > 1000
+    for user, step in zip(users[:400], steps[:400], strict=True):
+        lag = source_lags(settings, walks.days[[user], :step])[0, 0]
+        assert walks.items[user, step] in world.successors[0, walks.items[user, step - 1 - lag]]
+
+
+def test_a_simulation_without_gaps_does_not_know_of_them(tmp_path: Path) -> None:
+    plain = SimulationSettings(users=20, items=12, mean_length=4)
+    assert not {"follows", "gap_days"} & set(plain.model_dump())
+    simulate(plain, tmp_path)
+    assert "gap_days" not in (tmp_path / "simulation.json").read_text()
+    other = plain.model_copy(update={"follows": "gap"})
+    assert other.model_dump()["gap_days"] == 30
+    assert ids.dataset_id("toy", DatasetSettings(simulate=other)) != ids.dataset_id(
+        "toy", DatasetSettings(simulate=plain)
+    )

@@ -51,6 +51,8 @@ def test_probabilities_sum_to_one_and_leave_out_what_was_met(changes: dict[str, 
         {"order": 0.2, "season": 0.6, "noise": 0.2},
         {"order": 0.1, "trend": 0.9},
         {"order": 0.0, "recency": 0.9},
+        {"order": 0.7, "follows": "gap"},
+        {"order": 0.7, "follows": "both"},
     ],
 )
 def test_users_do_what_the_model_expects(changes: dict[str, Any]) -> None:
@@ -84,6 +86,8 @@ def test_how_often_the_last_item_is_recent() -> None:
         ({"order": 0.5, "trend": 0.8, "lag_weights": [1.0]}, ["position", "time"]),
         ({"order": 0.0, "recency": 1.0, "tied_days": 0.5}, ["position", "time"]),
         ({"order": 0.0}, []),
+        ({"order": 0.8, "follows": "gap", "mean_length": 10, "items": 200, "categories": 1}, ["time"]),
+        ({"order": 0.8, "follows": "both", "mean_length": 10, "items": 200, "categories": 1}, ["position", "time"]),
     ],
 )
 def test_what_carries_the_next_item(changes: dict[str, Any], carriers: list[str]) -> None:

@@ -1,11 +1,8 @@
 """The properties of the encodings that read times, keys or weights; see test_encoding_formulas.py for the others."""
 
-import ast
 import math
-import operator
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +21,11 @@ from posrec.model.encodings.rotary_time import Rote, ToRope
 from posrec.model.encodings.tensors import slot_distance
 from posrec.model.encodings.time_biases import time_bucket
 from posrec.study import encodings
+from posrec.study.formulas import calculated
 from tests.model.conftest import make_cell
 from tests.model.test_packed_against_padded import test_loss_logits_and_gradients as check_training
 from tests.model.test_packed_against_padded import test_scores_of_every_request as check_scores
+from tests.pages import printed
 
 SHAPE = Shape(dimension=16, heads=2, blocks=2, max_length=7, causal=True)
 ROWS = torch.arange(7)
@@ -298,31 +297,6 @@ def test_without_times_the_error_says_what_is_missing() -> None:
             attended(encoding, None, None)
 
 
-OPERATIONS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-
-
-def calculated(formula: ast.expr, sizes: dict[str, Any]) -> Any:
-    """The number that a docstring's formula of the sizes stands for."""
-    if isinstance(formula, ast.BinOp):
-        first, second = (calculated(side, sizes) for side in (formula.left, formula.right))
-        return OPERATIONS[type(formula.op)](first, second)
-    if isinstance(formula, ast.UnaryOp) and isinstance(formula.op, ast.Not):
-        return not calculated(formula.operand, sizes)
-    if isinstance(formula, ast.Compare):
-        (other,) = formula.comparators
-        return calculated(formula.left, sizes) == calculated(other, sizes)
-    if isinstance(formula, ast.IfExp):
-        return calculated(formula.body if calculated(formula.test, sizes) else formula.orelse, sizes)
-    if isinstance(formula, ast.Name):
-        return sizes[formula.id]
-    return ast.literal_eval(formula)
-
-
 @pytest.mark.parametrize("name", list(encodings.built_in_families()))
 def test_the_number_of_learnt_parameters_is_the_documented_one(name: str) -> None:
     choice = encodings.find(name)
@@ -332,7 +306,7 @@ def test_the_number_of_learnt_parameters_is_the_documented_one(name: str) -> Non
     ]:
         encoding = REGISTRY[choice.kind.name](SHAPE, torch.Generator().manual_seed(1), **values)
         sizes = {"L": 7, "D": 16, "H": 2, "N": 2, "causal": True, **values}
-        expected = calculated(ast.parse(choice.kind.about["Learnt"], mode="eval").body, sizes)
+        expected = calculated(choice.kind.about["Learnt"], sizes)
         assert sum(parameter.numel() for parameter in encoding.parameters()) == expected
         assert choice.kind.about["Formula"]
         assert choice.kind.about["Source"]
@@ -352,7 +326,8 @@ def test_words_as_parameters() -> None:
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(encodings.FOLDER, str(tmp_path))
-    path = Path(shutil.copy(Path(__file__).with_name("own_time_rotary.py"), tmp_path))
+    path = tmp_path / "own_time_rotary.py"
+    path.write_text(printed("guide/own-encoding.md", "python")[0])
     yield path
     REGISTRY.pop("own_time_rotary", None)
 

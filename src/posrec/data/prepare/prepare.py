@@ -9,7 +9,7 @@ import numpy as np
 from posrec import versions
 from posrec.data.prepare.attributes import attribute_table, choose_names, feature_table
 from posrec.data.prepare.context import context_features
-from posrec.data.prepare.controls import change_context, shuffle_histories
+from posrec.data.prepare.controls import change_context, change_times, shuffle_histories
 from posrec.data.prepare.filters import filter_interactions, first_of_duplicates
 from posrec.data.prepare.id_map import IdMap
 from posrec.data.prepare.interactions import Interactions, code
@@ -118,7 +118,7 @@ def arrange(
     return Prepared(
         offsets=offsets,
         items=items.astype(np.int32),
-        times=times,
+        times=change_times(times, offsets, train_length, dataset.control.times, dataset.control.seed),
         context=change_context(context, dataset.control.context, dataset.control.seed),
         train_length=train_length,
         validation=validation,

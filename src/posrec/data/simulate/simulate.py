@@ -43,6 +43,11 @@ RECENCY_NOTE = (
     " With `recency`, dealt out beside noise, season and trend, it is of the category of the item before where that "
     "one was reviewed at most recency_days before, else any; both by popularity."
 )
+GAP_NOTE = (
+    " With `follows` gap or both, an item succeeds one earlier item alone, by the first cycle. gap: the one that was "
+    "reviewed nearest to gap_days before the last; both: the third before the last if at most gap_days lie between, "
+    "else the one before the last. Each user has a pace, with which 0 to 7 reviews come in gap_days on average."
+)
 
 
 def simulate(settings: SimulationSettings, folder: Path) -> None:
@@ -139,6 +144,8 @@ def _truth(settings: SimulationSettings, world: World, walks: Walks) -> dict[str
             "lag_weights": settings.lag_weights,
             "successor_weights": SUCCESSOR_WEIGHTS,
             "share_of_reviews_drawn_by": shares,
-            "notes": NOTES + (RECENCY_NOTE if settings.recency else ""),
+            "notes": NOTES
+            + (RECENCY_NOTE if settings.recency else "")
+            + (GAP_NOTE if settings.follows != "order" else ""),
         },
     }

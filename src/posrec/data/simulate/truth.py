@@ -20,6 +20,8 @@ from posrec.data.simulate.walks import (
     Walks,
     bounds_on,
     category_segments,
+    lag_weights,
+    source_lags,
 )
 from posrec.data.simulate.world import FIRST_DAY, World
 from posrec.study.settings.simulation import SimulationSettings
@@ -50,11 +52,15 @@ class Known:
 def best_achievable(settings: SimulationSettings, world: World, walks: Walks) -> dict[str, Any]:
     """Expected Hit@10 and NDCG@10 on the full catalogue of the model itself, and of one blind to order or to time."""
     users = range(min(USERS, len(walks.lengths)))
-    rows = np.array([_scores_of(settings, world, walks, user) for user in users])  # (U, 3, 2)
+    places = sources_of_all(settings, walks)
+    rows = np.array([_scores_of(settings, world, walks, user, places) for user in users])  # (U, 3, 2)
     names = ("knowing_all", "blind_to_order", "blind_to_time")
     means = {name: {"Hit@10": hit, "NDCG@10": ndcg} for name, (hit, ndcg) in zip(names, rows.mean(axis=0), strict=True)}
     best = means["knowing_all"]["NDCG@10"]
-    lost = {carrier: 1 - means[f"blind_to_{name}"]["NDCG@10"] / best for carrier, name in CARRIERS.items()}
+    # Where gaps count, a model that is blind to order lacks these too: what order itself gives is what is added to it.
+    without_time = means["blind_to_time"]["NDCG@10"] if settings.follows != "order" else best
+    whole = {"position": without_time, "time": best}
+    lost = {name: (whole[name] - means[f"blind_to_{blind}"]["NDCG@10"]) / best for name, blind in CARRIERS.items()}
     return {
         "users": len(users),
         "best_achievable": means,
@@ -62,15 +68,20 @@ def best_achievable(settings: SimulationSettings, world: World, walks: Walks) ->
     }
 
 
-def _scores_of(settings: SimulationSettings, world: World, walks: Walks, user: int) -> list[tuple[float, float]]:
+def _scores_of(
+    settings: SimulationSettings, world: World, walks: Walks, user: int, places: np.ndarray
+) -> list[tuple[float, float]]:
     moments = np.linspace(FIRST_DAY, FIRST_DAY + 365.25 * settings.years, MOMENTS, endpoint=False).astype(np.int64)
     everything = known_of_last(settings, world, walks, user)
     history = everything.history
-    as_set = successor_weights(settings, world, history, order_known=False)
+    as_set = successor_weights(world, history, _anywhere(settings, len(history)))
+    untimed = everything.following
+    if settings.follows != "order":
+        untimed = successor_weights(world, history, places[None, len(history) - 1 :: -1])
     models = (
         everything,
         replace(everything, following=as_set, last=history),
-        replace(everything, days=moments, recent=recent_chance(settings)),
+        replace(everything, following=untimed, days=moments, recent=recent_chance(settings)),
     )
     now, disordered, ever = (item_probabilities(settings, world, known) for known in models)
     return [expected_metrics(now, scores, history) for scores in (now, disordered, ever)]
@@ -80,7 +91,7 @@ def known_of_last(settings: SimulationSettings, world: World, walks: Walks, user
     """All that can be known of a user's last review before it is made."""
     last = walks.lengths[user] - 1
     history, days = walks.items[user, :last], walks.days[user]
-    following = successor_weights(settings, world, history, order_known=True)
+    following = successor_weights(world, history, known_sources(settings, days[:last]))
     recent = float(days[last] - days[last - 1] <= settings.recency_days)
     return Known(history, walks.favourites[user], days[last : last + 1], following, history[-1:], recent)
 
@@ -91,19 +102,40 @@ def recent_chance(settings: SimulationSettings) -> float:
     return settings.tied_days + (1 - settings.tied_days) * later
 
 
-def successor_weights(settings: SimulationSettings, world: World, history: np.ndarray, order_known: bool) -> np.ndarray:
+def successor_weights(world: World, history: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Weights (I,) of the items that may follow a history (t,), with sum 1, or 0 where none may.
 
-    order_known: each lag has its item; else every item of the history may be at every lag.
+    shares: (lags, t), how likely each item of the history is the one that a lag's next item succeeds.
     """
     weights = np.zeros(world.n_items)
-    for lag, lag_weight in enumerate(settings.lag_weights[: len(history)]):
-        sources = history[-1 - lag : len(history) - lag] if order_known else history
+    for lag, of_items in enumerate(shares):
         for number, weight in enumerate(SUCCESSOR_WEIGHTS):
-            found = world.successors[lag, sources, number]
-            np.add.at(weights, found[found >= 0], lag_weight * weight / len(sources))
+            found = world.successors[lag, history, number]
+            np.add.at(weights, found[found >= 0], weight * of_items[found >= 0])
     weights[history] = 0.0
     return weights / weights.sum() if weights.any() else weights
+
+
+def known_sources(settings: SimulationSettings, days: np.ndarray) -> np.ndarray:
+    """Shares (lags, t) of the items of a history on these days (t,), where their order and days are known."""
+    lags, weights = source_lags(settings, days[None])[0], lag_weights(settings)
+    shares = np.zeros((len(lags), len(days)))
+    shares[np.arange(len(lags)), len(days) - 1 - lags] = weights[: len(lags)]
+    return shares
+
+
+def _anywhere(settings: SimulationSettings, length: int) -> np.ndarray:
+    """Shares where every item of the history may be at every lag."""
+    weights = np.array(lag_weights(settings)[:length])
+    return np.tile(weights[:, None] / length, length)
+
+
+def sources_of_all(settings: SimulationSettings, walks: Walks) -> np.ndarray:
+    """How often each place before the last item (T,) is that of the source, over all users' last reviews."""
+    found = np.zeros(walks.items.shape[1])
+    for user, length in enumerate(walks.lengths):
+        found[source_lags(settings, walks.days[[user], : length - 1])[0, 0]] += 1
+    return found / len(walks.lengths)
 
 
 def item_probabilities(settings: SimulationSettings, world: World, known: Known) -> np.ndarray:

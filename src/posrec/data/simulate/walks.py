@@ -16,6 +16,7 @@ TWO_FAVOURITES = 0.5  # share of users with two favourite categories
 MEAN_GAP = 30  # days between reviews that are not on the same day
 TRIES = 16
 NEVER = 10**6  # days since the last item where there is none
+MOST_WITHIN = 7.0  # items that a user reviews in gap_days, on average, where gaps matter: between 0 and so many
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,13 @@ def draw_walks(
     favourites[rng.random(settings.users) >= TWO_FAVOURITES, 1] = -1
     real = np.arange(lengths.max()) < lengths[:, None]
     items, rules = (np.full(real.shape, -1, dtype=np.int64) for _ in range(2))
-    timed = settings.season + settings.trend + settings.recency > 0
+    timed = settings.season + settings.trend + settings.recency > 0 or settings.follows != "order"
     # Where time says nothing, days are drawn last: as they were before there were seasons.
     days = _draw_days(settings, real, time_rng) if timed else np.zeros_like(items)
     for step in range(int(lengths.max())):
         active = np.flatnonzero(lengths > step)
-        gaps = days[active, step] - days[active, step - 1] if step else np.full(len(active), NEVER)
         items[active, step], rules[active, step] = _draw_step(
-            settings, world, items[active, :step], favourites[active], days[active, step], gaps, rng
+            settings, world, items[active, :step], favourites[active], days[active, : step + 1], rng
         )
     return Walks(lengths, items, days if timed else _draw_days(settings, real, rng), rules, favourites)
 
@@ -68,12 +68,12 @@ def _draw_step(
     world: World,
     history: np.ndarray,
     favourites: np.ndarray,
-    days: np.ndarray,
-    gaps: np.ndarray,
+    dated: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The next item and its rule, (R,) each, after the histories (R, t), on the days (R,), so many days (R,) later."""
-    chosen = _draw_successor(settings, world, history, rng)
+    """The next item and its rule, (R,) each, after the histories (R, t), on the days (R, t + 1), the last its own."""
+    days, gaps = dated[:, -1], dated[:, -1] - dated[:, -2] if history.shape[1] else np.full(len(history), NEVER)
+    chosen = _draw_successor(settings, world, history, dated[:, :-1], rng)
     chosen[rng.random(len(history)) >= settings.order] = -1
     rules = np.where(chosen >= 0, RULES.index("order"), RULES.index("popularity"))
     rest = np.flatnonzero(chosen < 0)
@@ -112,20 +112,44 @@ def recent_category(settings: SimulationSettings, world: World, history: np.ndar
 
 
 def _draw_successor(
-    settings: SimulationSettings, world: World, history: np.ndarray, rng: np.random.Generator
+    settings: SimulationSettings, world: World, history: np.ndarray, days: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """A successor that the user has not met, (R,); -1 where there is none."""
-    weights = np.outer(settings.lag_weights, SUCCESSOR_WEIGHTS)  # (lags, SUCCESSORS)
-    race = rng.exponential(size=(len(history), len(settings.lag_weights), len(SUCCESSOR_WEIGHTS)))
+    """A successor that the user has not met, (R,); -1 where there is none. history, its days: (R, t)."""
+    lags = source_lags(settings, days)
+    weights = np.outer(lag_weights(settings), SUCCESSOR_WEIGHTS)  # (lags, SUCCESSORS)
+    race = rng.exponential(size=(len(history), *weights.shape))
     options = np.full(race.shape, -1, dtype=np.int64)
-    for lag in range(min(len(weights), history.shape[1])):
-        options[:, lag] = world.successors[lag, history[:, -1 - lag]]
+    for number in range(min(len(weights), history.shape[1])):
+        sources = np.take_along_axis(history, history.shape[1] - 1 - lags[:, [number]], axis=1)[:, 0]
+        options[:, number] = world.successors[number, sources]
     allowed = (options >= 0) & ~(history[:, :, None, None] == options[:, None]).any(axis=1) & (weights > 0)
     # The first to finish of exponential clocks with these rates is a draw with these weights among the allowed.
     finish = np.where(allowed, race / np.where(weights > 0, weights, 1.0), np.inf).reshape(len(history), -1)
     winner = finish.argmin(axis=1)[:, None]
     found = np.isfinite(np.take_along_axis(finish, winner, axis=1)[:, 0])
     return np.where(found, np.take_along_axis(options.reshape(finish.shape), winner, axis=1)[:, 0], -1)
+
+
+def lag_weights(settings: SimulationSettings) -> list[float]:
+    """Weights of the items that the next one may succeed; one alone where their gap to the last item counts."""
+    return settings.lag_weights if settings.follows == "order" else [1.0]
+
+
+def source_lags(settings: SimulationSettings, days: np.ndarray) -> np.ndarray:
+    """How far before the last item those are that the next one may succeed. days: (R, t). Returns (R, lags).
+
+    gap: the item whose days before the last one are nearest to gap_days, the later of two. both: three before if that
+    is within gap_days, else one. The last item itself is neither while there is another.
+    """
+    rows, length = days.shape
+    if settings.follows == "order":
+        return np.tile(np.arange(min(len(settings.lag_weights), length)), (rows, 1))
+    if length < 2:
+        return np.zeros((rows, 1), dtype=np.int64)
+    gaps = (days[:, -1:] - days)[:, -2::-1]  # (R, t - 1), the one before the last first
+    if settings.follows == "gap":
+        return 1 + np.abs(gaps - settings.gap_days).argmin(axis=1)[:, None]
+    return 1 + 2 * (gaps[:, 2:3] <= settings.gap_days) if length > 3 else np.ones((rows, 1), dtype=np.int64)
 
 
 def _draw_favourite(favourites: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -197,9 +221,15 @@ def _draw_unmet(world: World, history: np.ndarray, rng: np.random.Generator) -> 
 
 
 def _draw_days(settings: SimulationSettings, real: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Days (U, T): the first uniform over the years, then gaps of none or geometric days; -1 where not `real`."""
+    """Days (U, T): the first uniform over the years, then gaps of none or geometric days; -1 where not `real`.
+
+    Where gaps to the last item matter, each user has a pace, so that an item's place says little of its gap.
+    """
     first = FIRST_DAY + rng.integers(0, round(365.25 * settings.years), len(real))
-    gaps = rng.geometric(1 / MEAN_GAP, real.shape)
+    pace = 1 / MEAN_GAP
+    if settings.follows != "order":
+        pace = np.minimum(1.0, MOST_WITHIN * rng.uniform(0.02, 1, (len(real), 1)) / settings.gap_days)
+    gaps = rng.geometric(pace, real.shape)
     gaps[rng.random(real.shape) < settings.tied_days] = 0
     gaps[:, 0] = 0
     return np.where(real, first[:, None] + gaps.cumsum(axis=1), -1)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from posrec.study.settings.base import Name, Number, Seed, Settings
 from posrec.study.settings.simulation import SimulationSettings
@@ -29,7 +29,18 @@ class ControlSettings(Settings):
     context: Literal["keep", "drop", "shuffle"] = Field(
         default="keep", description="drop: zeros; shuffle: every interaction has the time features of another"
     )
-    seed: Seed = Field(default=0, description="seed of both shuffles")
+    times: Literal["keep", "shuffle", "index"] = Field(
+        default="keep",
+        description="the times themselves, which encodings read; the context stays. shuffle: each user's training "
+        "interactions exchange theirs; index: an interaction's number in its user's history, as days",
+    )
+    seed: Seed = Field(default=0, description="seed of the shuffles")
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The control of times came later: where it is off, ids are what they were before."""
+        found: dict[str, Any] = serialize(self)
+        return {name: found[name] for name in found if name != "times" or self.times != "keep"}
 
 
 class ExpectedCounts(Settings):

@@ -33,6 +33,12 @@ class SimulationSettings(Settings):
         max_length=10,
         description="how far back order reaches: weights of the successors of the item before, two before, ...",
     )
+    follows: Literal["order", "gap", "both"] = Field(
+        "order",
+        description="which item before the next one succeeds: by its place (lag_weights), by the days between it and "
+        "the last item (the nearest to gap_days), or by both (three before the last if within gap_days, else one)",
+    )
+    gap_days: int = Field(30, ge=1, description="days of follows: gap | both")
     noise: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item is any, drawn evenly")
     season: Number = Field(0.0, ge=0, le=1, description="share of the other reviews whose item is of the season")
     seasons: int = Field(4, ge=2, le=12, description="seasons of a year, of equally many items")
@@ -63,9 +69,11 @@ class SimulationSettings(Settings):
 
     @model_serializer(mode="wrap")
     def _without_what_is_off(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Recency came later: where it is off, ids and files are what they were before."""
-        found: dict[str, Any] = serialize(self)
-        return found if self.recency else {name: found[name] for name in found if not name.startswith("recency")}
+        """Recency and gaps came later: where they are off, ids and files are what they were before."""
+        off = (() if self.recency else ("recency", "recency_days")) + (
+            () if self.follows != "order" else ("follows", "gap_days")
+        )
+        return {name: value for name, value in serialize(self).items() if name not in off}
 
     @model_validator(mode="after")
     def _shares(self) -> "SimulationSettings":
