@@ -6,6 +6,7 @@ import sys
 MEASUREMENTS = (
     "bfloat16",
     "coverage",
+    "encodings",
     "equivalence",
     "gpu",
     "planning",

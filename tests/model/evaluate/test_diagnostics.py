@@ -45,7 +45,8 @@ def test_every_model_is_diagnosed_and_left_as_it_was(
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert found["users"] == (data.test >= 0).sum()
     assert all(0 < value <= 1 for value in found["attention"]["entropy"])
-    assert all(0 <= value <= 1 for value in found["attention"]["distance_share"])
+    shares = found["attention"]["distance_share"] + found["attention"]["gap_share"]
+    assert all(0 <= value <= 1 for value in shares)
     assert len(found["attention"]["entropy"]) == model.settings.blocks
     assert all(value <= 1 for part in found["position"].values() for value in part.values())
     json.dumps(found, allow_nan=False)
@@ -54,8 +55,9 @@ def test_every_model_is_diagnosed_and_left_as_it_was(
 def test_uniform_attention_has_all_of_the_entropy_and_none_of_it_by_distance() -> None:
     visible = torch.ones(1, 3, 3, dtype=torch.bool).tril()
     sums = AttentionSums(length=5)
-    sums.add(visible / visible.sum(-1, keepdim=True).double()[:, None], visible, torch.ones(1, 3, dtype=torch.bool))
-    assert sums.summary() == pytest.approx((1.0, 0.0))
+    uniform, real = visible / visible.sum(-1, keepdim=True).double()[:, None], torch.ones(1, 3, dtype=torch.bool)
+    sums.add(uniform, visible, real, torch.arange(3).double()[None])
+    assert sums.summary() == pytest.approx((1.0, 0.0, 0.0))
     assert sums.queries == 2  # the first query sees one slot: there is nothing to share out
 
 
@@ -66,13 +68,21 @@ def test_entropy_and_share_of_distance_by_hand() -> None:
     for second, share in (([0.0, 0.2, 0.8], 1.0), ([0.0, 0.8, 0.2], 0.0)):
         weights = torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 0.8, 0.2], second]]], dtype=torch.float64)
         sums = AttentionSums(length=5)
-        sums.add(weights, visible, real)
-        entropy, by_distance = sums.summary()
+        sums.add(weights, visible, real, torch.tensor([[0.0, 4.0, 9.0]]).double())
+        entropy, by_distance, by_gap = sums.summary()
         assert entropy == pytest.approx(-(0.8 * math.log(0.8) + 0.2 * math.log(0.2)) / math.log(2))
         # distances -1, 0, 1 hold one, two and one weights
         logs = np.log([0.8, 0.2]) - np.log([0.8, 0.2]).mean()
         between = 2 * logs[0] ** 2 + 2 * logs[1] ** 2 if share else 2 * logs[1] ** 2
         assert by_distance == pytest.approx(between / (2 * (logs**2).sum()))
+        # by the gap of 0 or 5 days alone: two weights each, of one value or of both
+        assert by_gap == pytest.approx(share)
+
+
+def test_the_gap_before_by_hand() -> None:
+    real = torch.tensor([[False, True, True, True]])
+    found = diagnostics._positions(real, torch.tensor([[0.0, 7.0, 7.0, 10.0]]).double())
+    np.testing.assert_allclose(found, [[0, 2, 0], [1, 1, 0], [2, 0, math.log(4)]])
 
 
 def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
@@ -238,3 +248,18 @@ def test_a_failed_run_has_no_diagnostics(place: Path) -> None:
     content = results.read_content(run.path)
     assert content["status"] == "failed"
     assert content["diagnostics"] == {}
+
+
+def test_learnt_speeds_and_kernels_by_hand() -> None:
+    rope, kernel, full = (
+        build_encoding(name, SHAPE, torch.Generator()) for name in ("rope_learnt", "kernel", "kernel-form=full")
+    )
+    assert rope.measures()["speed_change"] == pytest.approx(0, abs=1e-6)
+    assert kernel.measures()["kernel_spread"] == 0
+    assert full.measures()["kernel_spread"] > 0
+    with torch.no_grad():
+        rope.frequency *= 1.5
+        kernel.by_distance[:] = torch.arange(kernel.by_distance.shape[1]) % 2 * 2.0
+    assert rope.measures()["speed_change"] == pytest.approx(0.5, abs=1e-6)
+    n = kernel.by_distance.shape[1]
+    assert kernel.measures()["kernel_spread"] == pytest.approx(2 * math.sqrt(n // 2 * (n - n // 2)) / n)

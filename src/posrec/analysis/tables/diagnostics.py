@@ -60,12 +60,14 @@ def measures(found: dict[str, Any]) -> Iterator[Measured]:
 
 def _all_measures(found: dict[str, Any]) -> Iterator[tuple[str, str, float | None, float | None]]:
     attention = found.get("attention", {})
-    for measure, uniform in (("entropy", 1.0), ("distance_share", None)):
+    for measure, uniform in (("entropy", 1.0), ("distance_share", None), ("gap_share", None)):
         for number, value in enumerate(attention.get(measure, []), 1):
             yield f"attention_{measure}", f"block {number}", value, uniform
     for place, values in found.get("position", {}).items():
         for way in ("from_end", "from_begin"):
             yield f"position_{way}", PLACES[place], values[way], values[f"chance_{way}"]
+        if "gap_before" in values:
+            yield "gap_before", PLACES[place], values["gap_before"], values["chance_gap_before"]
     own = found.get("encoding", {})
     for name, value in own.items():
         if name not in OF_ENCODING.values():

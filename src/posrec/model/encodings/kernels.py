@@ -61,6 +61,13 @@ class Kernel(Encoding):
         )
         return lower @ upper.T
 
+    def measures(self) -> dict[str, float]:
+        """How much the kernel differs from pair to pair: standard deviation of its entries, mean over blocks."""
+        blocks = range(self.shape.blocks)
+        entries = [self.kernel(block) if self.form == "full" else self.by_distance[block] for block in blocks]
+        spreads = [float(each.detach().double().std(correction=0)) for each in entries]
+        return {**super().measures(), "kernel_spread": sum(spreads) / len(spreads) if spreads else 0.0}
+
     def reweigh(self, weights: Tensor, pairs: Pairs, block: int) -> Tensor:
         """weights: (B, H, n, n). Returns their shape."""
         if self.form == "full":

@@ -96,7 +96,13 @@ class RopeLearnt(Encoding):
     def __init__(self, shape: Shape, generator: torch.Generator, base: float = 1_000.0) -> None:
         super().__init__(shape, generator)
         ladder = frequencies(head_width(shape, "rope_learnt"), base)
-        self.frequency = nn.Parameter(ladder.float().repeat(shape.attentions, 1))
+        self.base, self.frequency = base, nn.Parameter(ladder.float().repeat(shape.attentions, 1))
+
+    def measures(self) -> dict[str, float]:
+        """How far the learnt speeds are from the ladder of `rope`: root mean square of w_c / ladder_c - 1."""
+        ladder = frequencies(2 * self.frequency.shape[1], self.base, self.frequency.device)
+        changed = self.frequency.detach().double() / ladder - 1
+        return {**super().measures(), "speed_change": float(changed.square().mean().sqrt())}
 
     def rotate(self, x: Tensor, rows: Tensor, block: int, times: Tensor | None = None) -> Tensor:
         """Rotate each pair of channels by its row's angle. x: (T, H, Dh); rows: (T,) or (T, H). Returns (T, H, Dh)."""

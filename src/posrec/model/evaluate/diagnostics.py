@@ -20,6 +20,7 @@ from posrec.model.batches import slot_rows, time_sources
 from posrec.model.blocks import Block
 from posrec.model.carca import Carca
 from posrec.model.encodings.tensors import slot_distance
+from posrec.model.encodings.time_biases import time_bucket
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Clock, Tokens, distinct_items
@@ -32,6 +33,8 @@ SCORED_USERS = 64  # the first of these users: each has one score per item
 SAMPLE_SEED = 20240517  # the sample is the same for every run on the same data
 CHUNK = 32  # users whose attention weights are held together
 DIGITS = 6  # significant digits that are kept
+GAP_BUCKETS = 128  # of the time between two items, each a third longer than the one before
+PROBED = ("from_begin", "from_end", "gap_before")
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,13 @@ class AttentionSums:
     queries: int = 0
     squares: float = 0.0  # of the log weights about their query's mean
     by_distance: np.ndarray = field(init=False)  # (2, 2 length - 1) float64: their sum and number by distance
+    by_gap: np.ndarray = field(init=False)  # (2, GAP_BUCKETS + 1): the same by the time between
 
     def __post_init__(self) -> None:
-        self.by_distance = np.zeros((2, 2 * self.length - 1))
+        self.by_distance, self.by_gap = np.zeros((2, 2 * self.length - 1)), np.zeros((2, GAP_BUCKETS + 1))
 
-    def add(self, weights: Tensor, visible: Tensor, real: Tensor) -> None:
-        """weights: (B, H, L, L); visible: (B, L, L) bool; real: (B, L) bool."""
+    def add(self, weights: Tensor, visible: Tensor, real: Tensor, times: Tensor) -> None:
+        """weights: (B, H, L, L); visible: (B, L, L) bool; real: (B, L) bool; times: (B, L) days."""
         seen = visible & (real & (visible.sum(-1) > 1))[..., None]  # (B, L, L)
         count = seen.sum(-1)[:, None].double()  # (B, 1, L)
         entropy = torch.special.entr(weights.double()).sum(-1) / count.clamp_min(2).log()  # (B, H, L)
@@ -66,18 +70,20 @@ class AttentionSums:
         log = weights.double().clamp_min(1e-38).log() * seen[:, None]  # (B, H, L, L)
         log = (log - log.sum(-1, keepdim=True) / count.clamp_min(1)[..., None]) * seen[:, None]
         self.squares += float((log**2).sum())
-        distance = slot_distance(*weights.shape[2:]).numpy().ravel() + self.length - 1
-        sums = log.sum((0, 1)), seen.sum(0) * weights.shape[1]  # (L, L) each
-        for total, part in zip(self.by_distance, sums, strict=True):
-            total += np.bincount(distance, part.double().numpy().ravel(), len(total))
+        sums = log.sum(1), seen.double() * weights.shape[1]  # (B, L, L) each
+        distance = slot_distance(*weights.shape[2:]) + self.length - 1
+        gap = time_bucket(times[:, :, None] - times[:, None, :], GAP_BUCKETS)  # (B, L, L)
+        for table, index in ((self.by_distance, distance.expand_as(gap)), (self.by_gap, gap)):
+            for total, part in zip(table, sums, strict=True):
+                total += np.bincount(index.numpy().ravel(), part.numpy().ravel(), len(total))
 
-    def summary(self) -> tuple[float, float]:
-        """Mean entropy as a share of the most possible, and the share of the squares that distance explains."""
+    def summary(self) -> tuple[float, float, float]:
+        """Mean entropy as a share of the most possible, and the shares of the squares that distance and gap explain."""
         if not self.queries:
-            return math.nan, math.nan
-        total, number = self.by_distance
-        between = float((total**2 / np.maximum(number, 1)).sum())
-        return self.entropy / self.queries, between / self.squares if self.squares else 0.0
+            return math.nan, math.nan, math.nan
+        between = (float((total**2 / np.maximum(number, 1)).sum()) for total, number in (self.by_distance, self.by_gap))
+        distance, gap = (each / self.squares if self.squares else 0.0 for each in between)
+        return self.entropy / self.queries, distance, gap
 
 
 def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
@@ -112,14 +118,15 @@ def measure(model: Carca, data: Prepared) -> dict[str, Any]:
             first = watch_attention(model, histories, sums)
             for name, x in (("content", histories.content), ("encoded", histories.encoded), ("first_block", first)):
                 vectors[name].append(x[real])
-            positions.append(_positions(real))
+            positions.append(_positions(real, histories.slots.times))
     of_blocks = [one.summary() for one in sums]
-    entropy, distance = zip(*of_blocks, strict=True) if of_blocks else ((), ())
+    entropy, distance, gap = zip(*of_blocks, strict=True) if of_blocks else ((), (), ())
     return {
         "users": len(requests.users),
         "attention": {
             "entropy": [significant(value) for value in entropy],
             "distance_share": [significant(value) for value in distance],
+            "gap_share": [significant(value) for value in gap],
         },
         "position": _probes({name: torch.cat(parts) for name, parts in vectors.items()}, np.concatenate(positions)),
         "encoding": {name: significant(value) for name, value in model.encoding.measures().items()},
@@ -184,26 +191,30 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
         assert isinstance(block, Block)
         query, memory = block.inputs(x)
         weights, visible = equations.attention_weights(block, query, memory, slots, model, number)
-        total.add(weights, visible, slots.real)
+        total.add(weights, visible, slots.real, slots.times)
         x = equations.encoder_block(block, x, slots, model, number, weights)
         outputs.append(x)
     return outputs[min(1, len(model.blocks))]
 
 
-def _positions(real: Tensor) -> np.ndarray:
-    """Steps from the start and from the end of each item. real: (B, L). Returns (T, 3)."""
+def _positions(real: Tensor, times: Tensor) -> np.ndarray:
+    """Of each item the steps from the start and from the end, and ln(1 + days) since the one before, 0 where none is.
+
+    real, times: (B, L). Returns (T, 3).
+    """
     begin = real.long().cumsum(1) - 1  # (B, L)
     end = begin.max(1, keepdim=True).values - begin
-    return torch.stack([begin, end], -1)[real].numpy()
+    days = torch.diff(times, prepend=times[:, :1]).abs() * (begin > 0)
+    return torch.stack([begin.double(), end.double(), days.log1p()], -1)[real].numpy()
 
 
 def _probes(vectors: dict[str, Tensor], positions: np.ndarray) -> dict[str, dict[str, float | None]]:
-    """R2 and chance of both positions by kind of vector. positions: (T, 2), from the start and from the end."""
+    """R2 and chance of both positions and of the gap by kind of vector. positions: (T, 3), as PROBED."""
     users = np.cumsum(positions[:, 0] == 0)  # an item at step 0 is the first of its user
     found = {}
     for name, x in vectors.items():
         r2, chance = probe(x.double().numpy(), positions, users)
-        values = {"from_begin": r2[0], "from_end": r2[1], "chance_from_begin": chance[0], "chance_from_end": chance[1]}
+        values = dict(zip((*PROBED, *(f"chance_{what}" for what in PROBED)), (*r2, *chance), strict=True))
         found[name] = {key: significant(value) for key, value in values.items()}
     return found
 
