@@ -226,7 +226,7 @@ def _draw_days(settings: SimulationSettings, real: np.ndarray, rng: np.random.Ge
     Where gaps to the last item matter, each user has a pace, so that an item's place says little of its gap.
     """
     first = FIRST_DAY + rng.integers(0, round(365.25 * settings.years), len(real))
-    pace = 1 / MEAN_GAP
+    pace: float | np.ndarray = 1 / MEAN_GAP
     if settings.follows != "order":
         pace = np.minimum(1.0, MOST_WITHIN * rng.uniform(0.02, 1, (len(real), 1)) / settings.gap_days)
     gaps = rng.geometric(pace, real.shape)
