@@ -1,11 +1,15 @@
 """What each encoding costs beside `none`: learnt numbers, CPU time of a training step and of a request.
 
-    python -m benchmarks encodings
+    python -m benchmarks encodings             # all of them
+    python -m benchmarks.encodings rope abs    # these alone; the rows of the others stay
 
-writes docs/measured/encodings-cost.md and .csv. The default recipe at width 64 on one thread; `none` is measured in
+writes docs/measured/encodings-cost.md, and src/posrec/analysis/tables/encoding_costs.csv, which `posrec encodings` and
+reports read. The default recipe at width 64 on one thread; `none` is measured in
 turn with each encoding, so that another load on the machine meets both.
 """
 
+import sys
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -16,19 +20,20 @@ import torch
 
 from benchmarks.speed_evaluation import seconds
 from benchmarks.speed_reference import Work, make_data
+from posrec.analysis.costs import FILE
 from posrec.data.prepare.prepared import Prepared
 from posrec.files import write_text
 from posrec.model.evaluate.score import Requests, model_scores, requests_of
 from posrec.model.train import Training
 from posrec.study import study
-from posrec.study.encodings import ENCODINGS
+from posrec.study.encodings import built_in_forms
 
 LENGTHS = {  # slots L -> data whose histories mostly fill them
     50: Work(400, 1000, 70, 0, 0, 64, 2, 1, 50, 32),
     200: Work(120, 1000, 280, 0, 0, 64, 2, 1, 200, 8),
 }
 DONE = 2  # steps before any is timed
-ROUNDS = 5  # timed steps, and requests' batches, of both sides in turn
+ROUNDS = 25  # timed steps, and requests' batches, of both sides in turn
 REQUESTS = 32  # scored at once against all items
 DOCS = Path("docs/measured")
 
@@ -77,7 +82,7 @@ def measure(encoding: str, length: int, none: Side) -> dict[str, Any]:
     """A row of the table: medians, and the medians of the ratios to `none` measured at the same time."""
     side = Side(encoding, LENGTHS[length], none.data)
     steps, requests = (
-        np.array([(getattr(side, what)(), getattr(none, what)()) for _ in range(ROUNDS)])
+        np.array([_round(side, none, what, number % 2 == 0) for number in range(ROUNDS)])
         for what in ("step", "request")
     )
     return {
@@ -89,6 +94,14 @@ def measure(encoding: str, length: int, none: Side) -> dict[str, Any]:
         "request ms": np.median(requests[:, 0]),
         "request ratio": np.median(requests[:, 0] / requests[:, 1]),
     }
+
+
+def _round(side: Side, none: Side, what: str, first: bool) -> tuple[float, float]:
+    """What both take. Who runs second may find its data in the processor's cache, so they take turns at that."""
+    if first:
+        return getattr(side, what)(), getattr(none, what)()
+    other = getattr(none, what)()
+    return getattr(side, what)(), other
 
 
 def page(table: pd.DataFrame) -> str:
@@ -105,7 +118,8 @@ def page(table: pd.DataFrame) -> str:
             "Written by `python -m benchmarks encodings`; don't edit. Numbers that an encoding learns, CPU time of a "
             f"training step ({', '.join(f'{work.batch_size} users at L = {n}' for n, work in LENGTHS.items())}) and of "
             f"a request ({REQUESTS} scored at once against 1,000 items), on one thread, with the default recipe at "
-            "width 64. In brackets the multiple of `none`, measured in turn.",
+            f"width 64, medians of {ROUNDS}. In brackets the multiple of `none`, measured in turn; the row of `none` "
+            "says how far to trust the digits.",
             "",
             *(f"| {' | '.join(line)} |" for line in lines),
             "",
@@ -122,19 +136,28 @@ def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def main() -> None:
-    """Measure every encoding at both lengths and write both files."""
+def main(names: Sequence[str] = ()) -> None:
+    """Measure these encodings, or all, at both lengths, and write both files."""
     torch.set_num_threads(1)
     rows = []
     for length, work in LENGTHS.items():
         none = Side("none", work, make_data(work))
-        for encoding in ENCODINGS:
+        for encoding in names or built_in_forms():
             rows.append(measure(encoding, length, none))
             print(*rows[-1].values(), flush=True)
-    table = pd.DataFrame(rows)
-    write_text(DOCS / "encodings-cost.csv", table.to_csv(index=False, float_format="%.3g"))
-    write_text(DOCS / "encodings-cost.md", page(table))
+    write_files(pd.DataFrame(rows))
+
+
+def write_files(measured: pd.DataFrame, file: Path = FILE, docs: Path = DOCS) -> None:
+    """The measured rows in place of those of the same encodings, in the order of the list, and the page of all."""
+    kept = pd.read_csv(file) if file.exists() else measured[:0]
+    table = pd.concat([kept[~kept["encoding"].isin(measured["encoding"])], measured])
+    place = {name: number for number, name in enumerate(built_in_forms())}
+    table = table[table["encoding"].isin(place)].sort_values("encoding", key=lambda names: names.map(place))
+    table = table.sort_values("L", kind="stable")
+    write_text(file, table.to_csv(index=False, float_format="%.3g"))
+    write_text(docs / "encodings-cost.md", page(table))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from posrec.analysis.costs import cost_of
 from posrec.cli import main
 from posrec.model.encodings import REGISTRY
 from posrec.study import encodings
@@ -41,9 +42,10 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encodings"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert (lines[0][:4], lines[-2]) == (["encoding", "family", "learnt", "source"], [])
-    assert {line[1] for line in lines[1:-2]} == set(encodings.FAMILIES)
-    found = {line[0]: line[2] for line in lines[1:-2]}
+    end = lines.index([])
+    assert lines[0][:6] == ["encoding", "family", "learnt", "step", "request", "source"]
+    assert {line[1] for line in lines[1:end]} == set(encodings.FAMILIES)
+    found = {line[0]: line[2] for line in lines[1:end]}
     assert len(found) == len(ENCODINGS)
     assert (found["none"], found["learnt"], found["rmha{clip}"]) == ("0", "3,264", f"{2 * 9 * 32 + 64 * 64 + 64:,}")
 
@@ -54,7 +56,9 @@ def test_one_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.startswith("to_rope-mode=split_by_dim (time_order)")
     assert "Source: arXiv 2510.20455" in said
     assert "mode = split_by_dim" in said
-    assert "Cost: 0 learnt numbers at width 64" in said
+    cost = cost_of("to_rope-mode=split_by_dim", 50)
+    assert cost is not None
+    assert f"Cost: 0 learnt numbers at width 64, 50 slots, 2 heads and 1 block; a step {cost.step:.2f}, " in said
     assert main(["encodings", "to_rop"]) == 2
     assert "did you mean 'to_rope'" in capsys.readouterr().err
 
@@ -63,7 +67,7 @@ def test_the_table_has_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["encodings", "--markdown"]) == 0
     rows = [line.replace("\\|", "").split("|") for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == len(ENCODINGS) + 2
-    assert {len(row) for row in rows} == {8}
+    assert {len(row) for row in rows} == {10}
     assert all(cell.strip() for row in rows for cell in (*row[1:5], row[6]))
 
 

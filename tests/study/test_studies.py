@@ -7,6 +7,7 @@ import pytest
 from posrec.commands import plan
 from posrec.plan.run import run_files
 from posrec.study import study
+from posrec.study.encodings import built_in_forms
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 
@@ -32,3 +33,8 @@ def test_the_papers_study_is_at_full_size() -> None:
     assert sum(len(cell.seeds) for cell in loaded.cells) > 10_000
     assert len(loaded.settings.datasets) == 8
     assert len(loaded.settings.scoring_seeds) + len(loaded.settings.deviation_seeds) == 23
+
+
+def test_the_first_look_has_every_form_of_every_encoding() -> None:
+    settings = study.load(STUDIES[0].with_name("first_look.yaml")).settings
+    assert sorted(settings.encodings) == sorted(built_in_forms())

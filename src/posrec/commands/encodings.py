@@ -4,12 +4,14 @@ import argparse
 import os
 from pathlib import Path
 
+from posrec.analysis.costs import cost_of
 from posrec.errors import StudyError
 from posrec.study.encodings import ABOUT, EXAMPLES, FOLDER, Choice, Kind, find, kinds
 from posrec.study.formulas import calculated
 
 SIZES = {"D": 64, "L": 50, "H": 2, "N": 1, "causal": True}  # for which costs are stated: the default model
-COLUMNS = ("encoding", "family", "formula", "source", "parameters (default)", "learnt")
+COLUMNS = ("encoding", "family", "formula", "source", "parameters (default)", "learnt", "step", "request")
+HEAD = ("encoding", "family", "learnt", "step", "request", "source", "parameters (default)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,17 +29,25 @@ def show(name: str | None, markdown: bool = False) -> None:
     elif markdown:
         print(table(), end="")
     else:
-        rows = [("encoding", "family", "learnt", "source", "parameters (default)"), *map(_line, kinds().values())]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        rows = [HEAD, *map(_line, kinds().values())]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            print("  ".join([*cells, row[4]]).rstrip())
-        print(f"\nlearnt: numbers that it learns at {_sizes()}. `posrec encodings NAME` explains one.")
+            print("  ".join([*cells, row[-1]]).rstrip())
+        print(f"\nlearnt: numbers that it learns at {_sizes()}.")
+        print("step, request: CPU time of a training step and of a request, as multiples of those of none.")
+        print("`posrec encodings NAME` explains one.")
 
 
 def _line(kind: Kind) -> tuple[str, ...]:
-    learnt = _learnt(find(EXAMPLES.get(kind.name, kind.name)))
-    return kind.name, kind.family, learnt, kind.about.get("Source", "own" if kind.own else ""), _parameters(kind)
+    learnt, source = _learnt(find(EXAMPLES.get(kind.name, kind.name))), "own" if kind.own else ""
+    return kind.name, kind.family, learnt, *_times(kind), kind.about.get("Source", source), _parameters(kind)
+
+
+def _times(kind: Kind) -> tuple[str, str]:
+    """Multiples of the time that `none` takes for a step and for a request; nothing where it was not measured."""
+    cost = None if kind.own else cost_of(EXAMPLES.get(kind.name, kind.name), SIZES["L"])
+    return ("", "") if cost is None else (f"{cost.step:.2f}", f"{cost.request:.2f}")
 
 
 def _learnt(choice: Choice) -> str:
@@ -51,17 +61,18 @@ def _sizes() -> str:
 
 
 def table() -> str:
-    """The built-in encodings as a Markdown table, from their registration and docstrings.
+    """The built-in encodings as a Markdown table, from their registration, docstrings and measured costs.
 
     L: slots, D: width, H: heads, N: blocks (and the decoder, where it has positions); r: row, t: time in days.
     """
-    built_in = [kind for kind in kinds().values() if not kind.own]
-    rows = [
-        (f"`{k.name}`", k.family, k.about["Formula"], k.about["Source"], _parameters(k), f"`{k.about['Learnt']}`")
-        for k in built_in
-    ]
+    rows = [_row(kind) for kind in kinds().values() if not kind.own]
     lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _row(kind: Kind) -> tuple[str, ...]:
+    formula, source, learnt = (kind.about[key] for key in ("Formula", "Source", "Learnt"))
+    return f"`{kind.name}`", kind.family, formula, source, _parameters(kind), f"`{learnt}`", *_times(kind)
 
 
 def explained(name: str) -> str:
@@ -70,10 +81,15 @@ def explained(name: str) -> str:
     kind = choice.kind
     lines = [f"{name} ({kind.family})", kind.about.get("Summary", "")]
     lines += [f"{key}: {kind.about[key]}" for key in ABOUT if key in kind.about]
-    lines += [f"Cost: {_learnt(choice)} learnt numbers at {_sizes()}"] if "Learnt" in kind.about else []
+    lines += [f"Cost: {_learnt(choice)} learnt numbers at {_sizes()}{_time(name)}"] if "Learnt" in kind.about else []
     values = [f"{key} = {_word(value)}{_choices(kind, key)}" for key, value in choice.parameters.items()]
     lines += [f"Parameters: {', '.join(values) or 'none'}", f"File: {kind.path}"]
     return "\n".join(line for line in lines if line)
+
+
+def _time(name: str) -> str:
+    cost = cost_of(name, SIZES["L"])
+    return f"; a step {cost.step:.2f}, a request {cost.request:.2f} of the CPU time of none" if cost else ""
 
 
 def check(path: Path) -> int:

@@ -164,6 +164,19 @@ def built_in_families() -> dict[str, str]:
     return {EXAMPLES.get(kind.name, kind.name): kind.family for kind in registered}
 
 
+def built_in_forms() -> list[str]:
+    """The built-in encodings, each followed by its other forms: the other words of its parameters.
+
+    >>> [name for name in built_in_forms() if name.startswith("to_rope")]
+    ['to_rope', 'to_rope-mode=split_by_dim', 'to_rope-mode=split_by_head']
+    """
+    found = []
+    for name in built_in_families():
+        choices = find(name).kind.choices
+        found += [name, *(f"{name}-{key}={word}" for key, words in choices.items() for word in words[1:])]
+    return found
+
+
 def name_pattern() -> str:
     """A regular expression of the built-in encodings' names, numbers and parameters included, for editors."""
     kinds_ = [kind.name for path in built_in_files() for kind in _registered(path, 0, False)]

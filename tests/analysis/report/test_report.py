@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from posrec.analysis import registry
+from posrec.analysis.costs import cost_of
 from posrec.analysis.places import analysis_files
 from posrec.analysis.report import answer, summary, write
 from posrec.analysis.tables import build
@@ -174,6 +175,15 @@ def test_report_tables_hold_the_numbers_in_points(page: str) -> None:
     row = re.search(r"<tr><td>twin1 \(simulated\)</td><td>markov</td><td>baseline</td>(.*?)</tr>", page)
     assert row is not None
     assert '<td class="number">5.00</td>' in row.group(1)
+
+
+def test_report_says_what_each_encoding_costs(page: str) -> None:
+    """Learnt numbers and, as measured for its length, the time beside none."""
+    cost = cost_of("rope", 50)
+    assert cost is not None
+    row = re.search(r"<tr><td>rope</td><td[^>]*>0</td>.*?</tr>", page)
+    assert row is not None
+    assert re.findall(r">([0-9.]+)<", row.group())[:3] == ["0", f"{cost.step:.2f}", f"{cost.request:.2f}"]
 
 
 def test_report_refuses_figures_of_another_state(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import yaml
 from posrec.analysis import registry
 from posrec.analysis.claims import judge
 from posrec.analysis.claims.verdict import OPEN
+from posrec.analysis.costs import cost_of
 from posrec.analysis.report import first, svg
 from posrec.analysis.report.answer import answers
 from posrec.analysis.report.summary import summary
@@ -106,7 +107,10 @@ def stability(tables: Tables) -> Section:
 def cost(tables: Tables) -> Section:
     """Epochs, learnt parameters and curves of training."""
     where = ids.PROVENANCE / tables.inputs.study.name / "index.html"
-    text = f"Seconds and memory depend on the machine: they are in {where}."
+    text = (
+        f"Seconds and memory of these runs depend on the machine: they are in {where}. CPU times beside none were "
+        "measured once for all studies, with the default recipe (docs/measured/encodings-cost.md)."
+    )
     blocks = [_table("What each encoding costs", costs(tables)), Block("paragraph", text)]
     return Section("cost", "Cost", [*blocks, *_figure_blocks(tables, "cost")])
 
@@ -120,8 +124,16 @@ def costs(tables: Tables) -> Shown:
         if len(own):
             medians = (f"{own[column].astype(float).median():g}" for column in ("epochs_trained", "selected_epoch"))
             about = find(name).kind.about.get("Learnt", "")
-            rows.append((name, about, *medians, str(int(own["still_rising"].fillna(False).astype(bool).sum()))))
-    return ("encoding", "learnt parameters", "epochs trained", "best epoch", "runs still rising"), tuple(rows)
+            rising = str(int(own["still_rising"].fillna(False).astype(bool).sum()))
+            rows.append((name, about, *_times(name, tables), *medians, rising))
+    times = ("CPU time of a step, x none", "of a request, x none")
+    return ("encoding", "learnt parameters", *times, "epochs trained", "best epoch", "runs still rising"), tuple(rows)
+
+
+def _times(name: str, tables: Tables) -> tuple[str, str]:
+    """What a step and a request cost beside `none`, measured at the length nearest to the study's; empty: unknown."""
+    cost = cost_of(name, tables.inputs.study.cells[0].model.max_length)
+    return (f"{cost.step:.2f}", f"{cost.request:.2f}") if cost else ("", "")
 
 
 def claims(tables: Tables) -> Section:
