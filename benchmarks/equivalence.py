@@ -1,4 +1,4 @@
-"""The packed engine against the padded model: every encoding, head and residual.
+"""The packed engine against the padded model: every encoding, block, head and residual.
 
     python -m benchmarks equivalence
 
@@ -28,7 +28,7 @@ from posrec.model.evaluate.score import Ranks, model_scores, rank_requests, requ
 from posrec.model.losses import binary_cross_entropy
 from posrec.model.train import build_model
 from posrec.study import study
-from posrec.study.encodings import ENCODINGS
+from posrec.study.encodings import built_in_forms
 from posrec.study.study import Cell
 
 WORK = Work(36, 50, 5, 9, 3, dimension=8, heads=2, blocks=2, max_length=6, batch_size=12)
@@ -47,15 +47,20 @@ DOCS = Path("docs/measured")
 
 
 Case = dict[str, Any]  # an engine, an encoding and model settings
+HEADS = ("carca", "dot")
 FORMS = [
-    {"head": head, "residual": residual, "decoder_residual": residual}
-    for head, residual in itertools.product(("carca", "dot"), ("mul", "sum", "none"))
+    *(
+        {"block": "carca", "head": head, "residual": residual, "decoder_residual": residual}
+        for head, residual in itertools.product(HEADS, ("mul", "sum", "none"))
+    ),
+    *({"block": block, "head": head} for block, head in itertools.product(("sasrec", "ligr"), HEADS)),
 ]
 ENGINES = ("torch", "numba")
+ENCODINGS = built_in_forms()
 CASES: list[Case] = [
     {"engine": engine, "encoding": encoding, **form} for engine in ENGINES for encoding in ENCODINGS for form in FORMS
 ]
-# Every encoding once, every head and residual with three encodings: what the tests can afford each time.
+# Every encoding once, every form with some encodings: what the tests can afford each time.
 COVERING: list[Case] = [
     {"engine": engine, "encoding": encoding, **FORMS[number % len(FORMS)]}
     for engine in ENGINES
@@ -70,12 +75,14 @@ PUBLISHED = {"head": "carca", "residual": "mul", "context": True, "candidate_con
 def make_cell(case: Case, precision: str) -> Cell:
     """The case as a cell of a study, without dropout."""
     sizes = {name: getattr(WORK, name) for name in ("dimension", "heads", "blocks", "max_length")}
-    settings = {name: value for name, value in case.items() if name not in ("encoding", "engine")}
+    settings = PUBLISHED | {name: value for name, value in case.items() if name not in ("encoding", "engine")}
+    if settings.get("block", "carca") != "carca":
+        del settings["residual"]  # which no other block has
     raw = {
         "study": "equivalence",
         "datasets": {"simulated": {"simulate": {"users": 40, "items": 60, "mean_length": 5}}},
         "encodings": [case["encoding"]],
-        "model": {**sizes, **PUBLISHED, "dropout": 0.0, **settings},
+        "model": {**sizes, "dropout": 0.0, **settings},
         "training": {
             "loss": "bce",
             "batch_size": WORK.batch_size,
@@ -247,9 +254,9 @@ def page(table: pd.DataFrame) -> str:
     return f"""# The packed engine and the equations
 
 Written by `python -m benchmarks equivalence`, on {platform.machine()}, {platform.system()}, torch {torch.__version__};
-don't edit. Both engines, with every encoding, both heads and all three residuals ({len(table)} cells, each in
-`equivalence.csv`), are compared with the padded model in `src/posrec/model/equations.py`. A row shows the worst of an
-encoding's {len(FORMS)} cells.
+don't edit. Both engines, with every form of every encoding, both heads, all three blocks and CARCA's three residuals
+({len(table):,} cells, each in `equivalence.csv`), are compared with the padded model of
+`src/posrec/model/equations.py`. A row shows the worst of an encoding's {len(FORMS)} cells.
 
 - Float64: the largest difference in loss, logits and gradients of a batch and in all parameters after {STEPS} steps of
   AdamW (at most {EXACT:g}), and the number of test users (of {users}) with a different rank (none).

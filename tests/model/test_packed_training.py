@@ -1,6 +1,6 @@
 """The packed engine against the padded model: one step, twenty steps, ranks, and the error of float32.
 
-Every encoding with every head and residual is tests/scenarios/scenario_equivalence.py.
+Every encoding with every block, head and residual is tests/scenarios/scenario_equivalence.py.
 """
 
 import pytest

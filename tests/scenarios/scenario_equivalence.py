@@ -1,4 +1,4 @@
-"""Every encoding with every head and residual: the packed engine computes what the padded model does."""
+"""Every encoding with every block, head and residual: the packed engine computes what the padded model does."""
 
 import pytest
 from benchmarks import equivalence
