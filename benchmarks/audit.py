@@ -31,6 +31,7 @@ EFFECTS = (
     "beyond the margin",
 )
 STUDIES = ("audit", "audit_dot", "audit_rope", "audit_softmax", "audit_released", "audit_screen")  # as on the page
+READ_EVERY = 2  # epochs between two readings of these studies
 WORDS = {"level": "effect", "spread": "spread"}
 COMPARISON = ["dataset", "settings", "encoding", "switch", "others", "metric"]
 INTRODUCTION = """# What each switch of the released code does, on real data
@@ -43,9 +44,11 @@ The studies are small on purpose: a subset of the users, few epochs, our own hyp
 minus sound over the same seeds, with a 95 % interval that holds for all effects on the metric in its study together. A
 switch raises or lowers a level if that interval is beyond the margin (2 % of the mean of `none`, at least 0.1 points),
 and leaves it if the interval is within; else the effect is open. The last columns say whether the switch changes an
-encoding's lead over `none`. `others` is the value of all other switches. Where several studies measure a switch, the
-table shows the one with the most seeds. [The page on the released code](../../reference/released-code.md) describes the
-switches; [switches.csv](switches.csv) has all columns.
+encoding's lead over `none`. `others` is the value of all other switches. Most of these trainings were still rising when
+they ended after eight epochs: a word about a switch of the training is withheld where more epochs could undo it, while
+switches of the evaluation score the same trainings. Where several studies measure a switch, the table shows the one
+with the most seeds. [The page on the released code](../../reference/released-code.md) describes the switches;
+[switches.csv](switches.csv) has all columns.
 """
 
 
@@ -74,7 +77,14 @@ def read_runs(name: str) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
     runs = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"settings": "object"})
-    return runs.assign(settings=runs["settings"].fillna(""))
+    runs = runs.assign(settings=runs["settings"].fillna(""))
+    return runs if "still_rising" in runs else runs.assign(still_rising=_rising(runs))
+
+
+def _rising(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether the best of a run's readings was one of the last two. Runs without that column had 8 epochs at most."""
+    longest, last = runs["epochs_trained"].max(), runs["selected_epoch"]
+    return (runs["epochs_trained"] == longest) & (last > longest - 2 * READ_EVERY)
 
 
 def switches_of(name: str) -> pd.DataFrame:

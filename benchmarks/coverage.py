@@ -229,7 +229,7 @@ Consequences for the report:
   is shown and is far too narrow. The upper bound of the collapse rate says how often that may happen.
 - It shows an interval of a ratio of spreads from six seeds on, or from twenty if some runs collapse, and an interval of
   a lead over users from ten seeds on. A share of variance uses the interval of the ratio if some runs collapse.
-- Verdicts use the permuted log ratio, sign flips and rank tests over data sets. The F test is used only for published
+- Verdicts use rules of their own ([verdicts-coverage.md](verdicts-coverage.md)). The F test is used only for published
   spreads, of which only means and standard deviations are known; the report states where it fails.
 
 ![Power by number of seeds](power.svg)

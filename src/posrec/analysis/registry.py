@@ -76,6 +76,12 @@ def origin(name: str, dataset: DatasetSettings) -> str:
     return dataset.source or name
 
 
+def varies_settings(study: Study) -> bool:
+    """For studies that vary a setting and have `none` beside another encoding."""
+    names = study.settings.encodings
+    return bool(varied_settings(study.cells)) and "none" in names and len(names) > 1
+
+
 def varies_a_number(study: Study) -> bool:
     """For studies that vary a numeric setting (None allowed), such as the upper bound or the length."""
     return bool(varied_numbers(study))
@@ -204,6 +210,7 @@ TABLES = (
     Table("independent", "Correlation over independent data sets only", shares_sources),
     Table("components", "Where the spread comes from", holds_streams, made_in="topics.components"),
     Table("switches", "What each switch of the released code does", turns_a_switch),
+    Table("interactions", "What a setting does to the leads over none", varies_settings),
     Table("runs", "Runs"),
 )
 

@@ -246,7 +246,7 @@ def _reach_row(one: "Reach") -> list[str]:
 
 
 def _detects(one: "Reach") -> str:
-    return f"{100 * one.detects:.0f} %" if one.family.of == "level" else f"ratio {one.detects:.1f}"
+    return f"ratio {one.detects:.1f}" if one.family.of == "spread" else f"{100 * one.detects:.0f} %"
 
 
 def _total(known: Sequence[Estimate]) -> Estimate:

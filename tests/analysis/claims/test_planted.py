@@ -31,7 +31,7 @@ def _runs(scores: np.ndarray) -> pd.DataFrame:
         for name, value in zip(("none", "rope"), pair, strict=True)
     ]
     same = {"dataset": "twin1", "protocol": "sound", "settings": "", "role": "scoring", "status": "finished"}
-    return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).assign(**same, collapsed=False)
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS)).assign(**same, collapsed=False, still_rising=False)
 
 
 def _evidence(inputs: Inputs) -> Evidence:

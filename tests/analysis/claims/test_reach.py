@@ -12,6 +12,19 @@ from tests.analysis import made_up
 NINE = ["none", "abs", "abs_con", "learnt", "learnt_con", "rotatory", "rotatory_con", "rmha4", "con_control"]
 
 
+def test_leads_with_other_values_of_a_setting() -> None:
+    """Two data sets, two bounds, three activations: 2 x 3 pairs of bounds and 2 x 2 x 3 of activations, two leads."""
+    model = {"dimension": 8, "heads": 2, "upper_bound": [0.1, 1], "activation": ["leaky", "silu", "relu"]}
+    study = made_up.make_study(2, encodings=["none", "abs", "rope"], model=model)
+    found = {family.name: family for family in reach.families(study) if family.of == "lead"}
+    assert {name.split()[-1]: family.comparisons for name, family in found.items()} == {
+        "upper_bound": 12,
+        "activation": 24,
+    }
+    powers = {one.family.of: one.power for one in reach.reaches(study, 0.01) if one.family.comparisons == 24}
+    assert powers["lead"] < 1
+
+
 def test_families_by_hand() -> None:
     """Four data sets, eight encodings beside none, seven of them positions; two data sets are of high deviation."""
     study = made_up.make_study(4, encodings=NINE)
@@ -30,9 +43,9 @@ def test_powers_are_those_of_the_rules() -> None:
     assert level.power == powers.level_power(30, 0.02, 0.02, 1)
     assert level.seeds_needed == 10  # a margin of one standard deviation
     assert powers.level_power(30, 0.02, 0.02, 1, level.detects / 0.02) == pytest.approx(0.8, abs=1e-3)
-    assert spread.power == powers.spread_power(30, 2.25, 1.5, 1)
+    assert spread.power == powers.spread_power(30, 2.25, 1.5, 2)  # a single one is judged as one of two
     assert spread.seeds_needed is not None
-    assert powers.spread_power(spread.seeds_needed, 2.25, 1.5) >= 0.8
+    assert powers.spread_power(spread.seeds_needed, 2.25, 1.5, 2) >= 0.8
     few = made_up.make_study(encodings=["none", "rope"], seeds=list(range(1, 22)), deviation_seeds=[101, 102, 103])
     assert next(one for one in reach.reaches(few, 0.02) if one.family.of == "spread").power == 0  # rates unknown
 

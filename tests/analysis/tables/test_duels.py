@@ -1,5 +1,7 @@
 """The one rule for two cells: words by hand, what withholds them, and how often rates of bad runs decide wrongly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,13 +59,40 @@ def test_the_one_that_loses_more_runs_isnt_ahead() -> None:
 
 
 def test_runs_still_rising_withhold_what_they_could_change() -> None:
-    """A loser that still rises might catch up; a winner that does won't fall behind."""
+    """A loser that still rises might catch up; a winner that does would win by more."""
     ahead = [value + 5 for value in NONE]
     assert _level(_side("rope", ahead, rising=20), _side("none", NONE)).word == "ahead"
+    assert _level(_side("none", NONE), _side("rope", ahead, rising=20)).word == "behind"
     found = _level(_side("rope", ahead), _side("none", NONE, rising=20))
     assert (found.word, found.why) == ("open", "20 of 30 runs of none are still rising")
     assert _level(_side("rope", ahead), _side("none", NONE, rising=4)).word == "ahead"  # at most 15 %
-    assert _level(_side("rope", NONE, rising=20), _side("none", NONE)).word == "open"
+    for one, other in ((20, 0), (0, 20), (20, 20)):  # equal rates of runs still rising don't make two equivalent
+        assert _level(_side("rope", NONE, rising=one), _side("none", NONE, rising=other)).word == "open"
+    assert _level(_side("rope", NONE, rising=4), _side("none", NONE)).word == "equivalent"
+
+
+def test_runs_that_dont_say_whether_they_were_rising_count_as_rising() -> None:
+    ahead = [value + 5 for value in NONE]
+    none = _side("none", NONE)
+    unsure = replace(none, health=replace(none.health, rising=2, unsure=10))
+    found = _level(_side("rope", ahead), unsure)
+    assert (found.word, found.why) == ("open", "12 of 30 runs of none are not known to have stopped rising")
+    assert _level(unsure, _side("rope", [value - 5 for value in NONE])).word == "ahead"
+    runs = pd.DataFrame({"status": ["finished", "failed", "finished"], "collapsed": [False, False, True]})
+    assert duels.health(runs) == Health(3, 1, 1, 0, unsure=1)
+    assert duels.health(runs.assign(still_rising=[True, None, True])) == Health(3, 1, 1, 1)
+
+
+def test_a_change_of_leads_needs_both_trained_to_the_end() -> None:
+    """A lead is itself a difference: what rises in it may be `none`."""
+    first, second = _side("on", [value + 5 for value in NONE], rising=20), _side("off", NONE)
+    found = duels.levels([Duel(("data",), first, second, 0.5, contrast=True)], DESIGN)[0]
+    assert (found.word, found.why) == ("open", "20 of 30 runs of on are still rising")
+
+
+def test_evaluations_of_the_same_trainings_are_about_these_models() -> None:
+    on, off = (_side(n, [v + d for v in NONE], rising=30, trained="same") for n, d in (("on", 5), ("off", 0)))
+    assert _level(on, off).word == "ahead"
 
 
 def test_spreads_of_the_healthy_core() -> None:

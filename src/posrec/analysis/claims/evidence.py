@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from posrec.analysis.stats import maxt
 from posrec.analysis.stats.threeway import Word
 from posrec.analysis.tables import duels
 from posrec.analysis.tables.duels import Duel, Found, Side
@@ -53,20 +54,21 @@ class Case:
 class Evidence:
     """A study's runs and tables for one protocol after `of`.
 
-    datasets, cells: these tables; independent: data sets that share no interactions.
+    datasets, cells: these tables; independent: data sets that share no interactions; draws: see `duels.Design`.
     """
 
     inputs: Inputs
     datasets: pd.DataFrame
     cells: pd.DataFrame
     independent: tuple[str, ...]
+    draws: int = maxt.DRAWS
 
     def of(self, protocol: str) -> "Evidence":
         """The same for one protocol alone."""
         datasets, cells = (table[table["protocol"] == protocol] for table in (self.datasets, self.cells))
         runs = self.inputs.runs
         kept = replace(self.inputs, runs=runs[(runs["role"] == "scoring") & (runs["protocol"] == protocol)])
-        return Evidence(kept, datasets, cells, self.independent)
+        return Evidence(kept, datasets, cells, self.independent, self.draws)
 
     @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -86,7 +88,7 @@ class Evidence:
     @cached_property
     def design(self) -> duels.Design:
         """Margin and looks."""
-        return duels.design(self.inputs.study.settings)
+        return replace(duels.design(self.inputs.study.settings), draws=self.draws)
 
     @cached_property
     def positions(self) -> list[str]:
@@ -95,6 +97,15 @@ class Evidence:
 
     def groups(self, metric: str = PRIMARY) -> dict[Group, dict[str, Side]]:
         """Encoding -> cell, by data set and settings."""
+        if metric not in self._groups:
+            self._groups[metric] = self._cells(metric)
+        return self._groups[metric]
+
+    @cached_property
+    def _groups(self) -> dict[str, dict[Group, dict[str, Side]]]:
+        return {}
+
+    def _cells(self, metric: str) -> dict[Group, dict[str, Side]]:
         found: dict[Group, dict[str, Side]] = {}
         for (dataset, label, name), runs in self.inputs.runs.groupby(["dataset", "settings", "encoding"], sort=False):
             found.setdefault((str(dataset), str(label)), {})[str(name)] = duels.side(runs, metric)

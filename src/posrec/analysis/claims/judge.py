@@ -3,7 +3,7 @@
 Each claim is judged for each protocol of the study, over all of its data sets and settings as one family. CLAIMS has
 each rule in words and code. Every claim is decided in one order (`verdict.decide`): evidence for and against leaves it
 open, one of them decides it. Words come from the one rule for comparisons (`tables.duels`), whose error rates were
-measured (docs/measured/rules-coverage.csv).
+measured (docs/measured/verdicts-coverage.md).
 """
 
 from collections.abc import Callable

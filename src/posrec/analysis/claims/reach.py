@@ -5,6 +5,7 @@ Powers are for a true difference of twice the margin, with normal scores whose s
 that are there, else as assumed. A claim's family is all of its comparisons over data sets and settings.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from posrec.store import results
 from posrec.study.encodings import family_of
 from posrec.study.settings.evaluation import MarginSettings
 from posrec.study.study import Cell, Study
-from posrec.study.variation import settings_of
+from posrec.study.variation import settings_of, varied_settings
 
 ASSUMED = 0.08  # sd of paired differences over the mean of none: the median of docs/results/beauty
 ENOUGH = 0.8
@@ -39,7 +40,7 @@ class Family:
     name: str
     comparisons: int
     seeds: int
-    of: str  # level, spread, ranks or predictors
+    of: str  # level, lead (a difference of two levels), spread, ranks or predictors
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,10 @@ def families(study: Study) -> list[Family]:
         Family(AGAINST_NONE, others if against_none else 0, seeds, "level"),
         Family("level of two encodings, per data set", math.comb(others, 2) if against_none else 0, seeds, "level"),
         Family("spread of each against none, per data set", others if against_none else 0, seeds, "spread"),
+        *(
+            Family(f"leads with other values of {name}", others * pairs if against_none else 0, seeds, "lead")
+            for name, pairs in _pairs_of_settings(cells).items()
+        ),
     ]
     with_none = len(positions) * len(groups) if against_none else 0
     blind = all(cell.switches.targets != "all" for cell in cells)
@@ -118,12 +123,25 @@ def families(study: Study) -> list[Family]:
         Family("C3 rmha4 is steadiest", high * (len(positions) if "rmha4" in positions else 0), seeds, "spread"),
         Family("C4 rotatory is best", (len(groups) - high) * _rotatory_pairs(positions), seeds, "level"),
         Family("C5 concatenated are steadier", len(groups) * _added_pairs(names), seeds, "spread"),
-        Family("C6 deviation decides", _independent(study) if against_none else 0, seeds, "predictors"),
+        Family("C6 deviation decides", _independent(study) if with_none else 0, seeds, "predictors"),
         Family("C7 position adds to time", with_none if blind else 0, seeds, "level"),
         Family("C8 activations alike", _activations(cells), seeds, "spread"),
         Family("C9 order stays", len(positions) + 1 if _several_epochs(cells) else 0, seeds, "ranks"),
     ]
     return [family for family in found if family.comparisons > 0]
+
+
+def _pairs_of_settings(cells: list[Cell]) -> dict[str, int]:
+    """How many pairs of settings differ in one value alone, over all data sets, by setting."""
+    varied = varied_settings(cells)
+    found = dict.fromkeys(varied, 0)
+    for dataset in {cell.dataset for cell in cells}:
+        known = {str(values): values for cell in cells if cell.dataset == dataset for values in [settings_of(cell)]}
+        for one, other in itertools.combinations(known.values(), 2):
+            differ = [name for name in varied if one[name] != other[name]]
+            if len(differ) == 1:
+                found[differ[0]] += 1
+    return found
 
 
 def _rotatory_pairs(positions: list[str]) -> int:
@@ -137,7 +155,9 @@ def _added_pairs(names: list[str]) -> int:
 
 
 def _independent(study: Study) -> int:
-    return len({origin(name, dataset) for name, dataset in study.settings.datasets.items()})
+    """Independent data sets; none of a study of one, which doesn't ask about several."""
+    found = len({origin(name, dataset) for name, dataset in study.settings.datasets.items()})
+    return found if len(study.settings.datasets) > 1 else 0
 
 
 def _activations(cells: list[Cell]) -> int:
@@ -156,8 +176,8 @@ def reaches(study: Study, relative: float, wanted: Callable[[str], bool] = bool)
     """What each family can decide. relative: sd of paired differences over the mean of none; wanted: of its name."""
     margin = study.settings.report.margin
     for family in filter(lambda family: wanted(family.name), families(study)):
-        if family.of == "level":
-            yield _level(family, margin.relative, relative)
+        if family.of in ("level", "lead"):
+            yield _level(family, margin.relative, relative * (math.sqrt(2) if family.of == "lead" else 1.0))
         elif family.of == "spread":
             yield _spread(family, margin)
         else:
@@ -189,13 +209,13 @@ def _smallest(power: Callable[[float], float], highest: float = 1_000.0) -> floa
 
 def _spread(family: Family, margin: MarginSettings) -> Reach:
     """A spread of twice the margin: its square. Below the seeds that show rates of bad runs alike, nothing is said."""
-    alike = seeds_for_alike(margin.rate)
+    alike, comparisons = seeds_for_alike(margin.rate), max(2, family.comparisons)
 
     def of_ratio(ratio: float) -> float:
         known = family.seeds >= alike
-        return reach.spread_power(family.seeds, ratio, margin.ratio, family.comparisons) if known else 0.0
+        return reach.spread_power(family.seeds, ratio, margin.ratio, comparisons) if known else 0.0
 
-    needed = reach.spread_seeds(margin.ratio**2, margin.ratio, family.comparisons)
+    needed = reach.spread_seeds(margin.ratio**2, margin.ratio, comparisons)
     needed = None if needed is None else max(needed, alike)
     detects = margin.ratio * _smallest(lambda times: of_ratio(margin.ratio * times))
     return Reach(family, reach.smallest_p(family.seeds), of_ratio(margin.ratio**2), needed, detects)

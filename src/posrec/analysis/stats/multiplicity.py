@@ -1,4 +1,4 @@
-"""Many tests at once."""
+"""Many tests at once, where there are no seeds to be blocks of max-T: published spreads, and ranks over data sets."""
 
 import numpy as np
 

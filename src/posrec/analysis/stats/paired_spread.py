@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from posrec.analysis.stats import blocks
-from posrec.analysis.stats.spreads import DRAWS, FEWEST, SEED, Ratio, distances, from_sums
+from posrec.analysis.stats.spreads import DRAWS, FEWEST, SEED, Exchanges, Ratio, distances, from_sums
 
 
 def pitman_morgan(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> Ratio | None:
@@ -41,7 +41,7 @@ def _morgan(ratio: float, share: float) -> tuple[float, float]:
     return float(ratio * (centre - width)), float(ratio * (centre + width))
 
 
-def paired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> Ratio | None:
+def paired(first: np.ndarray, second: np.ndarray, draws: int = DRAWS) -> Exchanges | None:
     """Ratio of the spreads (mean distances to the median) of (n,) paired scores; pairs with a NaN are left out.
 
     The permutation form of Pitman's and Morgan's test: the two distances of a pair may change places. It needs no
@@ -51,8 +51,14 @@ def paired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> 
     if len(one) < FEWEST or np.ptp(one) == 0 or np.ptp(two) == 0:
         return None
     a, b = distances(one), distances(two)
-    chosen = _choices(len(a))
-    return from_sums(a, b, chosen @ a, chosen @ b, alpha)
+    chosen = _choices(len(a), draws)
+    return from_sums(a, b, chosen @ a, chosen @ b)
+
+
+def paired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> Ratio | None:
+    """`paired` at one level."""
+    found = paired(first, second)
+    return None if found is None else found.at(alpha)
 
 
 def _both(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,8 +67,8 @@ def _both(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 @cache
-def _choices(n: int) -> np.ndarray:
+def _choices(n: int, draws: int) -> np.ndarray:
     """(patterns, n) of 0 and 1, the pairs that change places: all but none where these are few, else random ones."""
-    if 2**n - 1 <= DRAWS:
-        return (1 - blocks.signs(n + 1, DRAWS + 1, np.random.default_rng(SEED))[1:, 1:]) / 2
-    return np.random.default_rng(SEED).integers(0, 2, (DRAWS, n)).astype(float)
+    if 2**n - 1 <= draws:
+        return (1 - blocks.signs(n + 1, draws + 1, np.random.default_rng(SEED))[1:, 1:]) / 2
+    return np.random.default_rng(SEED).integers(0, 2, (draws, n)).astype(float)

@@ -41,8 +41,29 @@ def spread(values: np.ndarray) -> float:
     return float(np.abs(known - np.median(known)).mean()) if len(known) > 1 else float("nan")
 
 
-def unpaired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> Ratio | None:
-    """Ratio of the spreads of (n,) and (m,) scores of healthy runs; NaN is left out.
+@dataclass(frozen=True)
+class Exchanges:
+    """What exchanges of distances say of a ratio; `at` reads its interval at any level, so that they're drawn once.
+
+    low, high: (patterns,) ratios at which each pattern is as extreme as the observed one, for either side (high: their
+    inverse); shortened: what a level is multiplied by, where centring on medians makes intervals too short.
+    """
+
+    ratio: float
+    low: np.ndarray
+    high: np.ndarray
+    shortened: float
+
+    def at(self, alpha: float) -> Ratio:
+        """The ratio with its interval at 1 - alpha, and p."""
+        low, high = (_bound(ratios, self.shortened * alpha) for ratios in (self.low, self.high))
+        tails = (np.mean(np.append(ratios <= 1, True)) for ratios in (self.low, self.high))
+        top = 1 / max(high, 1e-300)
+        return Ratio(self.ratio, low, top if top < 1e299 else np.inf, min(1.0, 2 * float(min(tails))))
+
+
+def unpaired(first: np.ndarray, second: np.ndarray, draws: int = DRAWS) -> Exchanges | None:
+    """The ratio of the spreads of (n,) and (m,) scores of healthy runs; NaN is left out.
 
     None below FEWEST in either, or where one doesn't vary: the validity gate by n. The gate by shape, where runs
     collapse, is that the caller hands over healthy runs alone and asks `outcomes.guard`.
@@ -50,8 +71,14 @@ def unpaired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -
     one, two = distances(first), distances(second)
     if min(len(one), len(two)) < FEWEST or not one.any() or not two.any():
         return None
-    leaving, entering = _exchanges(len(one), len(two))
-    return from_sums(one, two, leaving @ one, entering @ two, alpha * CALIBRATED)
+    leaving, entering = _exchanges(len(one), len(two), draws)
+    return from_sums(one, two, leaving @ one, entering @ two, CALIBRATED)
+
+
+def unpaired_ratio(first: np.ndarray, second: np.ndarray, alpha: float = 0.05) -> Ratio | None:
+    """`unpaired` at one level."""
+    found = unpaired(first, second)
+    return None if found is None else found.at(alpha)
 
 
 def distances(values: np.ndarray) -> np.ndarray:
@@ -60,18 +87,16 @@ def distances(values: np.ndarray) -> np.ndarray:
     return np.abs(known - np.median(known)) if len(known) else known
 
 
-def from_sums(one: np.ndarray, two: np.ndarray, leaving: np.ndarray, entering: np.ndarray, alpha: float) -> Ratio:
-    """The ratio from distances (n,), (m,) and from the sums that change places in each pattern, (patterns,)."""
+def from_sums(
+    one: np.ndarray, two: np.ndarray, leaving: np.ndarray, entering: np.ndarray, shortened: float = 1.0
+) -> Exchanges:
+    """From distances (n,), (m,) and from the sums that change places in each pattern, (patterns,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = leaving / entering
     neither = np.isnan(ratios)  # nothing changes places: as extreme as the observed one on both sides
-    low = _bound(np.where(neither, 0.0, ratios), alpha)
-    high = 1 / max(_bound(1 / np.maximum(np.where(neither, np.inf, ratios), 1e-300), alpha), 1e-300)
-    tails = (
-        np.mean(np.append(np.where(neither, 0, ratios) <= 1, True)),
-        np.mean(np.append(np.where(neither, np.inf, ratios) >= 1, True)),
-    )
-    return Ratio(float(one.mean() / two.mean()), low, high if high < 1e299 else np.inf, min(1.0, 2 * float(min(tails))))
+    low = np.where(neither, 0.0, ratios)
+    high = 1 / np.maximum(np.where(neither, np.inf, ratios), 1e-300)
+    return Exchanges(float(one.mean() / two.mean()), low, high, shortened)
 
 
 def _bound(ratios: np.ndarray, alpha: float) -> float:
@@ -81,8 +106,8 @@ def _bound(ratios: np.ndarray, alpha: float) -> float:
 
 
 @cache
-def _exchanges(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
-    """(DRAWS, n) and (DRAWS, m) of 0 and 1: which distances of either cell change places, equally many."""
+def _exchanges(n: int, m: int, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """(draws, n) and (draws, m) of 0 and 1: which distances of either cell change places, equally many."""
     generator = np.random.default_rng(SEED)
-    member = generator.permuted(np.tile(np.repeat([1.0, 0.0], [n, m]), (DRAWS, 1)), axis=1)
+    member = generator.permuted(np.tile(np.repeat([1.0, 0.0], [n, m]), (draws, 1)), axis=1)
     return 1 - member[:, :n], member[:, n:]

@@ -1,4 +1,10 @@
-"""Does what works follow from a data set's deviation, or from its sparsity? Rank tests over data sets."""
+"""Does what works follow from a data set's deviation, or from its sparsity? Rank tests over data sets.
+
+Holm over the encodings, not max-T: the data sets are the units and there are no seeds to be blocks. Reordering the data
+sets for all encodings together would gain next to nothing where they are few: a rank correlation can't pass 1, each
+encoding has orders of its own that reach it, so the smallest p is multiplied by the number of encodings all the same.
+No claim reads these p: C6 is one contrast (`stats.predictors`).
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,7 @@
-"""Which of the paper's published spreads differ from that of `none`, with the paper's own numbers of runs."""
+"""Which of the paper's published spreads differ from that of `none`, with the paper's own numbers of runs.
+
+Holm, not max-T: only means and standard deviations are published, so there are no runs to exchange between encodings.
+"""
 
 from typing import Any
 

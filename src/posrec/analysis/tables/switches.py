@@ -12,7 +12,7 @@ import pandas as pd
 from posrec.analysis.stats.interactions import CHANGES
 from posrec.analysis.tables import duels
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.duels import Duel, Found, Health, Side, spread_columns
+from posrec.analysis.tables.duels import Duel, Found, spread_columns
 from posrec.analysis.tables.load import IDENTITY, PRIMARY, Inputs
 from posrec.study.protocols import single_switches
 
@@ -97,21 +97,9 @@ def _turned(inputs: Inputs, metric: str) -> Iterator[tuple[dict[str, Any], Duel,
             place, margin = tuple(block), duels.margin_of(off or own, of.margin)
             lead = None
             if off is not None and on is not None and encoding != "none":
-                lead = Duel(place, _lead(other, on), _lead(own, off), margin)
+                lead = Duel(place, duels.lead(other, on), duels.lead(own, off), margin, contrast=True)
             names = {"dataset": block[0], "settings": block[1], "encoding": encoding}
             yield {**names, "switch": switch, "others": others}, Duel(place, other, own, margin), lead
-
-
-def _lead(own: Side, none: Side) -> Side:
-    """The lead over `none` by seed; a seed is bad where either run is, at most."""
-    one, two = own.health, none.health
-    together = Health(
-        min(one.planned, two.planned),
-        min(one.failed + two.failed, one.planned),
-        min(one.collapsed + two.collapsed, one.planned - min(one.failed + two.failed, one.planned)),
-        max(one.rising, two.rising),
-    )
-    return Side(own.name, (own.scores - none.scores).dropna(), own.trained, together)
 
 
 def _effect(found: Found, duel: Duel) -> dict[str, Any]:
