@@ -86,13 +86,13 @@ def run_all(loaded: study.Study) -> Tables:
 
 
 def lengths(data: pd.DataFrame, _: Tables) -> None:
-    assert set(data.groupby("encoding")["value"].agg(tuple)) == {(3, 5)}
+    assert set(data.groupby("encoding")["value"].agg(tuple)) == {(5, 20)}
     assert (data["full_ndcg10_sd_points"] > 0).all()
 
 
 def one_at_a_time(data: pd.DataFrame, _: Tables) -> None:
     found = data.groupby("setting")["value"].agg(set)
-    assert found.to_dict() == {"learning_rate": {3e-3, 3e-4}, "max_length": {35, 5}, "dimension": {48, 12}}
+    assert found.to_dict() == {"learning_rate": {3e-3, 1e-3}, "max_length": {35, 10}, "dimension": {48, 24}}
     others = data.groupby(["setting", "other_settings", "encoding"])["value"].nunique()
     assert (others == 2).sum() == 3 * 2  # each setting has a line per encoding, with the two others at their base
 
@@ -107,13 +107,13 @@ def thresholds(data: pd.DataFrame, tables: Tables) -> None:
 
 def activations_by_norm(data: pd.DataFrame, _: Tables) -> None:
     full = data[data["metric"] == "full_ndcg10"]
-    expected = {f"norm={norm}, activation={name}" for norm in ("layer", "rms") for name in ("leaky", "silu")}
+    expected = {f"norm={norm}, activation={name}" for norm in ("layer", "none") for name in ("leaky", "silu")}
     assert set(full["settings"]) == expected
-    assert full[["none", "abs"]].gt(0).all(axis=None)
+    assert full[["none", "learnt"]].gt(0).all(axis=None)
 
 
 def ranks(data: pd.DataFrame, tables: Tables) -> None:
-    assert set(data["encoding"]) == {"none", "abs", "learnt"}
+    assert set(data["encoding"]) == {"none", "learnt", "rotatory"}
     assert set(tables["ranks"]["datasets"]) == {4}
 
 
