@@ -17,6 +17,7 @@ MEASUREMENTS = (
     "scale",
     "speed",
     "tiny",
+    "verdicts",
 )
 
 
