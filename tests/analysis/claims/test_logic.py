@@ -139,7 +139,7 @@ def test_one_steadier_pair_of_three_isnt_most(here: Path) -> None:
 def test_a_ratio_within_the_margin_contradicts_nothing(here: Path, ratio: float, verdict: str) -> None:
     """C8: 1.35 is less than the 1.5 that matters, however many seeds show that it isn't 1."""
     model = {"dimension": 8, "activation": ["leaky", "silu"]}
-    study = _study(seeds=list(range(100, 160)), encodings=["none"], model=model)
+    study = _study(seeds=list(range(100, 200)), encodings=["none"], model=model)
     _write(study, lambda cell: 0.2, lambda cell: 0.01 * (ratio if cell.model.activation == "silu" else 1))
     assert _claims(study).loc["C8", "verdict"] == verdict
     assert _claims(study).loc["C2", "verdict"] == OPEN
