@@ -54,10 +54,16 @@ def diagnostics(cell: Cell, seed: int) -> dict[str, Any]:
     def probed(end: float) -> dict[str, float | None]:
         return {"from_begin": None, "from_end": end, "chance_from_begin": None, "chance_from_end": -0.02}
 
+    near = 1.0 if cell.encoding == "none" else 2.0 + more
     return {
         "users": 90,
         "gradient_norm": {"mean": 2.0, "variance": 1.0},
-        "attention": {"entropy": [0.9 + more, 0.5], "distance_share": [0.1, 0.0]},
+        "attention": {
+            "entropy": [0.9 + more, 0.5],
+            "distance_share": [0.1, 0.0],
+            "by_distance": [{"0": near, "1": 1.0, "2": 0.25}, {"0": 1.0, "1": 1.0, "2": 1.0}],
+            "by_gap": [{"under 1 day": 1.0, "a year or more": 1.0}] * 2,
+        },
         "position": {"content": probed(0.0), "encoded": probed(known), "first_block": probed(known / 2)},
         "encoding": {"angle_spread": 3.0, "angle_spread_at_start": 6.0} if cell.encoding == "abs" else {},
         "saturation": {"zero": 0.0, "one": 0.125},

@@ -191,6 +191,7 @@ FIGURES = (
     Figure("settings", "Level and spread against what the study varies", varies_a_number),
     Figure("protocols", "The protocols side by side", several_protocols, parts=variants, panels=2),
     Figure("diagnostics", "What the trained models do with positions", parts=cases, panels=3),
+    Figure("attention", "Where the attention goes", parts=cases, panels=2),
     Figure("ties", "How often scores tie", parts=cases),
     Figure("switches", "What each switch of the released code does", turns_a_switch),
 )

@@ -13,7 +13,8 @@ from posrec.data.prepare.prepared import Prepared
 from posrec.model import train
 from posrec.model.encodings import Encoding, Shape, build_encoding
 from posrec.model.evaluate import diagnostics
-from posrec.model.evaluate.diagnostics import AttentionSums, diagnose, measure, sample_of, saturation
+from posrec.model.evaluate.attention_sums import AttentionSums
+from posrec.model.evaluate.diagnostics import diagnose, measure, sample_of, saturation
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import model_scores
 from posrec.model.runs.scoring import share_by_length
@@ -47,7 +48,7 @@ def test_every_model_is_diagnosed_and_left_as_it_was(
     assert all(0 < value <= 1 for value in found["attention"]["entropy"])
     shares = found["attention"]["distance_share"] + found["attention"]["gap_share"]
     assert all(0 <= value <= 1 for value in shares)
-    assert len(found["attention"]["entropy"]) == model.settings.blocks
+    assert [len(of_blocks) for of_blocks in found["attention"].values()] == [model.settings.blocks] * 5
     assert all(value <= 1 for part in found["position"].values() for value in part.values())
     json.dumps(found, allow_nan=False)
 
@@ -77,6 +78,20 @@ def test_entropy_and_share_of_distance_by_hand() -> None:
         assert by_distance == pytest.approx(between / (2 * (logs**2).sum()))
         # by the gap of 0 or 5 days alone: two weights each, of one value or of both
         assert by_gap == pytest.approx(share)
+
+
+def test_weights_by_distance_and_by_gap_by_hand() -> None:
+    """Three items, on days 0, 0.5 and 40: of 2 and of 3 that are seen, 1 is uniform."""
+    visible, real = torch.ones(1, 3, 3, dtype=torch.bool).tril(), torch.ones(1, 3, dtype=torch.bool)
+    weights = torch.tensor([[[[1, 0, 0], [0.3, 0.7, 0], [0.5, 0.1, 0.4]]]], dtype=torch.float64)
+    for acting, factor in ((None, 1), (2 * weights, 2)):
+        sums = AttentionSums(length=3)
+        sums.add(weights, visible, real, torch.tensor([[0.0, 0.5, 40.0]]).double(), acting)
+        distance, gap = sums.curves()
+        assert distance == pytest.approx(
+            {"0": factor * (1.4 + 1.2) / 2, "1": factor * (0.6 + 0.3) / 2, "2": factor * 1.5}
+        )
+        assert gap == pytest.approx({"under 1 day": factor * 0.6, "30 to 90 days": factor * (1.5 + 0.3) / 2})
 
 
 def test_the_gap_before_by_hand() -> None:

@@ -12,7 +12,7 @@ from posrec.analysis.tables.load import GROUP, IDENTITY
 COLUMNS = {
     **IDENTITY,
     "measure": "what was measured of the trained models (docs/reference/science.md)",
-    "place": "where: encoder block, vectors that a probe reads, or length of the history",
+    "place": "where: encoder block, steps or days between two items, vectors that a probe reads, length of the history",
     "runs": "finished scoring runs that hold it",
     "mean": "mean over these runs",
     "sd": "sample standard deviation (n - 1) over these runs",
@@ -63,6 +63,10 @@ def _all_measures(found: dict[str, Any]) -> Iterator[tuple[str, str, float | Non
     for measure, uniform in (("entropy", 1.0), ("distance_share", None), ("gap_share", None)):
         for number, value in enumerate(attention.get(measure, []), 1):
             yield f"attention_{measure}", f"block {number}", value, uniform
+    for measure in ("by_distance", "by_gap"):
+        for number, curve in enumerate(attention.get(measure, []), 1):
+            for where, value in curve.items():
+                yield f"attention_{measure}", f"block {number}, {where}", value, 1.0
     for place, values in found.get("position", {}).items():
         for way in ("from_end", "from_begin"):
             yield f"position_{way}", PLACES[place], values[way], values[f"chance_{way}"]

@@ -6,7 +6,7 @@ The attention weights are those of the plain padded model (`equations.py`), whic
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,7 @@ from posrec.model import equations
 from posrec.model.batches import slot_rows, time_sources
 from posrec.model.blocks import Block
 from posrec.model.carca import Carca
-from posrec.model.encodings.tensors import slot_distance
-from posrec.model.encodings.time_biases import time_bucket
+from posrec.model.evaluate.attention_sums import AttentionSums
 from posrec.model.evaluate.probes import probe
 from posrec.model.evaluate.score import Requests, evaluating, model_scores, requests_of
 from posrec.model.inputs import Clock, Tokens, distinct_items
@@ -33,7 +32,6 @@ SCORED_USERS = 64  # the first of these users: each has one score per item
 SAMPLE_SEED = 20240517  # the sample is the same for every run on the same data
 CHUNK = 32  # users whose attention weights are held together
 DIGITS = 6  # significant digits that are kept
-GAP_BUCKETS = 128  # of the time between two items, each a third longer than the one before
 PROBED = ("from_begin", "from_end", "gap_before")
 
 
@@ -44,46 +42,6 @@ class Histories:
     slots: equations.Slots
     content: Tensor
     encoded: Tensor
-
-
-@dataclass
-class AttentionSums:
-    """What is summed over the queries of one block that see two slots or more, of at most `length` slots."""
-
-    length: int
-    entropy: float = 0.0
-    queries: int = 0
-    squares: float = 0.0  # of the log weights about their query's mean
-    by_distance: np.ndarray = field(init=False)  # (2, 2 length - 1) float64: their sum and number by distance
-    by_gap: np.ndarray = field(init=False)  # (2, GAP_BUCKETS + 1): the same by the time between
-
-    def __post_init__(self) -> None:
-        self.by_distance, self.by_gap = np.zeros((2, 2 * self.length - 1)), np.zeros((2, GAP_BUCKETS + 1))
-
-    def add(self, weights: Tensor, visible: Tensor, real: Tensor, times: Tensor) -> None:
-        """weights: (B, H, L, L); visible: (B, L, L) bool; real: (B, L) bool; times: (B, L) days."""
-        seen = visible & (real & (visible.sum(-1) > 1))[..., None]  # (B, L, L)
-        count = seen.sum(-1)[:, None].double()  # (B, 1, L)
-        entropy = torch.special.entr(weights.double()).sum(-1) / count.clamp_min(2).log()  # (B, H, L)
-        self.entropy += float((entropy * (count > 0)).sum())
-        self.queries += int((count > 0).sum()) * weights.shape[1]
-        log = weights.double().clamp_min(1e-38).log() * seen[:, None]  # (B, H, L, L)
-        log = (log - log.sum(-1, keepdim=True) / count.clamp_min(1)[..., None]) * seen[:, None]
-        self.squares += float((log**2).sum())
-        sums = log.sum(1), seen.double() * weights.shape[1]  # (B, L, L) each
-        distance = slot_distance(*weights.shape[2:]) + self.length - 1
-        gap = time_bucket(times[:, :, None] - times[:, None, :], GAP_BUCKETS)  # (B, L, L)
-        for table, index in ((self.by_distance, distance.expand_as(gap)), (self.by_gap, gap)):
-            for total, part in zip(table, sums, strict=True):
-                total += np.bincount(index.numpy().ravel(), part.numpy().ravel(), len(total))
-
-    def summary(self) -> tuple[float, float, float]:
-        """Mean entropy as a share of the most possible, and the shares of the squares that distance and gap explain."""
-        if not self.queries:
-            return math.nan, math.nan, math.nan
-        between = (float((total**2 / np.maximum(number, 1)).sum()) for total, number in (self.by_distance, self.by_gap))
-        distance, gap = (each / self.squares if self.squares else 0.0 for each in between)
-        return self.entropy / self.queries, distance, gap
 
 
 def diagnose(model: Carca, data: Prepared, curve: Curve) -> dict[str, Any]:
@@ -127,12 +85,22 @@ def measure(model: Carca, data: Prepared) -> dict[str, Any]:
             "entropy": [significant(value) for value in entropy],
             "distance_share": [significant(value) for value in distance],
             "gap_share": [significant(value) for value in gap],
+            **_curves(sums),
         },
         "position": _probes({name: torch.cat(parts) for name, parts in vectors.items()}, np.concatenate(positions)),
         "encoding": {name: significant(value) for name, value in model.encoding.measures().items()},
         "norms": norms(model, data),
         "saturation": saturation(model, data, requests),
     }
+
+
+def _curves(sums: list[AttentionSums]) -> dict[str, list[dict[str, float | None]]]:
+    """Mean weights by distance and by gap, of each block."""
+    found: dict[str, list[dict[str, float | None]]] = {"by_distance": [], "by_gap": []}
+    for one in sums:
+        for rows, curve in zip(found.values(), one.curves(), strict=True):
+            rows.append({name: significant(value) for name, value in curve.items()})
+    return found
 
 
 def norms(model: Carca, data: Prepared) -> dict[str, list[float | None]]:
@@ -191,7 +159,8 @@ def watch_attention(model: Carca, histories: Histories, sums: list[AttentionSums
         assert isinstance(block, Block)
         query, memory = block.inputs(x)
         weights, visible = equations.attention_weights(block, query, memory, slots, model, number)
-        total.add(weights, visible, slots.real, slots.times)
+        acting = model.encoding.reweigh(weights, equations.slot_pairs(slots, model.causal), number)
+        total.add(weights, visible, slots.real, slots.times, acting)
         x = equations.encoder_block(block, x, slots, model, number, weights)
         outputs.append(x)
     return outputs[min(1, len(model.blocks))]
