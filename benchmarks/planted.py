@@ -9,7 +9,7 @@ tests/model/test_planted_truth.py asks the same of a few other seeds, on every c
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from posrec import versions
 from posrec.data.prepare import candidates, prepare
 from posrec.data.simulate import simulate
-from posrec.files import read_json, write_text
+from posrec.files import digest, read_json, write_json, write_text
 from posrec.model.runs import jobs
 from posrec.plan import ids
 from posrec.plan.run import run_files
@@ -32,6 +33,7 @@ POWER = 0.99  # wanted of the test that runs on every change
 CHANCE = 0.01  # that chance alone brings new seeds above the bound of an effect that is none
 SHARE = 0.5  # an effect that must go away leaves less than this share of the planted one
 DOCS = Path("docs/measured")
+KEPT = Path(".cache/benchmarks")  # remove it to measure again with other code of the same versions
 PLANTED = {
     "users": 600,
     "items": 80,
@@ -139,6 +141,20 @@ def levels_of(raw: dict[str, Any], seed: int) -> dict[str, float]:
         return found | {f"{cell.dataset} {cell.encoding}": _level(loaded, cell, str(protocol)) for cell in loaded.cells}
 
 
+def measured(raw_study_of: Callable[[int], dict[str, Any]], seeds: Iterable[int]) -> pd.DataFrame:
+    """The levels of each seed, a row each. A seed that an interrupted measurement finished is read from KEPT."""
+    rows = []
+    for seed in seeds:
+        raw = raw_study_of(seed)
+        made_of = raw, versions.DATA_VERSION, versions.TRAINING_VERSION, versions.EVALUATION_VERSION
+        path = KEPT.absolute() / f"{raw['study']}-{digest(made_of)}.json"
+        if not path.exists():
+            write_json(path, levels_of(raw, seed))
+        rows.append(read_json(path))
+        print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
 def _level(loaded: study.Study, cell: study.Cell, protocol: str) -> float:
     (path,) = (path for path in run_files(loaded, [cell]) if path.suffix == ".json")
     return float(read_json(path)["evaluations"][protocol]["full"]["NDCG@10"])
@@ -222,11 +238,7 @@ def _rows(found: pd.DataFrame, needed: int) -> Iterator[str]:
 
 def main() -> None:
     """Measure all seeds and write both files."""
-    docs, rows = DOCS.absolute(), []
-    for seed in SEEDS:
-        rows.append(measure(seed))
-        print(rows[-1], flush=True)
-    write_docs(pd.DataFrame(rows), docs)
+    write_docs(measured(raw_study, SEEDS), DOCS)
 
 
 def write_docs(levels: pd.DataFrame, docs: Path) -> None:

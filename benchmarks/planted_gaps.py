@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from benchmarks.planted import levels_of, p_value
+from benchmarks.planted import measured, p_value
 from posrec.files import write_text
 
 SEEDS = range(201, 213)
@@ -153,11 +153,7 @@ def write_docs(levels: pd.DataFrame, docs: Path) -> None:
 
 def main() -> None:
     """Measure all seeds and write both files."""
-    docs, rows = DOCS.absolute(), []
-    for seed in SEEDS:
-        rows.append(levels_of(raw_study(seed), seed))
-        print(rows[-1], flush=True)
-    write_docs(pd.DataFrame(rows), docs)
+    write_docs(measured(raw_study, SEEDS), DOCS)
 
 
 if __name__ == "__main__":

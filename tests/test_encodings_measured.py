@@ -1,11 +1,12 @@
 """The measurements of the encodings: their cost, on tiny work, and the page of planted gaps, on made-up levels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks import encodings, planted_gaps
+from benchmarks import encodings, planted, planted_gaps
 from benchmarks.speed_reference import Work, make_data
 
 from posrec.analysis.costs import FILE, cost_of
@@ -57,6 +58,23 @@ def levels(wrong: float) -> pd.DataFrame:
     known = {f"{world} {name}": [0.5] * 12 for world in planted_gaps.WORLDS for name in ("knowing_all",)}
     blind = {f"{w} blind_to_{name}": [0.3] * 12 for w in planted_gaps.WORLDS for name in ("order", "time")}
     return pd.DataFrame({"seed": planted_gaps.SEEDS, **rows, **known, **blind})
+
+
+def test_a_measurement_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    seeds: list[int] = []
+
+    def levels_of(raw: dict[str, Any], seed: int) -> dict[str, float]:
+        seeds.append(seed)
+        return {"seed": seed, "gap none": 0.25 + raw["training"]["epochs"]}
+
+    monkeypatch.setattr(planted, "levels_of", levels_of)
+    first = planted.measured(planted_gaps.raw_study, [1, 2])
+    again = planted.measured(planted_gaps.raw_study, [1, 2, 3])
+    pd.testing.assert_frame_equal(again[:2], first)
+    assert seeds == [1, 2, 3]
+    monkeypatch.setitem(planted_gaps.TRAINING, "epochs", 7)
+    assert planted.measured(planted_gaps.raw_study, [3])["gap none"].tolist() == [7.25]
 
 
 @pytest.mark.parametrize(("wrong", "shown"), [(0.0, 6), (0.03, 4)])
