@@ -169,12 +169,22 @@ def test_damage_in_the_store_is_found_and_moved_aside(toy: Study) -> None:
 def test_damaged_data_are_found_and_moved_aside(toy: Study, name: str) -> None:
     path: Path = getattr(ids.dataset_files(toy, "toy"), name)
     flip_a_bit(path) if path.suffix == ".npz" else truncate(path)
-    first, *dependent = verify.find(toy)
-    assert (first.kind, first.path) == ("damaged", path)
-    assert [finding.path.name.split("=")[0] for finding in dependent] == ["baselines"] * (name == "candidates")
+    assert (only(toy).kind, only(toy).path) == ("damaged", path)  # the baselines say which candidates they were of
     verify.verify(toy, "params.yaml", repair=True)
     assert not path.exists()
     assert {finding.kind for finding in verify.find(toy)} == {"missing"}
+
+
+@pytest.mark.parametrize("of", ["dataset", "candidates"])
+def test_baselines_of_other_data_or_candidates_are_found_and_made_again(toy: Study, of: str) -> None:
+    path = ids.dataset_files(toy, "toy").baselines
+    content = {key: value for key, value in read_json(path).items() if key != "checksum"}
+    assert set(content["inputs"]) == {"dataset", "candidates"}
+    write_checked_json(path, {**content, "inputs": {**content["inputs"], of: "0" * 64}})
+    assert (only(toy).kind, only(toy).path) == ("foreign", path)
+    verify.verify(toy, "params.yaml", repair=True)
+    baselines.score_baselines(toy, "toy")
+    assert verify.find(toy) == []
 
 
 def test_data_of_another_id_are_foreign(toy: Study) -> None:

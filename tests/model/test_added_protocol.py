@@ -60,6 +60,15 @@ def test_an_added_protocol(
     assert all(np.array_equal(found["arrays"][name], value) for name, value in first["arrays"].items())
 
 
+def test_the_plan_says_which_finished_runs_have_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """keep_weights is in no id: turning it on trains nothing again."""
+    run(make_study()).bring()
+    for kept in (False, True):
+        capsys.readouterr()
+        plan.print_plan(make_study(training={"keep_weights": kept}))
+        assert ("the store has no weights of 1 finished runs" in capsys.readouterr().out) == kept
+
+
 def test_both_ways_give_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scored while training, or from the weights of a finished training."""
     study = make_study(protocols=["sound", *ADDED])

@@ -61,6 +61,11 @@ def holds_streams(study: Study) -> bool:
     return "held_streams" in varied_settings(study.cells)
 
 
+def buys_again(study: Study) -> bool:
+    """For studies of real data in which a user's repeated items stay; simulated users have an item once."""
+    return any(dataset.simulate is None and dataset.repeats == "all" for dataset in study.settings.datasets.values())
+
+
 def shares_sources(study: Study) -> bool:
     """For studies in which two data sets come from one source and are therefore not independent."""
     origins = [origin(name, dataset) for name, dataset in study.settings.datasets.items()]
@@ -207,6 +212,7 @@ TABLES = (
     Table("counts", "Counts beside those that are known"),
     Table("diagnostics", "Diagnostics by cell, measure and place"),
     Table("user_intervals", "Lead over none, for other seeds and other test users"),
+    Table("new_targets", "All test targets, and those alone that were not in the history", buys_again),
     Table("thresholds", "From which deviation or sparsity on another encoding is best", several_datasets),
     Table("independent", "Correlation over independent data sets only", shares_sources),
     Table("components", "Where the spread comes from", holds_streams, made_in="topics.components"),

@@ -75,6 +75,11 @@ def print_plan(loaded: Study) -> None:
         print(line)
     if failed := sum(counts["failed"] for counts in states.values()):
         print(f"{failed} runs failed: the report gives step and reason; `posrec train --again-failed` retrains them")
+    if without := sum(_lacks_weights(planned) for planned in planned_runs(loaded)):
+        print(
+            f"keep_weights: the store has no weights of {without} finished runs, which were trained without it; "
+            "new trainings keep theirs"
+        )
     for warning in dict.fromkeys((*loaded.warnings, *_long_warm_ups(loaded))):
         print(f"warning: {warning}")
 
@@ -140,6 +145,13 @@ def _state(planned: PlannedRun) -> str:
         return "in the store"
     kept = _readable(curve_file(planned.stored)) and next(planned.stored.glob("weights-epoch=*.pt"), None)
     return "to evaluate" if kept else "to train"
+
+
+def _lacks_weights(planned: PlannedRun) -> bool:
+    """Whether a finished run has no weights although the study keeps them."""
+    if not planned.cell.training.keep_weights or next(planned.stored.glob("weights-epoch=*.pt"), None):
+        return False
+    return _readable(planned.path) and not _says_failed(planned.path)
 
 
 def _readable(path: Path) -> bool:

@@ -109,11 +109,13 @@ def examine_dataset(study: Study, name: str) -> Examined:
     planned = candidates.draw(prepared, study.settings.evaluation)
     inputs = inputs_of(files.manifest)
     card = {**identity_of(files.card), "title": about["title"], **about["counts"], INPUTS: inputs}
+    of_results = {**inputs, "candidates": planned.checksum(files.candidates)}
     found += _check_candidates(study, files, planned)
+    found += _check_json(files.baselines, {**identity_of(files.baselines), INPUTS: of_results})
     found += _check_json(files.card, card)
     found += _check_id_map(files.id_map, prepared)
     found += _check_stored_data(files.folder.name, files)
-    return Examined(found, {**inputs, "candidates": planned.checksum(files.candidates)})
+    return Examined(found, of_results)
 
 
 def check_simulation(study: Study, name: str) -> Iterator[Finding]:
@@ -146,25 +148,19 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_candidates(study: Study, files: ids.DatasetFiles, planned: Candidates) -> Iterator[Finding]:
-    """The candidates against those that are drawn again, and the baselines, which were scored on them."""
-    wrong = []
-    if files.candidates.exists():
-        wrong = [found] if (found := _candidates_finding(study, files.candidates, planned)) else []
-    scored = list(_check_json(files.baselines, identity_of(files.baselines)))
-    if wrong and not scored and files.baselines.exists():
-        scored = [foreign(files.baselines, "was scored on candidates that are wrong", files.baselines)]
-    yield from (*wrong, *scored)
-
-
-def _candidates_finding(study: Study, path: Path, planned: Candidates) -> Finding | None:
+    """The candidates against those that are drawn again."""
+    path = files.candidates
+    if not path.exists():
+        return
     try:
         found = Candidates.load(path)
     except DataError as error:
-        return unusable(error, path)
+        yield unusable(error, path)
+        return
     if np.array_equal(found.test, planned.test) and np.array_equal(found.validation, planned.validation):
-        return None
+        return
     drawn = f"{planned.test.shape} from these data with the seed {study.settings.evaluation.candidates_seed}"
-    return foreign(path, f"has other candidates ({found.test.shape}) than those drawn: {drawn}", path)
+    yield foreign(path, f"has other candidates ({found.test.shape}) than those drawn: {drawn}", path)
 
 
 def _check_json(path: Path, wanted: dict[str, Any]) -> Iterator[Finding]:

@@ -234,6 +234,21 @@ def test_the_summary_counts_the_words_of_the_rule(here: Path) -> None:
     assert "from 2 % of the mean of none on (at least 0.1 points), a ratio of spreads from 1.5 on" in leads
 
 
+def test_the_best_encoding_is_counted_only_where_all_ran(here: Path) -> None:
+    """On the second data set rope did not run, so that none is best there says nothing about rope."""
+    only = [{"dataset": "twin1"}, {"dataset": "twin2", "encoding": ["none", "abs"]}]
+    study = made_up.make_study(2, only=only)
+    made_up.write_study(
+        study, lambda cell, seed: 0.3 if cell.dataset == "twin2" and cell.encoding == "none" else 0.1 + 0.001 * seed
+    )
+    for cell in study.cells:
+        for seed in cell.seeds if cell.encoding == "rope" else ():
+            made_up.write_run(study, cell, seed, made_up.run_record(study, cell, seed, 0.2))
+    said = " ".join(summary.summary(build.build_tables(study)))
+    expected = "Highest mean NDCG@10 on the full catalogue: rope. Not counted: 1 with scores of only some encodings."
+    assert expected in said
+
+
 def test_answer_where_nothing_beats_a_baseline(here: Path) -> None:
     study = made_up.make_study()
     made_up.write_study(study, lambda cell, seed: made_up.plain_score(cell, seed) / 10)

@@ -46,14 +46,6 @@ def test_summary_by_hand(make_prepared: Callable[..., Prepared]) -> None:
     }
 
 
-def test_targets_that_were_in_the_history(make_prepared: Callable[..., Prepared]) -> None:
-    rows = [(user, item, time) for user, items in zip("abcd", ("xyxx", "xyzw", "xxy", "xyy"), strict=True)
-            for time, item in enumerate(items)]  # fmt: skip
-    found = statistics.repeated_targets(make_prepared(rows))
-    assert found == {"test": 2 / 4, "validation": 2 / 4}
-    assert statistics.repeated_targets(make_prepared([("a", "x", 0)])) == {"test": 0.0, "validation": 0.0}
-
-
 def test_gini_of_known_distributions() -> None:
     assert statistics.gini(np.array([4, 4, 4])) == pytest.approx(0)
     assert statistics.gini(np.array([0, 0, 0, 8])) == pytest.approx(3 / 4)
@@ -63,7 +55,7 @@ def test_gini_of_known_distributions() -> None:
 def test_users_of_one_item_have_no_pairs(make_prepared: Callable[..., Prepared]) -> None:
     prepared = make_prepared([("a", "1", 0), ("b", "1", 0)])
     assert statistics.tied_pairs_share(prepared.offsets, prepared.times) == 0
-    assert statistics.repeat_rate(prepared.offsets, prepared.items) == 0
+    assert statistics.repeat_rate(prepared) == 0
 
 
 def test_card_of_a_study(workplace: Path, make_study: Callable[..., Study]) -> None:

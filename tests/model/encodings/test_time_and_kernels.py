@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from posrec.data.prepare.prepared import Prepared
@@ -363,6 +365,41 @@ def test_intervals_of_days() -> None:
     second = 1 / DAY
     edges = torch.tensor([195 - second, 195, 195 + second, second - 195, 5_000 - second], dtype=torch.float64)
     assert interval_index(edges, 9_999, 1.0).tolist() == [194, 195, 195, 194, 4_999]
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=8), st.sampled_from([1, 3_600, 86_400, 604_800]))
+def test_intervals_are_whole_units_of_whole_seconds(seconds: list[int], unit: int) -> None:
+    """However near a gap is to the next unit: in float32, 195 days less a second were 195 days."""
+    gaps = [*seconds, *(k * unit + off for k in map(abs, seconds) if k * unit < 10**9 for off in (-1, 0, 1))]
+    found = interval_index(torch.tensor(gaps, dtype=torch.float64) / DAY, 10**9, unit / DAY)
+    assert found.tolist() == [abs(gap) // unit for gap in gaps]
+
+
+def built_or_none(name: str, shape: Shape, generator: torch.Generator) -> Encoding | None:
+    try:
+        return build_encoding(name, shape, generator)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("name", [name for name in encodings.built_in_families() if "{" not in name] + ["rmha4"])
+@given(st.integers(4, 13), st.integers(1, 3), st.integers(0, 2**31))
+@settings(max_examples=15, deadline=None)
+def test_any_width_gives_its_own_shape_in_float32_or_is_refused(name: str, width: int, heads: int, seed: int) -> None:
+    """An encoding of channels in pairs once turned three channels into four, and float32 into float64."""
+    generator = torch.Generator().manual_seed(seed)
+    encoding = built_or_none(name, Shape(width * heads, heads, 1, 8), generator)
+    if encoding is None:
+        assert width % 2, "only odd widths are refused"
+        return
+    rows, times = torch.arange(5), torch.arange(5).double() * 1.5
+    x = torch.randn(5, width * heads, generator=generator)
+    encoded = encoding.encode(x, rows, *encoding.given(times))
+    turned = encoding.rotate(x.view(5, heads, width), rows, 0, *encoding.given(times))
+    assert (encoded.dtype, encoded.shape) == (torch.float32, x.shape)
+    assert (turned.dtype, turned.shape) == (torch.float32, (5, heads, width))
+    assert encoded.isfinite().all()
+    assert turned.isfinite().all()
 
 
 def test_families() -> None:

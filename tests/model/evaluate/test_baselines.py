@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from posrec.data.prepare.prepared import Prepared
+from posrec.data.prepare.repeats import new_targets
 from posrec.model.evaluate import baselines
 from posrec.model.evaluate.score import rank_requests, requests_of
 from posrec.model.evaluate.sparse_ranks import SparseScores, rank_sparse
@@ -92,6 +93,23 @@ def test_sparse_ranks_are_those_of_dense_scores(name: str) -> None:
     expected = rank_requests(iter(block), data, requests, candidates)
     for counts in vars(expected):
         np.testing.assert_array_equal(getattr(found, counts), getattr(expected, counts))
+
+
+def test_a_scorer_that_prefers_the_history_finds_repeated_targets_and_no_new_one() -> None:
+    """The first user's target was in the history, where no other item is a candidate; the second's was not."""
+    data = dataclasses.replace(table(), items=np.array([1, 2, 3, 2, 4, 1, 2, 3, 1, 4], np.int32))
+    requests = requests_of(data.test)
+    history = np.zeros((2, 6), np.float32)
+    for row, (user, target) in enumerate(zip(requests.users, requests.targets, strict=True)):
+        history[row, data.items[data.offsets[user] : target]] = 1
+    block = torch.from_numpy(history)
+    negatives = np.array([[5, 0, 0], [5, 0, 0]])
+    ranks = rank_requests(iter([(np.arange(2), block)]), data, requests, negatives)
+    found = baselines.with_new(ranks, new_targets(data, requests.targets))
+    assert found["full"]["MRR"] == (1 + 0.75) / 2  # the new target ties with item 5
+    assert (found["new_full"]["MRR"], found["new_sampled"]["MRR"]) == (0.75, 0.75)
+    assert baselines.with_new(ranks, None) == baselines.summary(ranks)
+    assert baselines.with_new(ranks, np.zeros(2, bool)) == baselines.summary(ranks)
 
 
 def test_summary_has_both_rankings() -> None:

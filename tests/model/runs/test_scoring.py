@@ -164,8 +164,31 @@ def test_the_reported_mean_by_hand(data: Prepared) -> None:
     model, frozen = build_model(make_cell("learnt"), data, 1), make_candidates(data)
     sound = read_test(model, data, frozen, SOUND, 1, 1, batch=12)
     batches = read_test(model, data, frozen, switched(reported_mean="released"), 1, 1, batch=12)
-    assert batches.means == mean_of_batches(sound.ranks, 12)
+    assert {kind: batches.means[kind] for kind in ("sampled", "full")} == mean_of_batches(sound.ranks, 12)
     assert abs(batches.means["full"]["MRR"] - sound.means["full"]["MRR"]) > 1e-4  # 12, 12 and 8 users
+
+
+@pytest.mark.parametrize("changes", [{}, {"reported_mean": "released"}, {"eval_users": "released"}])
+def test_metrics_on_new_targets_alone_where_users_buy_again(data: Prepared, changes: dict[str, str]) -> None:
+    """Every fourth test target was the first item of its history."""
+    items, held = data.items.copy(), data.test[data.test >= 0]
+    places = held[::4]
+    items[places] = items[data.offsets[:-1][np.searchsorted(data.offsets, places, side="right") - 1]]
+    again = replace(data, items=items)
+    model, frozen = build_model(make_cell("learnt"), again, 1), make_candidates(again)
+    found = read_test(model, again, frozen, switched(**changes), 1, 1, batch=12)
+    targets = again.test[found.users]
+    new = np.array(
+        [
+            items[target] not in items[again.offsets[user] : target]
+            for user, target in zip(found.users, targets, strict=True)
+        ]
+    )
+    assert 0 < new.sum() < len(new)
+    of_new = Ranks(**{name: counts[new] for name, counts in vars(found.ranks).items()})
+    whole = mean_of_batches(of_new, 12) if "reported_mean" in changes else scoring.summary(of_new)
+    assert {kind.removeprefix("new_"): found.means[kind] for kind in found.means if kind.startswith("new_")} == whole
+    assert best_of([found])[0] == found.means
 
 
 def test_redrawn_candidates_exclude_the_training_items_alone(data: Prepared) -> None:

@@ -9,10 +9,12 @@ import pandas as pd
 from posrec.analysis.stats import stability
 from posrec.analysis.stats.threeway import AHEAD, BEHIND, EQUIVALENT, OPEN
 from posrec.analysis.tables.build import Tables
-from posrec.analysis.tables.load import GROUP, PRIMARY
+from posrec.analysis.tables.load import GROUP, NEW, PRIMARY
+from posrec.analysis.tables.new_targets import repeated_share
 from posrec.analysis.tables.reading import Row, between, listing, number
 from posrec.analysis.tables.scores import POINTS
 from posrec.analysis.topics.panels import groups, panel_title
+from posrec.data.prepare.repeats import FEW
 
 STRONG = ("markov", "item_knn")  # baselines that a sequential recommender has to beat
 TURNED = {AHEAD: BEHIND, BEHIND: AHEAD, "steadier": "less steady", "less steady": "steadier"}
@@ -40,7 +42,26 @@ def _about(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[st
     said = [*_unbeaten(tables, key, scored), _level(best, scored), *words.lead(best)]
     said += [*_with_users(tables, key, best), *words.rivals(best, scored)]
     said += [_steadiness(tables, key, scored), *_lost(cells), *_baselines(tables, key, scored)]
-    return said + _left_out(tables, cells)
+    return said + _left_out(tables, cells) + _targets(tables, key)
+
+
+def _targets(tables: Tables, key: tuple[str, ...]) -> list[str]:
+    """Which targets the answer speaks of, where many were in the history, and what new ones alone say."""
+    share = repeated_share(tables, key[0])
+    if share <= FEW:
+        return []
+    said = (
+        f"All this is about all test targets. {number(POINTS * share)} % of them were in the user's history, and a "
+        "scorer that only prefers the history finds those"
+    )
+    runs = tables.inputs.runs
+    runs = runs[(runs[GROUP] == list(key)).all(axis=1) & (runs["role"] == "scoring")]
+    means = (POINTS * runs[f"{NEW}{PRIMARY}"].astype(float)).groupby(runs["encoding"], sort=False).mean().dropna()
+    if means.empty:
+        return [f"{said}."]
+    order = means.sort_values(ascending=False, kind="stable")
+    values = listing([f"{name} {number(value)}" for name, value in order.items()])
+    return [f"{said}. On new targets alone, mean NDCG@10 (full catalogue) in points: {values}."]
 
 
 def _unbeaten(tables: Tables, key: tuple[str, ...], cells: pd.DataFrame) -> list[str]:

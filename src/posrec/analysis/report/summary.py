@@ -37,8 +37,14 @@ def _best_overall(tables: Tables) -> str:
     best = tables["datasets"]["best_encoding"]
     if best.isna().all():
         return "No data set has scores of two encodings: there is nothing to compare."
-    over = ", counted over data sets and settings" if best.notna().sum() > 1 else ""
-    return f"Highest mean NDCG@10 on the full catalogue{over}: {wording.counted(best)}."
+    sets = [frozenset(cells.dropna(subset=["full_ndcg10_mean"])["encoding"]) for _, cells in groups(tables)]
+    most = [found == frozenset().union(*sets) for found in sets]
+    if not any(most):
+        return "Which encoding is highest most often cannot be said: no data set has scores of all of them."
+    alike, left_out = best[most], int(best[[not one for one in most]].notna().sum())
+    over = ", counted over data sets and settings" if alike.notna().sum() > 1 else ""
+    rest = f" Not counted: {left_out} with scores of only some encodings." if left_out else ""
+    return f"Highest mean NDCG@10 on the full catalogue{over}: {wording.counted(alike)}.{rest}"
 
 
 def _leads_overall(tables: Tables) -> str:

@@ -21,6 +21,7 @@ GROUP = ["dataset", "protocol", "settings"]  # cells of one group differ in thei
 METRICS = {"hit10": "Hit@10", "ndcg10": "NDCG@10", "mrr": "MRR"}
 KINDS = {"sampled": "among the sampled candidates", "full": "on the full catalogue"}
 TITLES = {f"{kind}_{key}": f"{title} {where}" for kind, where in KINDS.items() for key, title in METRICS.items()}
+NEW = "new_"  # before the name of a metric: on new targets alone, where many were in the history
 PRIMARY = "full_ndcg10"
 BASELINES = ("chance", "popularity", "month popularity", "markov", "item_knn")
 COMMAND = "snakemake --cores all all"
@@ -81,7 +82,11 @@ RUN_COLUMNS = {
     "collapsed": "whether the run is at chance level",
     "run_id": "id of the training's settings",
 }
-KEPT = [*RUN_COLUMNS, "diagnostics"]  # diagnostics: what the run file says, for their own table
+KEPT = [
+    *RUN_COLUMNS,
+    *(NEW + name for name in TITLES),
+    "diagnostics",
+]  # diagnostics: what the run file says, for their own table
 
 
 def load_inputs(study: Study) -> Inputs:
@@ -155,19 +160,22 @@ def _row(record: dict[str, Any], protocol: str) -> dict[str, Any]:
 
 
 def _scores(scores: dict[str, Any], of_training: dict[str, Any]) -> dict[str, Any]:
-    metrics = {f"{kind}_{name}": float(scores[kind][title]) for kind in KINDS for name, title in METRICS.items()}
+    metrics = _metrics(scores)
     ties = {f"{kind}_tie_share": float(scores["tie_share"][kind]) for kind in KINDS}
     facts = {"selected_epoch": scores["selected_epoch"], "collapsed": bool(scores["collapsed"])}
     return {**facts, **metrics, **ties, "diagnostics": {**of_training, **scores["diagnostics"]}}
 
 
+def _metrics(scores: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a run or a baseline by column; those on new targets where it has them."""
+    kinds = [*KINDS, *(NEW + kind for kind in KINDS if NEW + kind in scores)]
+    return {f"{kind}_{key}": float(scores[kind][title]) for kind in kinds for key, title in METRICS.items()}
+
+
 def _baselines(path: Path) -> dict[str, Any]:
     found = read_checked_json(path, **identity_of(path)).get("baselines", {})
     try:
-        named = {
-            name: {f"{kind}_{key}": found[name][kind][title] for kind in KINDS for key, title in METRICS.items()}
-            for name in found
-        }
+        named = {name: _metrics(scores) for name, scores in found.items()}
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: lacks {error}; {REMEDY}") from None
     return {name: named[name] for name in [*(n for n in BASELINES if n in named), *sorted(set(named) - set(BASELINES))]}

@@ -27,11 +27,19 @@ INTRODUCTION = (
     "Sequentiality: a first-order chain predicts each test item from the item before it; the number is the share of "
     "its Hit@10 (full catalogue) that is lost when every history is shuffled. About 0: order says nothing, and no "
     "positional encoding can help. Tied: consecutive interactions of a user with one time stamp, whose order is "
-    "unknown."
+    "unknown. Repeats: interactions with an item that the user had before; repeated targets: test targets of that kind."
 )
 NOTHING_KNOWN = "No counts are known of these data sets, prepared in this way."
 HEADER = ("data set", "users", "items", "interactions", "density", "mean length", "days", "tied pairs", "ties of 5+")
-MORE = ("one training item", "repeats", "popularity Gini", "chain Hit@10", "shuffled", "sequentiality")
+MORE = (
+    "one training item",
+    "repeats",
+    "repeated targets",
+    "popularity Gini",
+    "chain Hit@10",
+    "shuffled",
+    "sequentiality",
+)
 Points = list[tuple[str, Any, float]]  # series, x, y
 
 READING = (
@@ -223,7 +231,9 @@ def _row(tables: Tables, name: str, card: dict[str, Any]) -> tuple[str, ...]:
     cells += (
         [str(card.get("days", "-")), number(card.get("tied_pairs_share")), _long_ties(card)] if timed else ["-"] * 3
     )
-    cells += [number(card.get(key)) for key in ("one_item_training_share", "repeat_rate", "popularity_gini")]
+    repeated = (card.get("repeated_targets") or {}).get("test")
+    cells += [number(card.get(key)) for key in ("one_item_training_share", "repeat_rate")]
+    cells += [number(repeated), number(card.get("popularity_gini"))]
     return (*cells, number(chain.get("hit10"), 3), _shuffled(chain), number(card.get("sequentiality")))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from posrec.data.prepare.prepared import Prepared, inputs_of, read_manifest
+from posrec.data.prepare.repeats import met_before, repeated_targets
 from posrec.data.prepare.sequentiality import sequentiality
 from posrec.files import write_checked_json
 from posrec.plan import ids
@@ -44,7 +45,7 @@ def summary(prepared: Prepared) -> dict[str, Any]:
         "one_item_training_share": float((prepared.train_length == 1).mean()),
         "tied_pairs_share": tied_pairs_share(prepared.offsets, prepared.times),
         "tied_run_lengths": tied_run_lengths(prepared.offsets, prepared.times),
-        "repeat_rate": repeat_rate(prepared.offsets, prepared.items),
+        "repeat_rate": repeat_rate(prepared),
         "repeated_targets": repeated_targets(prepared),
         "popularity_gini": gini(np.bincount(prepared.items, minlength=prepared.n_items + 1)[1:]),
         "first_day": _day(prepared.times.min()),
@@ -85,27 +86,10 @@ def _order(prepared: Prepared) -> dict[str, Any]:
     return {"sequentiality": found.score, "markov_chain": figures}
 
 
-def repeat_rate(offsets: np.ndarray, items: np.ndarray) -> float:
+def repeat_rate(prepared: Prepared) -> float:
     """Share of the interactions with an item that their user had before."""
-    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    different = len(np.unique(users * (items.max() + np.int64(1)) + items))
-    return 1 - different / len(items)
-
-
-def repeated_targets(prepared: Prepared) -> dict[str, float]:
-    """Share of the targets of the test, and of the validation, that were in the history; 0 where there is no target.
-
-    A scorer that prefers the history finds them: of the other items of the history none is a candidate.
-    """
-    users = np.repeat(np.arange(prepared.n_users), np.diff(prepared.offsets))
-    order = np.lexsort((prepared.items, users))  # stable: in the order of time within a user and item
-    pairs = np.stack([users, prepared.items])[:, order]
-    again = np.zeros(len(users), dtype=bool)
-    again[order[1:]] = (pairs[:, 1:] == pairs[:, :-1]).all(axis=0)
-    targets = {"test": prepared.test, "validation": prepared.validation}
-    return {
-        name: float(again[places[places >= 0]].sum() / max(1, (places >= 0).sum())) for name, places in targets.items()
-    }
+    new = ~met_before(prepared.offsets, prepared.items)
+    return 1 - int(new.sum()) / len(new)
 
 
 def gini(counts: np.ndarray) -> float:

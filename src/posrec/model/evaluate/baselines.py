@@ -4,11 +4,13 @@ They count training interactions only. The month is the calendar month of the re
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.prepare.prepared import Candidates, Prepared, inputs_of
+from posrec.data.prepare.repeats import new_targets
 from posrec.files import write_checked_json
 from posrec.model.evaluate.metrics import mean_metrics
 from posrec.model.evaluate.score import Ranks, Requests, requests_of
@@ -72,6 +74,7 @@ def score_baselines(study: Study, name: str) -> None:
     files = ids.dataset_files(study, name)
     data, candidates = Prepared.load(files.arrays, files.manifest), Candidates.load(files.candidates)
     requests = requests_of(data.test)
+    new = new_targets(data, requests.targets)
     ranks = {
         baseline: rank_sparse(scorer(data, requests), data, requests, candidates.test)
         for baseline, scorer in SCORERS.items()
@@ -80,8 +83,9 @@ def score_baselines(study: Study, name: str) -> None:
         "dataset": name,
         "dataset_id": ids.dataset_id(name, study.settings.datasets[name]),
         "evaluation_id": ids.evaluation_id(study),
+        "inputs": inputs_of(files.manifest, files.candidates),
         "users": len(requests.users),
-        "baselines": {baseline: summary(found) for baseline, found in ranks.items()},
+        "baselines": {baseline: with_new(found, new) for baseline, found in ranks.items()},
     }
     write_checked_json(files.baselines, result)
 
@@ -92,6 +96,20 @@ def summary(ranks: Ranks) -> dict[str, dict[str, float]]:
         "sampled": mean_metrics(ranks.sampled_greater, ranks.sampled_tied),
         "full": mean_metrics(ranks.full_greater, ranks.full_tied),
     }
+
+
+def with_new(
+    ranks: Ranks, new: np.ndarray | None, means: Callable[[Ranks], dict[str, dict[str, float]]] = summary
+) -> dict[str, dict[str, float]]:
+    """The means of all requests, and of those for new targets: new_sampled and new_full.
+
+    new: mask (R,), see `new_targets`; None, or none of them: without.
+    """
+    found = means(ranks)
+    if new is None or not new.any():
+        return found
+    of_new = Ranks(**{name: counts[new] for name, counts in asdict(ranks).items()})
+    return found | {f"new_{kind}": values for kind, values in means(of_new).items()}
 
 
 def _one_base(base: np.ndarray, requests: Requests) -> SparseScores:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from posrec.data.prepare.prepared import Candidates, Prepared
+from posrec.data.prepare.repeats import new_targets
 from posrec.model import streams
 from posrec.model.batches import draw_unmet, met_keys
 from posrec.model.carca import Carca
-from posrec.model.evaluate.baselines import summary
+from posrec.model.evaluate.baselines import summary, with_new
 from posrec.model.evaluate.metrics import METRICS, mean_metrics
 from posrec.model.evaluate.released import draw_users, slot_columns, slot_scores, sorted_places
 from posrec.model.evaluate.score import Ranks, Requests, ScoreError, model_scores, rank_requests, requests_of
@@ -72,9 +74,9 @@ def read_test(
     if switches.ties == "released":
         ranks = decided(ranks)
     chance = mean_metrics(np.zeros(len(negatives), np.int32), (negatives > 0).sum(1))["NDCG@10"]
-    means = summary(ranks)
-    if switches.reported_mean == "released" and batch is not None:
-        means = mean_of_batches(ranks, batch)
+    of_batches = switches.reported_mean == "released" and batch is not None
+    mean = partial(mean_of_batches, size=batch) if of_batches else summary
+    means = with_new(ranks, new_targets(data, requests.targets), mean)
     return Reading(epoch, requests.users, ranks, means, ties, by_history, chance)
 
 
@@ -231,7 +233,7 @@ def best_of(readings: list[Reading]) -> tuple[dict[str, dict[str, float]], dict[
     """The largest value of each metric over all readings, and the epoch at which it was read (the first of equals)."""
     means: dict[str, dict[str, float]] = {}
     epochs: dict[str, dict[str, int]] = {}
-    for kind in ("sampled", "full"):
+    for kind in filter(lambda kind: all(kind in one.means for one in readings), readings[0].means):
         tops = {metric: max(readings, key=lambda reading: reading.means[kind][metric]) for metric in METRICS}
         means[kind] = {metric: top.means[kind][metric] for metric, top in tops.items()}
         epochs[kind] = {metric: top.epoch for metric, top in tops.items()}

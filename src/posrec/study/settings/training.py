@@ -80,7 +80,7 @@ class TrainingSettings(Settings):
     )
     gbce_calibration: Number = Field(0.75, ge=0, le=1, description="gBCE's t: 0 is bce, 1 is fully calibrated")
     keep_weights: bool = Field(
-        False, description="keep the weights of the evaluated epochs in the store (not in the run id)"
+        False, description="keep in the store the weights that new trainings evaluate (not in the run id)"
     )
 
     @model_validator(mode="before")
