@@ -87,3 +87,16 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, content: object) -> No
     assert read_yaml(path) == content
     path.write_text("")
     assert read_yaml(path) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("'[]'", '"[]"'), ("''", '""'), (r'"\n"', r'"\n"'), ("'[x]'", "[x]"), ("report: {'[]'", 'report."[]"')],
+)
+def test_an_unknown_key_is_named_however_odd(key: str, said: str, tmp_path: Path) -> None:
+    """A key of brackets alone was an IndexError."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"study: mine\n{key}: 1{'}' * key.count('{')}\n")
+    with pytest.raises(StudyError) as caught:
+        study.load(str(path))
+    assert f"{path}: {said}: unknown key; allowed: " in str(caught.value)

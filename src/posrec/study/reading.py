@@ -153,9 +153,13 @@ def validated(model: type[SettingsType], raw: dict[str, Any], where: str, prefix
 
 
 def _explain(model: type[BaseModel], issue: Any, prefix: str) -> str:
-    location = [part for part in issue["loc"] if not str(part).startswith("[")]  # keys of mappings, forms of a value
+    place = issue["loc"]
+    unknown = issue["type"] == "extra_forbidden"
+    # Parts that begin with [ name keys of mappings and forms of a value; an unknown key is what a person wrote.
+    written = len(place) - 1 if unknown else len(place)
+    location = [part for at, part in enumerate(place) if at >= written or not str(part).startswith("[")]
     key = _key(([prefix] if prefix else []) + location)
-    if issue["type"] == "extra_forbidden":
+    if unknown:
         allowed = _keys_at(model, location[:-1])
         return f"{key}: unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
     help_text = _help_at(model, location)
@@ -175,8 +179,13 @@ def _key(location: list[Any]) -> str:
     >>> _key(["datasets", "toy", "k_core"]), _key(["seeds", 0])
     ('datasets.toy.k_core', 'seeds[1]')
     """
-    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location)
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{_readable(part)}" for part in location)
     return "".join(parts).removeprefix(".")
+
+
+def _readable(name: str) -> str:
+    """A key as it is, or quoted and escaped where it could not be seen or be told from the place of a list's item."""
+    return name if name.isprintable() and name.strip("[ ]") else json.dumps(name)
 
 
 def _quoted(value: Any) -> str:
