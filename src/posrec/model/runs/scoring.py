@@ -74,8 +74,8 @@ def read_test(
     if switches.ties == "released":
         ranks = decided(ranks)
     chance = mean_metrics(np.zeros(len(negatives), np.int32), (negatives > 0).sum(1))["NDCG@10"]
-    of_batches = switches.reported_mean == "released" and batch is not None
-    mean = partial(mean_of_batches, size=batch) if of_batches else summary
+    released = batch if switches.reported_mean == "released" else None
+    mean = summary if released is None else partial(mean_of_batches, size=released)
     means = with_new(ranks, new_targets(data, requests.targets), mean)
     return Reading(epoch, requests.users, ranks, means, ties, by_history, chance)
 
