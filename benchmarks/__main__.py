@@ -16,6 +16,7 @@ MEASUREMENTS = (
     "reading",
     "scale",
     "speed",
+    "strength",
     "tiny",
     "verdicts",
 )
