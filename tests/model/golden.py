@@ -144,10 +144,7 @@ def _switched(name: str) -> Case:
 
 
 def numbers(case: Case, data: Prepared) -> dict[str, list[float]]:
-    """Training: losses, validations and the sum of the weights; evaluation: metrics, ties and ranks. Float64.
-
-    Metrics on new targets alone are means of the same ranks; tests/model/runs/test_scoring.py has their values.
-    """
+    """Training: losses, validations and the sum of the weights; evaluation: metrics, ties and ranks. Float64."""
     cell = make_cell(case.encoding, case.protocol, **case.settings)
     trained = train_run(cell, data, 1)
     epoch, _ = trained.curve.best()
@@ -157,12 +154,11 @@ def numbers(case: Case, data: Prepared) -> dict[str, list[float]]:
     scores = Scores(cell.protocol.evaluation, data, make_candidates(data), 1, batch_size(cell))
     scores.read(model, epoch)
     about, arrays = scores.result()
-    of_all_targets = {name: value for name, value in about.items() if not name.startswith("new_")}
     read = [value for value in trained.curve.validation if not np.isnan(value)]
     size = sum(float(value.abs().sum()) for value in weights.values())
     return {
         "training": [*trained.curve.loss, *read, float(epoch), size],
-        "evaluation": [*_flat(of_all_targets), *(float(arrays[name].mean()) for name in sorted(arrays))],
+        "evaluation": [*_flat(about), *(float(arrays[name].mean()) for name in sorted(arrays))],
     }
 
 
@@ -175,8 +171,11 @@ def baselines(data: Prepared) -> dict[str, list[float]]:
 
 
 def _flat(content: dict[str, Any]) -> Iterator[float]:
-    """All numbers of nested mappings, in the order of their keys."""
-    for key in sorted(content):
+    """All numbers of nested mappings, in the order of their keys.
+
+    Metrics on new targets are left out: means of the same ranks, whose values tests/model/runs/test_scoring.py has.
+    """
+    for key in sorted(key for key in content if not key.startswith("new_")):
         value = content[key]
         yield from _flat(value) if isinstance(value, dict) else [float(value)]
 
